@@ -1,0 +1,220 @@
+"""A measurement and its one line of JSON: the only thing that analysis reads.
+
+A line is written whole or not at all: an append first removes the torn line that a killed run may have left, and
+readers skip one. ECE is never stored: it is a view of the bins.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .calibration import Bins
+
+
+class RecordError(ValueError):
+    """A records file that cannot be read; the message names file and line."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One model on one split in one mode at one temperature. A field that was not measured is None, and absent
+    from the line. ``nll`` is in nats a token, ``bins`` hold sums, ``seconds`` are wall-clock."""
+
+    run: str
+    mode: str  # forced | beam | images
+    split: str
+    temperature: float
+    bins: Bins
+    n_tokens: int
+    n_sentences: int
+    n_sentences_in_set: int
+    sha: dict[str, str]  # data, checkpoint, code
+    versions: dict[str, str]
+    corpus: str | None = None
+    alpha: float | None = None
+    convention: str | None = None
+    seed: int | None = None
+    updates: int | None = None
+    beam: int | None = None
+    lenpen: float | None = None
+    n_left_out: int | None = None
+    nll: float | None = None
+    perplexity: float | None = None
+    accuracy: float | None = None
+    confidence: float | None = None
+    brier: float | None = None
+    bins_by_class: dict[str, Bins] | None = None
+    bleu: dict[str, Any] | None = None
+    bleu_uncased: dict[str, Any] | None = None
+    chrf: dict[str, Any] | None = None
+    ter: dict[str, Any] | None = None
+    length_ratio: float | None = None
+    fitted_temperature: float | None = None
+    arrays: str | None = None  # the .npz beside the records
+    seconds: float | None = None
+    device: str | None = None
+    unit: str = "spm"
+
+    @property
+    def signature(self) -> str:
+        """What an ECE from this record needs to travel with, sacrebleu's way."""
+        hit = {"forced": "argmax", "beam": "ter", "images": "argmax"}[self.mode]
+        alpha = "" if self.alpha is None else f"a:{self.alpha:.2f}{self.convention}"
+        beam = "" if self.beam is None else f"b:{self.beam}"
+        seed = "" if self.seed is None else f"s:{self.seed}"
+        parts = [
+            "ECE",
+            f"mode:{self.mode}",
+            f"hit:{hit}",
+            f"unit:{self.unit}",
+            f"split:{self.split}",
+            f"bins:{len(self.bins.count)}w",
+            f"T:{self.temperature:.2f}",
+            beam,
+            alpha,
+            f"n:{self.bins.n}",
+            seed,
+            f"ck:{self.sha['checkpoint'][:8]}",
+            f"data:{self.sha['data'][:8]}",
+            f"code:{self.sha['code'][:7]}",
+            f"v:{self.versions['mt_ls']}",
+        ]
+        return "|".join(part for part in parts if part)
+
+    def key(self) -> tuple[Any, ...]:
+        """What makes two measurements the same work: used to go on where a killed run stopped."""
+        sha = (self.sha["checkpoint"], self.sha["data"])
+        return (*sha, self.split, self.mode, round(self.temperature, 6), self.beam, self.lenpen)
+
+    def to_json(self) -> str:
+        """One line, without its newline."""
+        fields: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Bins):
+                value = value.to_json()
+            elif field.name == "bins_by_class" and value is not None:
+                value = {name: bins.to_json() for name, bins in value.items()}
+            if value is not None:
+                fields[field.name] = value
+        return json.dumps({**fields, "signature": self.signature}, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> Measurement:
+        """The inverse of `to_json`. Raises RecordError for what is not a record."""
+        try:
+            fields = json.loads(line)
+            fields.pop("signature", None)
+            fields["bins"] = Bins.from_json(fields["bins"])
+            if "bins_by_class" in fields:
+                by_class = fields["bins_by_class"].items()
+                fields["bins_by_class"] = {name: Bins.from_json(bins) for name, bins in by_class}
+            return cls(**fields)
+        except (ValueError, KeyError, TypeError) as error:
+            raise RecordError(f"not a record ({error})") from None
+
+
+def append(path: str | Path, measurement: Measurement) -> None:
+    """Append one whole line, safe against other writers and against a kill: a torn last line goes first."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = (measurement.to_json() + "\n").encode()
+    with open(path, "a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(path: str | Path) -> list[Measurement]:
+    """Every record of a file, in order. A torn last line is skipped; raises RecordError (file and line) for
+    any other that is no record."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path}: cannot be read: {error}") from None
+    records = []
+    whole = text[: text.rfind("\n") + 1]
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            records.append(Measurement.from_json(line))
+        except RecordError as error:
+            raise RecordError(f"{path}:{number}: {error}") from None
+    return records
+
+
+def read_all(paths: Iterable[str | Path]) -> list[Measurement]:
+    """The records of files and of the ``records.jsonl`` anywhere under folders, each measurement once (the last
+    one wins). Raises RecordError where a path does not exist."""
+    found: dict[tuple[Any, ...], Measurement] = {}
+    for path in map(Path, paths):
+        if not path.exists():
+            raise RecordError(f"{path}: no such file or folder")
+        for file in [path] if path.is_file() else sorted(path.rglob("records.jsonl")):
+            for record in read(file):
+                found[record.key()] = record
+    return list(found.values())
+
+
+@contextlib.contextmanager
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """A path beside ``path`` to write to; renamed to it when the block ends well, removed when it does not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield aside
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def sha256_of(*paths: str | Path) -> str:
+    """Hex SHA-256 of the contents of files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def code_hash() -> str:
+    """The commit of the checkout that this package runs from, with "+dirty" if tracked files differ; where there
+    is no git, a hash of the package's own sources."""
+    package = Path(__file__).parent
+    git = ["git", "-C", str(package)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+        changed = subprocess.run([*git, "status", "--porcelain", "--untracked-files=no"], **_QUIET)
+        return commit.stdout.strip() + ("+dirty" if changed.stdout.strip() else "")
+    except (OSError, subprocess.CalledProcessError):
+        return sha256_of(*sorted(package.glob("*.py")))
+
+
+_QUIET: dict[str, Any] = {"check": True, "capture_output": True, "text": True}
+
+
+def versions(*distributions: str) -> dict[str, str]:
+    """Installed versions, {name: version}; a distribution that is not installed is absent. Ours is always there."""
+    from . import __version__
+
+    found = {"mt_ls": __version__}
+    for name in distributions:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
