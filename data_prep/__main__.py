@@ -1,0 +1,72 @@
+"""python -m data_prep CORPUS --out data-bin/CORPUS [--source DIR_OR_HUB_ID]"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import DataError, binarise, clean
+from .corpora import CORPORA, Corpus, load
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Prepare one corpus; 0, or 2 with one line on stderr."""
+    table = "\n".join(f"  {c.name:16}{c.source:34}{c.size:34}{c.licence}" for c in CORPORA.values())
+    parser = argparse.ArgumentParser(
+        prog="data_prep", description=f"Binarised data for fairseq, English to German.\n\n{table}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("corpus", choices=sorted(CORPORA))
+    parser.add_argument("--out", type=Path, required=True, help="data folder to make, for example data-bin/CORPUS")
+    parser.add_argument("--source", help="local folder, wheel, or hub id to read instead of the pinned source")
+    parser.add_argument("--vocab-size", type=int, help="SentencePiece pieces for both languages together")
+    parser.add_argument("--seed", type=int, default=1, help="of the split, and of the synthetic corpus")
+    options = parser.parse_args(arguments)
+    try:
+        prepare(CORPORA[options.corpus], options.out, options.source, options.vocab_size, options.seed)
+    except DataError as error:
+        print(f"data_prep: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def prepare(corpus: Corpus, out: Path, source: str | None, vocab_size: int | None, seed: int) -> None:
+    """Load, clean, split and binarise, unless ``out`` already holds just that."""
+    vocab_size = vocab_size or corpus.vocab_size
+    raw, inputs = load(corpus, source, seed)
+    if "all" in raw:
+        pairs, steps = clean.clean(raw["all"])
+        splits = clean.split(pairs, corpus.held_out or 0, seed)
+    else:
+        splits, steps = clean.without_leaks(raw)
+    description: dict[str, Any] = {
+        "corpus": corpus.name,
+        "source": corpus.source if source is None else Path(source).name,
+        "revision": corpus.revision,
+        "licence": corpus.licence,
+        "inputs": inputs,
+        "settings": {"vocab_size": vocab_size, "seed": seed, "max_words": clean.MAX_WORDS},
+        "cleaning": [step._asdict() for step in steps],
+    }
+    if _is_up_to_date(out, description):
+        print(f"data_prep: {out} is up to date", file=sys.stderr)
+        return
+    print(clean.table(steps))
+    manifest = binarise.build(out, splits, description, vocab_size)
+    counts = ", ".join(f"{name} {n}" for name, n in manifest["counts"].items())
+    print(f"data_prep: {out}: {counts}; data hash {manifest['hash'][:8]}")
+
+
+def _is_up_to_date(out: Path, description: dict[str, Any]) -> bool:
+    try:
+        manifest = json.loads((out / "manifest.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return all(manifest.get(key) == value for key, value in description.items())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

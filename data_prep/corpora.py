@@ -1,0 +1,242 @@
+"""Where each corpus comes from, and how its sentence pairs are read.
+
+A local folder always serves instead of a download: ``--source DIR``, or ``$MT_LS_DATA/<corpus>``. It holds
+plain text, ``{train,valid,test}.{en,de}``, or files in the hub's schema (jsonl or parquet, columns en and de).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import DataError, synthetic
+
+Pair = tuple[str, str]
+Splits = dict[str, list[Pair]]
+LANGUAGES = ("en", "de")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One row of the table. ``held_out`` sentences go to valid and to test each where the source has no split of
+    its own; ``revision`` and ``sha256`` pin what is downloaded."""
+
+    name: str
+    source: str
+    revision: str | None
+    sha256: str | None
+    licence: str
+    size: str
+    vocab_size: int
+    held_out: int | None = None
+
+
+_WHEEL = "homeassistant-2024.3.3-py3-none-any.whl"
+CORPORA = {
+    corpus.name: corpus
+    for corpus in (
+        Corpus(
+            "home_assistant",
+            "homeassistant (package index)",
+            "2024.3.3",
+            "6e1ec2c07441d63fdcfb8acd2c4bbb6f68bc97330855784d3623d10c38fe3577",
+            "Apache-2.0",
+            "13 600 string pairs",
+            vocab_size=4000,
+            held_out=600,
+        ),
+        # No revision is pinned for the hub: it could not be verified where this table was written.
+        Corpus(
+            "multi30k",
+            "bentrevett/multi30k (hub)",
+            None,
+            None,
+            "research only: see https://github.com/multi30k/dataset",
+            "29 000 / 1 014 / 1 000 captions",
+            vocab_size=8000,
+        ),
+        Corpus(
+            "synthetic", "made by data_prep/synthetic.py", "1", None, "MIT", "2 000 / 200 / 211", vocab_size=150
+        ),
+    )
+}
+
+
+def cache_folder() -> Path:
+    """Where downloads live."""
+    return Path(os.environ.get("MT_LS_CACHE") or Path.home() / ".cache" / "mt_ls")
+
+
+def load(corpus: Corpus, source: str | None, seed: int) -> tuple[Splits, dict[str, str]]:
+    """({split: pairs}, {input file: sha256}). A corpus without splits of its own comes as {"all": pairs}.
+
+    Raises DataError for anything that cannot be read as parallel text.
+    """
+    if source is None and (folder := os.environ.get("MT_LS_DATA")) and (Path(folder) / corpus.name).exists():
+        source = str(Path(folder) / corpus.name)
+    if source is None and corpus.name == "synthetic":
+        return synthetic.splits(seed), {}
+    if source is None and corpus.name == "home_assistant":
+        return _read_wheel(_download_wheel(corpus), corpus)
+    if source is None:
+        return _read_hub(corpus.source.split()[0], corpus.revision), {}
+    path = Path(source)
+    if path.is_file() and path.suffix == ".whl":
+        return _read_wheel(path, corpus)
+    if path.is_dir():
+        return _read_folder(path, corpus)
+    if "/" in source and not source.startswith((".", "/", "~")):
+        return _read_hub(source, None), {}
+    raise DataError(f"{source}: no such folder; --source takes a folder with text, a wheel, or a hub id")
+
+
+def _read_folder(folder: Path, corpus: Corpus) -> tuple[Splits, dict[str, str]]:
+    wheels = sorted(folder.glob("homeassistant-*.whl"))
+    if wheels:
+        return _read_wheel(wheels[0], corpus)
+    plain = sorted(p for p in folder.iterdir() if p.suffix in {".en", ".de"})
+    if plain:
+        splits = {}
+        for split, names in {"train": ("train",), "valid": ("valid", "validation"), "test": ("test",)}.items():
+            stem = next((n for n in names if any(p.stem == n for p in plain)), names[0])
+            splits[split] = read_parallel(folder / f"{stem}.en", folder / f"{stem}.de")
+        return splits, {p.name: _sha256(p) for p in plain}
+    files = sorted(p for p in folder.iterdir() if p.suffix in {".jsonl", ".json", ".parquet"})
+    if not files:
+        raise DataError(f"{folder}: holds neither train.en and train.de nor jsonl or parquet files")
+    for file in files:
+        if file.suffix == ".jsonl":
+            _check_jsonl(file)
+    return _read_hub(str(folder), None), {p.name: _sha256(p) for p in files}
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file. Raises DataError (file and line) if it is missing, empty or not UTF-8."""
+    if not path.is_file():
+        raise DataError(f"{path}: missing; each split needs one file a language, for example train.en and train.de")
+    raw = path.read_bytes()
+    if not raw.strip():
+        raise DataError(f"{path}: empty; it must hold one sentence a line")
+    lines = []
+    for number, line in enumerate(raw.removesuffix(b"\n").split(b"\n"), start=1):
+        try:
+            lines.append(line.decode("utf-8").rstrip("\r"))
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{path}:{number}: byte {error.start + 1} is not UTF-8; convert the file, for example with iconv"
+            ) from None
+    return lines
+
+
+def read_parallel(source: Path, target: Path) -> list[Pair]:
+    """The pairs of two files with one sentence a line. Raises DataError if their lengths differ."""
+    ours, theirs = read_lines(source), read_lines(target)
+    if len(ours) != len(theirs):
+        shorter, line = (source, len(ours)) if len(ours) < len(theirs) else (target, len(theirs))
+        raise DataError(
+            f"{shorter}:{line}: the file ends here, but {source.name} has {len(ours)} lines and {target.name} "
+            f"{len(theirs)}; both sides must be line by line translations"
+        )
+    return list(zip(ours, theirs, strict=True))
+
+
+def _check_jsonl(path: Path) -> None:
+    """What `datasets` would report as a long traceback, as one line."""
+    for number, line in enumerate(read_lines(path), start=1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{path}:{number}: not JSON ({error}); each line must be one object") from None
+        for language in LANGUAGES:
+            if not isinstance(row, dict) or not isinstance(row.get(language), str):
+                raise DataError(f'{path}:{number}: no "{language}" text; each line needs both "en" and "de"')
+
+
+def _read_hub(name: str, revision: str | None) -> Splits:
+    """Every split of a data set of the hub's schema, from the hub or from a local folder."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    try:
+        data = datasets.load_dataset(name, revision=revision, cache_dir=str(cache_folder() / "datasets"))
+    except Exception as error:  # the library raises a dozen kinds; each means: no such data here
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(
+            f"{name}: cannot be loaded ({reason}); give a local copy with --source DIR or MT_LS_DATA"
+        ) from None
+    splits = {}
+    for split, hub_split in (("train", "train"), ("valid", "validation"), ("test", "test")):
+        if hub_split not in data:
+            raise DataError(f"{name}: has no split {hub_split!r}; it has {', '.join(data)}")
+        rows = data[hub_split]
+        for language in LANGUAGES:
+            if language not in rows.column_names:
+                raise DataError(f"{name}: split {hub_split!r} has no column {language!r}")
+        splits[split] = list(zip(rows["en"], rows["de"], strict=True))
+    return splits
+
+
+def _download_wheel(corpus: Corpus) -> Path:
+    folder = cache_folder() / "wheels"
+    wheel = folder / _WHEEL
+    if not wheel.exists():
+        print(f"data_prep: downloading {_WHEEL} (26 MB) to {folder}", file=sys.stderr)
+        folder.mkdir(parents=True, exist_ok=True)
+        aside = folder / f".{os.getpid()}"
+        requirement = f"homeassistant=={corpus.revision}"
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:",
+                   "--ignore-requires-python", "-d", str(aside), requirement]  # fmt: skip
+        result = subprocess.run(command, capture_output=True, text=True)
+        if result.returncode:
+            reason = (result.stderr.strip().splitlines() or ["pip failed"])[-1]
+            raise DataError(
+                f"{requirement}: download failed ({reason}); put {_WHEEL} into a folder and name it with --source"
+            )
+        os.replace(aside / _WHEEL, wheel)
+        aside.rmdir()
+    return wheel
+
+
+def _read_wheel(wheel: Path, corpus: Corpus) -> tuple[Splits, dict[str, str]]:
+    found = _sha256(wheel)
+    if wheel.name == _WHEEL and found != corpus.sha256:
+        raise DataError(
+            f"{wheel}: sha256 is {found[:16]}..., expected {(corpus.sha256 or '')[:16]}...: the download is cut "
+            "short or not the pinned file; delete it and run again"
+        )
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            pairs = list(dict.fromkeys(_translations(archive)))
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise DataError(f"{wheel}: not a readable wheel ({error}); delete it and run again") from None
+    if not pairs:
+        raise DataError(f"{wheel}: holds no homeassistant/components/*/translations/{{en,de}}.json")
+    return {"all": pairs}, {wheel.name: found}
+
+
+def _translations(archive: zipfile.ZipFile) -> Iterator[Pair]:
+    names = set(archive.namelist())
+    for name in sorted(n for n in names if n.endswith("/translations/en.json")):
+        german = name.removesuffix("en.json") + "de.json"
+        if german in names:
+            ours, theirs = (dict(_flatten(json.loads(archive.read(n)))) for n in (name, german))
+            yield from ((ours[key], theirs[key]) for key in ours if key in theirs)
+
+
+def _flatten(node: object, key: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(node, dict):
+        for name, child in node.items():
+            yield from _flatten(child, f"{key}.{name}")
+    elif isinstance(node, str):
+        yield key, " ".join(node.split())
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

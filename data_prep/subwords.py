@@ -1,0 +1,39 @@
+"""One SentencePiece model for both languages."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import sentencepiece
+
+from . import DataError
+from .corpora import Pair
+
+
+def train(pairs: list[Pair], vocab_size: int, model: Path) -> None:
+    """Train a unigram model on both sides and write it to ``model``. One thread: the same text gives the same file.
+
+    Raises DataError when the text has too few pieces for ``vocab_size``.
+    """
+    buffer = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter([side for pair in pairs for side in pair]),
+            model_writer=buffer,
+            vocab_size=vocab_size,
+            character_coverage=1.0,
+            num_threads=1,
+            max_sentence_length=100_000,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        reason = str(error).rsplit(")", 1)[0].split("] ")[-1].strip()
+        raise DataError(f"SentencePiece with --vocab-size {vocab_size} failed: {reason or error}") from None
+    model.write_bytes(buffer.getvalue())
+
+
+def encode(lines: list[str], model: Path) -> list[str]:
+    """Each line as its pieces, joined by spaces."""
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
+    return [" ".join(pieces) for pieces in processor.encode(lines, out_type=str)]

@@ -1,0 +1,107 @@
+"""A probabilistic English-German grammar whose true p(next word | source, prefix) is known.
+
+Sources are drawn without repetition. Given one, the German words follow deterministically but for synonyms, each
+chosen independently with a known probability. German puts the adverb after the verb, and the participle of the
+perfect at the end, so there is something to learn besides words.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Sequence
+
+Distribution = dict[str, float]
+END = "</s>"
+
+_NOUNS: dict[str, tuple[str, Distribution]] = {  # English: (gender, German with probabilities)
+    "dog": ("m", {"Hund": 0.8, "Vierbeiner": 0.2}),
+    "cat": ("f", {"Katze": 0.7, "Mieze": 0.3}),
+    "horse": ("n", {"Pferd": 0.6, "Ross": 0.4}),
+    "woman": ("f", {"Frau": 0.5, "Dame": 0.5}),
+    "boy": ("m", {"Junge": 0.55, "Bub": 0.45}),
+    "girl": ("n", {"Mädchen": 0.9, "Kind": 0.1}),
+    "doctor": ("m", {"Arzt": 0.75, "Doktor": 0.25}),
+    "car": ("n", {"Auto": 0.65, "Fahrzeug": 0.35}),
+}
+_ADJECTIVES: dict[str, Distribution] = {
+    "small": {"kleine": 0.7, "winzige": 0.3},
+    "fast": {"schnelle": 0.6, "flinke": 0.4},
+    "old": {"alte": 0.9, "betagte": 0.1},
+    "beautiful": {"schöne": 0.5, "hübsche": 0.5},
+    "quiet": {"leise": 0.6, "stille": 0.4},
+}
+_VERBS: dict[str, Distribution] = {
+    "seen": {"gesehen": 0.8, "erblickt": 0.2},
+    "found": {"gefunden": 0.65, "entdeckt": 0.35},
+    "followed": {"verfolgt": 1.0},
+    "painted": {"gemalt": 0.7, "gezeichnet": 0.3},
+    "bought": {"gekauft": 0.6, "erworben": 0.4},
+}
+_ADVERBS: dict[str, Distribution] = {
+    "today": {"heute": 1.0},
+    "often": {"oft": 0.6, "häufig": 0.4},
+    "suddenly": {"plötzlich": 0.75, "jäh": 0.25},
+}
+_NOMINATIVE = {"m": "der", "f": "die", "n": "das"}
+_ACCUSATIVE = {"m": "den", "f": "die", "n": "das"}
+# "the ADJ NOUN has VERB the NOUN ADV": every meaning once.
+_MEANINGS = (list(_ADJECTIVES), list(_NOUNS), list(_VERBS), list(_NOUNS), list(_ADVERBS))
+
+
+def sources() -> list[str]:
+    """Every English sentence of the grammar, in a fixed order (4 800)."""
+    return [f"the {a} {s} has {v} the {o} {t}" for a, s, v, o, t in itertools.product(*_MEANINGS)]
+
+
+def slots(source: str) -> list[Distribution]:
+    """The distribution of each German word of a source, the end of sentence last. Given the source, a word does
+    not depend on the words before it. Raises ValueError for a sentence outside the grammar."""
+    try:
+        _, adjective, subject, _, verb, _, thing, adverb = source.split()
+        subject_gender, subject_words = _NOUNS[subject]
+        thing_gender, thing_words = _NOUNS[thing]
+        return [
+            {_NOMINATIVE[subject_gender]: 1.0},
+            _ADJECTIVES[adjective],
+            subject_words,
+            {"hat": 1.0},
+            _ADVERBS[adverb],
+            {_ACCUSATIVE[thing_gender]: 1.0},
+            thing_words,
+            _VERBS[verb],
+            {END: 1.0},
+        ]
+    except (KeyError, ValueError):
+        raise ValueError(f"not a sentence of the grammar: {source!r}") from None
+
+
+def vocabulary() -> list[str]:
+    """The German words and the end of sentence, sorted."""
+    words = {word for source in sources() for slot in slots(source) for word in slot}
+    return sorted(words)
+
+
+def next_word_probabilities(source: str, prefix: Sequence[str]) -> Distribution:
+    """The true distribution of the word after ``prefix``. Raises ValueError for a prefix of probability zero."""
+    chain = slots(source)
+    if len(prefix) >= len(chain) or any(w not in slot for w, slot in zip(prefix, chain, strict=False)):
+        raise ValueError(f"impossible prefix {' '.join(prefix)!r} for {source!r}")
+    return chain[len(prefix)]
+
+
+def pairs(n: int, seed: int) -> list[tuple[str, str]]:
+    """``n`` pairs with different sources. Raises ValueError for more than the grammar has."""
+    rng = random.Random(seed)
+    chosen = rng.sample(sources(), n)
+    return [(source, " ".join(_draw(slot, rng) for slot in slots(source)[:-1])) for source in chosen]
+
+
+def splits(seed: int) -> dict[str, list[tuple[str, str]]]:
+    """2 000 / 200 / 211 pairs. The test set's size is prime: whatever drops a last batch shows."""
+    drawn = pairs(2411, seed)
+    return {"train": drawn[:2000], "valid": drawn[2000:2200], "test": drawn[2200:]}
+
+
+def _draw(slot: Distribution, rng: random.Random) -> str:
+    return rng.choices(list(slot), weights=list(slot.values()))[0]
