@@ -15,9 +15,14 @@ import json
 import logging
 import sys
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
+
+if __name__ == "__main__":  # fairseq chats while it is imported
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
 
 import fairseq
 import numpy as np
@@ -42,7 +47,6 @@ class MeasureError(Exception):
 def main(arguments=None) -> int:
     """Measure one checkpoint; 0, or 2 with one line on stderr."""
     options = _options(arguments)
-    logging.disable(logging.WARNING)
     try:
         for temperature in options.temperatures:
             check_temperature(temperature)

@@ -14,7 +14,7 @@ import importlib.metadata
 import json
 import os
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,19 +155,6 @@ def read(path: str | Path) -> list[Measurement]:
         except RecordError as error:
             raise RecordError(f"{path}:{number}: {error}") from None
     return records
-
-
-def read_all(paths: Iterable[str | Path]) -> list[Measurement]:
-    """The records of files and of the ``records.jsonl`` anywhere under folders, each measurement once (the last
-    one wins). Raises RecordError where a path does not exist."""
-    found: dict[tuple[Any, ...], Measurement] = {}
-    for path in map(Path, paths):
-        if not path.exists():
-            raise RecordError(f"{path}: no such file or folder")
-        for file in [path] if path.is_file() else sorted(path.rglob("records.jsonl")):
-            for record in read(file):
-                found[record.key()] = record
-    return list(found.values())
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""Reads records, draws and decides. Never imports fairseq or data preparation."""

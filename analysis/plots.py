@@ -1,0 +1,51 @@
+"""One look for every figure, the signature under it, and saving as SVG and PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from mt_ls.records import written_whole
+
+RED, BLUE = "#c0392b", "#2166ac"
+_COLOURS = {0.0: "#444444", 0.1: "#2166ac"}
+_STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "mt_ls",  # the same records give the same file
+    "svg.fonttype": "none",
+}
+
+
+def colour(alpha: float | None) -> str:
+    """The colour of an amount of smoothing: grey for none, blue for 0.1."""
+    return _COLOURS.get(alpha if alpha is not None else -1.0, "#1b9e77")
+
+
+def new(rows: int, columns: int, width: float, height: float = 3.6, **grid: Any) -> tuple[Figure, Any]:
+    """A figure in inches without a display, and its axes (one row comes flat)."""
+    matplotlib.rcParams.update(_STYLE)
+    fig = Figure(figsize=(width, height), layout="constrained")
+    return fig, fig.subplots(rows, columns, **({"gridspec_kw": {"height_ratios": grid.pop("height_ratios")}}
+                                               if "height_ratios" in grid else {}), **grid)  # fmt: skip
+
+
+def sign(fig: Figure, signatures: Sequence[str]) -> None:
+    """Put the signatures under the figure, in small print, one a line."""
+    fig.supxlabel("\n".join(dict.fromkeys(signatures)), fontsize=4.5, color="0.45", family="monospace")
+
+
+def save(fig: Figure, folder: Path, name: str) -> list[Path]:
+    """``name.svg`` and ``name.png`` (200 dots an inch) in ``folder``."""
+    paths = []
+    for suffix in ("svg", "png"):
+        with written_whole(folder / f"{name}.{suffix}") as path:
+            fig.savefig(path, format=suffix, dpi=200, metadata={"Date": None} if suffix == "svg" else None)
+        paths.append(folder / f"{name}.{suffix}")
+    return paths

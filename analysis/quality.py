@@ -1,0 +1,90 @@
+"""ECE against BLEU and perplexity over alpha, and Table 3's row: baseline, temperature scaling, label smoothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from . import plots
+from .table import Row, alphas, at_fitted, interval, mean, number, select
+
+MAIN_HEADER = ("model", "T", "BLEU", "NLL", "perplexity", "accuracy", "forced ECE", "95 %", "floor", "beam ECE")
+
+
+def main_table(rows: Sequence[Row], split: str = "test", seed: int = 1) -> list[list[str]]:
+    """One line an alpha at T = 1 and at the fitted temperature; means over training seeds. NLL in nats a token."""
+    cells = []
+    rng = np.random.default_rng(seed)
+    for alpha in alphas(rows):
+        ours = select(rows, alpha=alpha, split=split)
+        forced = select(ours, mode="forced")
+        for label, chosen in (("1", select(forced, temperature=1.0)), ("fitted", at_fitted(forced))):
+            beam = select(ours, mode="beam", temperature=1.0) if label == "1" else []
+            cells.append(_line(f"alpha {alpha:g}", label, chosen, beam, rng))
+    return cells
+
+
+def _line(name: str, label: str, forced: list[Row], beam: list[Row], rng: np.random.Generator) -> list[str]:
+    temperature = mean(row.record.temperature for row in forced)
+    bounds = interval(forced[0], rng) if len(forced) == 1 else None
+    floor = forced[0].record.bins.noise_floor(rng)[0] if forced else None
+    return [
+        name,
+        number(temperature, 2) if label == "fitted" else label,
+        number(mean(row.record.bleu["score"] if row.record.bleu else None for row in beam), 1),
+        number(mean(row.record.nll for row in forced), 3),
+        number(mean(row.record.perplexity for row in forced), 2),
+        number(mean(row.record.accuracy for row in forced), 3),
+        number(mean(row.record.bins.ece() for row in forced), 4),
+        f"{bounds[0]:.4f}-{bounds[1]:.4f}" if bounds else "",
+        number(floor, 4),
+        number(mean(row.record.bins.ece() for row in beam), 4),
+    ]
+
+
+TABLE_3_HEADER = ("", "baseline ECE (T=1, alpha=0)", "temperature scaling ECE / T", "label smoothing ECE / alpha")
+PAPER_TABLE_3 = ["paper, En-De Transformer (WMT, valid)", "0.056", "0.018 / 1.13", "0.019 / 0.1"]
+
+
+def table_3(rows: Sequence[Row]) -> list[list[str]]:
+    """The paper's row and ours on valid (as in the paper) and on test, T fitted on valid."""
+    lines = [PAPER_TABLE_3]
+    for split in ("valid", "test"):
+        forced = select(rows, mode="forced", split=split)
+        hard = select(forced, alpha=0.0)
+        smooth = select(forced, alpha=0.1, temperature=1.0)
+        scaled = at_fitted(hard)
+        fitted = mean(row.record.temperature for row in scaled)
+        scaled_ece = number(mean(row.record.bins.ece() for row in scaled), 3)
+        smooth_ece = number(mean(row.record.bins.ece() for row in smooth), 3)
+        lines.append([
+            f"ours, {rows[0].record.corpus}, {split}",
+            number(mean(row.record.bins.ece() for row in select(hard, temperature=1.0)), 3),
+            f"{scaled_ece} / {number(fitted, 2)}" if scaled else "",
+            f"{smooth_ece} / 0.1" if smooth else "",
+        ])  # fmt: skip
+    return lines
+
+
+def figure(rows: Sequence[Row], split: str = "test") -> Figure | None:
+    """BLEU (left) and perplexity (right) against forced ECE at T = 1, one point a run; None without beam records."""
+    points = []
+    for row in select(rows, mode="forced", split=split, temperature=1.0):
+        beam = select(rows, mode="beam", split=split, temperature=1.0, run=row.record.run)
+        if beam and beam[0].record.bleu:
+            points.append((row.record, beam[0].record.bleu["score"]))
+    if not points:
+        return None
+    fig, axes = plots.new(1, 2, width=8.5)
+    for axis, name in zip(axes, ("BLEU", "perplexity"), strict=True):
+        for record, bleu in points:
+            value = bleu if name == "BLEU" else record.perplexity
+            color = plots.colour(record.alpha)
+            axis.scatter(record.bins.ece(), value, color=color, zorder=3)
+            axis.annotate(f"α = {record.alpha:g}", (record.bins.ece(), value), xytext=(6, 4), textcoords="offset points")
+        axis.margins(0.25)
+        axis.set(xlabel=f"forced ECE ({split}, T = 1)", ylabel=name)
+    plots.sign(fig, [record.signature for record, _ in points])
+    return fig

@@ -1,0 +1,119 @@
+"""Records in, rows out: loading, choosing and laying out as text. A missing measurement is an empty cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mt_ls.calibration import Bins, bin_sums
+from mt_ls.records import Measurement, RecordError, read
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measurement and the folder of its arrays."""
+
+    record: Measurement
+    folder: Path
+
+    def sentence_bins(self) -> np.ndarray | None:
+        """(sentences, 3, bins) sums, or None where the arrays were not kept."""
+        path = self.folder / (self.record.arrays or "")
+        if not path.is_file():
+            return None
+        with np.load(path) as arrays:
+            if "sentence_bins" in arrays:
+                return arrays["sentence_bins"].astype(float)
+            import torch
+
+            starts = np.flatnonzero(np.diff(arrays["sentence"], prepend=-1))[1:]
+            parts = zip(np.split(arrays["confidence"], starts), np.split(arrays["hit"], starts), strict=True)
+            return np.stack([bin_sums(torch.tensor(c), torch.tensor(h)).numpy() for c, h in parts])
+
+
+def load(paths: Iterable[str | Path]) -> list[Row]:
+    """The records of files, and of each ``records.jsonl`` under folders; of two of the same work the last counts.
+
+    Raises RecordError if a path does not exist, or holds no record.
+    """
+    found: dict[tuple[Any, ...], Row] = {}
+    for path in map(Path, paths):
+        if not path.exists():
+            raise RecordError(f"{path}: no such file or folder")
+        for file in [path] if path.is_file() else sorted(path.rglob("records.jsonl")):
+            for record in read(file):
+                found[record.key()] = Row(record, file.parent)
+    if not found:
+        raise RecordError(f"{', '.join(map(str, paths))}: no record; measure a model with python -m mt_ls.measure")
+    return list(found.values())
+
+
+def select(rows: Iterable[Row], **wanted: Any) -> list[Row]:
+    """The rows whose record has these values; a temperature matches to 1e-6."""
+
+    def fits(record: Measurement) -> bool:
+        for field, value in wanted.items():
+            found = getattr(record, field)
+            if isinstance(value, float) and isinstance(found, float):
+                if abs(found - value) > 1e-6:
+                    return False
+            elif found != value:
+                return False
+        return True
+
+    return [row for row in rows if fits(row.record)]
+
+
+def alphas(rows: Iterable[Row]) -> list[float]:
+    """The amounts of smoothing that were measured, in order."""
+    return sorted({row.record.alpha for row in rows if row.record.alpha is not None})
+
+
+def at_fitted(rows: Sequence[Row]) -> list[Row]:
+    """The rows at their run's fitted temperature."""
+    return [r for r in rows if r.record.fitted_temperature == r.record.temperature]
+
+
+def interval(row: Row, rng: np.random.Generator, draws: int = 1000) -> tuple[float, float] | None:
+    """95 % interval of the ECE by resampling sentences (percentile bootstrap); None without per-sentence sums."""
+    sums = row.sentence_bins()
+    if sums is None:
+        return None
+    weights = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=draws)
+    resampled = (weights @ sums.reshape(len(sums), -1)).reshape(draws, *sums.shape[1:])
+    ece = np.abs(resampled[:, 2] - resampled[:, 1]).sum(1) / resampled[:, 0].sum(1)
+    low, high = np.quantile(ece, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def pooled(rows: Sequence[Row]) -> Bins:
+    """The bins of several records together."""
+    bins = rows[0].record.bins
+    for row in rows[1:]:
+        bins = bins + row.record.bins
+    return bins
+
+
+def text(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """Aligned columns, the first one to the left; a missing cell is empty."""
+    widths = [max(len(row[i]) for row in [header, *cells]) for i in range(len(header))]
+    lines = []
+    for row in [header, *cells]:
+        aligned = [cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  ".join(aligned).rstrip())
+    return "\n".join(lines)
+
+
+def number(value: float | None, digits: int) -> str:
+    """A number with so many decimals, or an empty cell."""
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """The mean of what was measured, or None."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
