@@ -13,7 +13,7 @@ from mt_ls.records import written_whole
 
 RED, BLUE = "#c0392b", "#2166ac"
 _COLOURS = {0.0: "#444444", 0.1: "#2166ac"}
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.spines.top": False,
@@ -32,8 +32,8 @@ def new(rows: int, columns: int, width: float, height: float = 3.6, **grid: Any)
     """A figure in inches without a display, and its axes (one row comes flat)."""
     matplotlib.rcParams.update(_STYLE)
     fig = Figure(figsize=(width, height), layout="constrained")
-    return fig, fig.subplots(rows, columns, **({"gridspec_kw": {"height_ratios": grid.pop("height_ratios")}}
-                                               if "height_ratios" in grid else {}), **grid)  # fmt: skip
+    axes = fig.subplots(rows, columns, squeeze=False, **grid)
+    return fig, axes[0] if rows == 1 else axes
 
 
 def sign(fig: Figure, signatures: Sequence[str]) -> None:

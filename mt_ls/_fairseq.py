@@ -7,6 +7,7 @@ fairseq keeps in them. They are allowed here by name, so that the safe unpickler
 import argparse
 import collections
 import typing
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,14 +19,14 @@ from omegaconf.nodes import AnyNode
 
 from . import architectures, criterion, task  # noqa: F401
 
-_ARRAY_PARTS = [np.ndarray, np.dtype, *(type(np.dtype(t)) for t in ("i8", "i4", "f8", "f4", "?"))]
+_ARRAY_PARTS: list[Any] = [np.ndarray, np.dtype, *(type(np.dtype(t)) for t in ("i8", "i4", "f8", "f4", "?"))]
 # numpy 1 and 2 pickle the same functions under different module names.
 _ARRAY_FUNCTIONS = [
     (getattr(multiarray, name), f"{package}.multiarray.{name}")
     for name in ("_reconstruct", "scalar")
     for package in ("numpy.core", "numpy._core")
 ]
-_CONFIGURATION = [argparse.Namespace, DictConfig, ListConfig, Metadata, ContainerMetadata, AnyNode, typing.Any]
-_CONTAINERS = [collections.defaultdict, dict, list, int, _TensorPlaceholder]
+_CONFIGURATION: list[Any] = [argparse.Namespace, DictConfig, ListConfig, Metadata, ContainerMetadata, AnyNode, typing.Any]
+_CONTAINERS: list[Any] = [collections.defaultdict, dict, list, int, _TensorPlaceholder]
 
 torch.serialization.add_safe_globals([*_ARRAY_PARTS, *_ARRAY_FUNCTIONS, *_CONFIGURATION, *_CONTAINERS])

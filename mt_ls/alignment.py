@@ -12,7 +12,7 @@ where the hypothesis stopped. InfECE drops it; our tables show it as a class of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sacrebleu.metrics import lib_ter
 
@@ -63,7 +63,7 @@ def align(hypothesis: Sequence[str], reference: Sequence[str]) -> Alignment:
 _END = "\0end"  # cannot occur in a text token
 
 
-def _shift_blocks(tokens: list[_Token], reference: list[str]) -> list[_Token]:
+def _shift_blocks(tokens: list[Any], reference: list[str]) -> list[Any]:
     """The hypothesis after the block shifts of TER, as in sacrebleu's ``translation_edit_rate``."""
     if not reference:
         return tokens

@@ -6,6 +6,8 @@ where the search needed one a step and beam, knows nothing of beams being reorde
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -52,12 +54,9 @@ def _score(
     target = data_utils.collate_tokens(tokens, pad).to(source.device)
     previous = data_utils.collate_tokens(tokens, pad, eos, move_eos_to_beginning=True).to(source.device)
     lengths = sample["net_input"]["src_lengths"][index]
-    log_p = None
-    for model in models:
-        logits = model(source[index], lengths, previous)[0].float() / temperature
-        member = torch.log_softmax(logits, dim=-1)
-        log_p = member if log_p is None else torch.logaddexp(log_p, member)
-    log_p = log_p - torch.log(torch.tensor(float(len(models))))
+    members = (model(source[index], lengths, previous)[0].float() / temperature for model in models)
+    log_p = functools.reduce(torch.logaddexp, (torch.log_softmax(logits, dim=-1) for logits in members))
+    log_p = log_p - math.log(len(models))
     chosen = log_p.gather(-1, target.unsqueeze(-1)).squeeze(-1).exp()
     greatest = log_p.amax(dim=-1).exp()
     # p log p -> 0 as p -> 0, also where log p is -inf

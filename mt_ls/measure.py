@@ -324,7 +324,7 @@ def quality(texts: List[str], references: List[str]) -> Dict[str, Any]:
         score = metric.corpus_score(texts, [references]).score
         scores[name] = {"score": score, "signature": str(metric.get_signature())}
     lengths = metrics["bleu"].corpus_score(texts, [references])
-    return {**scores, "length_ratio": lengths.sys_len / lengths.ref_len}  # type: ignore[attr-defined]
+    return {**scores, "length_ratio": lengths.sys_len / lengths.ref_len}
 
 
 def _write(records: str, measurement: Measurement, arrays: Dict[str, np.ndarray]) -> None:

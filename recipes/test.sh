@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# The whole test suite on a fresh machine: style, types, import contract, shell, tests.
+source "$(dirname "$0")/lib.sh"
+set_up "[test]"
+
+ruff check .
+mypy
+lint-imports
+shellcheck -x recipes/*.sh recipes/*/run.sh .ci/run
+python -m pytest "$@"
