@@ -83,7 +83,8 @@ def figure(rows: Sequence[Row], split: str = "test") -> Figure | None:
             value = bleu if name == "BLEU" else record.perplexity
             color = plots.colour(record.alpha)
             axis.scatter(record.bins.ece(), value, color=color, zorder=3)
-            axis.annotate(f"α = {record.alpha:g}", (record.bins.ece(), value), xytext=(6, 4), textcoords="offset points")
+            point = (record.bins.ece(), value)
+            axis.annotate(f"α = {record.alpha:g}", point, xytext=(6, 4), textcoords="offset points")
         axis.margins(0.25)
         axis.set(xlabel=f"forced ECE ({split}, T = 1)", ylabel=name)
     plots.sign(fig, [record.signature for record, _ in points])

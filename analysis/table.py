@@ -103,7 +103,8 @@ def text(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[i]) for row in [header, *cells]) for i in range(len(header))]
     lines = []
     for row in [header, *cells]:
-        aligned = [cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        name, *others = row
+        aligned = [name.ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(others, widths[1:], strict=True))]
         lines.append("  ".join(aligned).rstrip())
     return "\n".join(lines)
 

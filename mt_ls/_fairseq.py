@@ -6,7 +6,6 @@ fairseq keeps in them. They are allowed here by name, so that the safe unpickler
 
 import argparse
 import collections
-import typing
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ _ARRAY_FUNCTIONS = [
     for name in ("_reconstruct", "scalar")
     for package in ("numpy.core", "numpy._core")
 ]
-_CONFIGURATION: list[Any] = [argparse.Namespace, DictConfig, ListConfig, Metadata, ContainerMetadata, AnyNode, typing.Any]
+_CONFIGURATION: list[Any] = [argparse.Namespace, DictConfig, ListConfig, Metadata, ContainerMetadata, AnyNode, Any]
 _CONTAINERS: list[Any] = [collections.defaultdict, dict, list, int, _TensorPlaceholder]
 
 torch.serialization.add_safe_globals([*_ARRAY_PARTS, *_ARRAY_FUNCTIONS, *_CONFIGURATION, *_CONTAINERS])

@@ -18,7 +18,7 @@ from sacrebleu.metrics import lib_ter
 
 
 class Alignment(NamedTuple):
-    """One flag for each hypothesis token, the end of sentence last: ``hit`` (right), and ``kept`` (False if shifted)."""
+    """One flag for each hypothesis token, the end of sentence last: ``hit`` (right), and ``kept`` (not shifted)."""
 
     hit: list[bool]
     kept: list[bool]

@@ -197,13 +197,13 @@ def measure_forced(model: Checkpoint, options, done) -> None:
     tokens: List[Tuple[np.ndarray, np.ndarray]] = []
     for logits, target, sentence in tqdm(model.logits(split), desc=f"forced {split}", unit="batch", disable=None):
         tokens.append((target.cpu().numpy(), sentence.cpu().numpy()))
-        for temperature, found in zip(missing, at_temperatures(logits, target, missing)):
+        for temperature, found in zip(missing, at_temperatures(logits, target, missing), strict=True):
             columns[temperature].append(tuple(column.cpu().numpy() for column in found))
-    token, sentence = (np.concatenate(part) for part in zip(*tokens))
+    token, sentence = (np.concatenate(part) for part in zip(*tokens, strict=True))
     order = np.argsort(sentence, kind="stable")
     seconds = time.perf_counter() - start
     for temperature in missing:
-        nll, confidence, hit, brier = (np.concatenate(part)[order] for part in zip(*columns[temperature]))
+        nll, confidence, hit, brier = (np.concatenate(part)[order] for part in zip(*columns[temperature], strict=True))
         confidence = confidence.clip(max=1.0)
         arrays: Dict[str, np.ndarray]
         if temperature in (1.0, fitted):
@@ -218,7 +218,7 @@ def measure_forced(model: Checkpoint, options, done) -> None:
                 nll=float(nll.mean(dtype="f8")), perplexity=float(np.exp(nll.mean(dtype="f8"))),
                 accuracy=float(hit.mean()), confidence=float(confidence.mean(dtype="f8")),
                 brier=float(brier.mean(dtype="f8")), fitted_temperature=fitted, seconds=round(seconds, 2),
-            ),  # fmt: skip
+            ),
             arrays,
         )
 
@@ -239,7 +239,7 @@ def _fitted(model: Checkpoint, options, file: Path) -> float:
 def sentence_bins(confidence: np.ndarray, hit: np.ndarray, sentence: np.ndarray) -> np.ndarray:
     """(sentences, 3, bins) float32 sums of count, confidence and hits: what resampling sentences needs."""
     starts = np.flatnonzero(np.diff(sentence, prepend=-1))
-    parts = zip(np.split(confidence, starts[1:]), np.split(hit, starts[1:]))
+    parts = zip(np.split(confidence, starts[1:]), np.split(hit, starts[1:]), strict=True)
     return np.stack([bin_sums(torch.from_numpy(c), torch.from_numpy(h)).numpy() for c, h in parts]).astype("f4")
 
 
@@ -267,7 +267,7 @@ def measure_beam(model: Checkpoint, options, done) -> None:
                 n_tokens=sum(len(h["aligned"][1]) for h in found), accuracy=by_class["others"].accuracy,
                 confidence=by_class["others"].mean_confidence, seconds=round(time.perf_counter() - start, 2),
                 **quality(texts, references(model, split)),
-            ),  # fmt: skip
+            ),
             {"sentence_bins": np.stack([_bins_of(h["aligned"]) for h in found]), "text": np.array(texts)},
         )
 
@@ -328,7 +328,8 @@ def quality(texts: List[str], references: List[str]) -> Dict[str, Any]:
 
 
 def _write(records: str, measurement: Measurement, arrays: Dict[str, np.ndarray]) -> None:
-    name = f"{measurement.mode}_{measurement.split}_T{measurement.temperature:.4f}_{measurement.sha['checkpoint'][:8]}.npz"
+    checkpoint = measurement.sha["checkpoint"][:8]
+    name = f"{measurement.mode}_{measurement.split}_T{measurement.temperature:.4f}_{checkpoint}.npz"
     with written_whole(Path(records).with_name(name)) as path, open(path, "wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     append(records, replace(measurement, arrays=name))

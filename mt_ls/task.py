@@ -72,7 +72,7 @@ class TranslationWithCalibrationTask(TranslationTask):
         statistics = token_probabilities(models, sample, kept, temperature)
         for row, sentence in enumerate(sample["id"].tolist()):
             self._lines[sentence] = []
-            for rank, (hypothesis, values) in enumerate(zip(kept[row], statistics[row])):
+            for rank, (hypothesis, values) in enumerate(zip(kept[row], statistics[row], strict=True)):
                 tokens = [self.tgt_dict[token] for token in hypothesis["tokens"].tolist()]
                 line = {"id": sentence, "rank": rank, "temperature": temperature, "tokens": tokens}
                 line |= {name: value.tolist() for name, value in values._asdict().items()}

@@ -51,10 +51,17 @@ set_up() {
     fi
     .venv/bin/python -m pip install -q --disable-pip-version-check -e ".$extras" ||
       fail "the project cannot be installed; pip's reason stands above"
-    touch "$stamp"
+    touch "$stamp" "${stamp%"$extras"}"
   fi
   PATH="$PWD/.venv/bin:$PATH"
   export PATH
+}
+
+# Keep a training log and show the lines that tell how far it is. Runs under pipefail: it never fails itself.
+progress() {
+  if [ -n "${PRINT:-}" ]; then cat; else
+    tee -a "$1" | awk '/valid on|done training|num_updates=[0-9]+/ { print substr($0, 1, 230) > "/dev/stderr" }'
+  fi
 }
 
 # train CORPUS ALPHA SEED ARCH OPTIONS...: one model in runs/<corpus>_a<alpha>_s<seed>; goes on from its checkpoint.
@@ -70,8 +77,8 @@ train() {
   run fairseq-train "data-bin/$corpus" --user-dir mt_ls --task translation_with_calibration --arch "$arch" \
     --criterion label_smoothed_cross_entropy_with_calibration --label-smoothing "$alpha" --report-accuracy \
     --share-all-embeddings --optimizer adam --adam-betas '(0.9, 0.98)' --lr-scheduler inverse_sqrt \
-    --seed "$seed" --num-workers 0 --save-dir "$folder/checkpoints" --no-progress-bar --log-format simple \
-    "${cpu[@]}" "$@" | if [ -n "${PRINT:-}" ]; then cat; else tee -a "$folder/train.log" | grep --line-buffered -E 'epoch [0-9]+:|valid on|done training' | cut -c1-160 >&2 || [ "${PIPESTATUS[0]}" = 0 ]; fi
+    --seed "$seed" --num-workers 0 --save-dir "$folder/checkpoints" --no-progress-bar --log-format simple --log-interval 50 \
+    "${cpu[@]}" "$@" | progress "$folder/train.log"
   [ -n "${PRINT:-}" ] || touch "$folder/trained"
 }
 

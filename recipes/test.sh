@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The whole test suite on a fresh machine: style, types, import contract, shell, tests.
+# shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/lib.sh"
 set_up "[test]"
 

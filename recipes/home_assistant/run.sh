@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Strings of Home Assistant's interface, English to German: 11 906 pairs, real translators, no hub needed.
 # Two models by default; expect (seed 1, 2 cores): see README.md beside this file.
+# shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
 set_up ""
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Multi30k captions, English to German. SCALE=smoke (minutes) | cpu (hours on 2 cores) | paper (one GPU).
 # 4 + 4 layers, d 128, ffn 256, 4 heads: "Transformer-Tiny" of Wu et al. 2021, whose schedule this is.
+# shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
 scale=${SCALE:-cpu}
 case $scale in

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A grammar whose true probabilities are known: the whole road in two minutes on 2 cores. The tests run it.
+# shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
 set_up ""
 
