@@ -74,7 +74,8 @@ def test_a_bad_line_is_named(tmp_path):
 
 
 def test_key_tells_work_apart():
-    keys = {measurement(**c).key() for c in ({}, {"temperature": 1.1}, {"mode": "beam"}, {"split": "valid"}, {"beam": 4})}
+    changes = ({}, {"temperature": 1.1}, {"mode": "beam"}, {"split": "valid"}, {"beam": 4})
+    keys = {measurement(**change).key() for change in changes}
     assert len(keys) == 5
 
 
@@ -92,5 +93,6 @@ def test_sha256_is_that_of_coreutils(tmp_path):
 
 
 def test_the_core_needs_no_fairseq():
-    code = "import sys, mt_ls.smoothing, mt_ls.calibration, mt_ls.temperature, mt_ls.alignment, mt_ls.records, analysis.report\n"
-    subprocess.run([sys.executable, "-c", code + "assert 'fairseq' not in sys.modules"], check=True)
+    modules = "mt_ls.smoothing, mt_ls.calibration, mt_ls.temperature, mt_ls.alignment, mt_ls.records, analysis.report"
+    code = f"import sys, {modules}\nassert 'fairseq' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,94 @@
+"""The criterion against fairseq's stock one, and its bins over batches and workers."""
+
+import math
+from argparse import Namespace
+
+import numpy as np
+import pytest
+import torch
+from conftest import command, logged, run, train_command
+from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
+from fairseq.logging import metrics
+
+from mt_ls.calibration import Bins
+
+
+def _ours(task, **options):
+    from mt_ls.criterion import LabelSmoothedCrossEntropyWithCalibration
+
+    return LabelSmoothedCrossEntropyWithCalibration(task, False, 0.1, report_accuracy=True, **options)
+
+
+@pytest.mark.parametrize("prefix", [0, 2])
+def test_fairseq_convention_is_the_stock_criterion(loaded, prefix):
+    (model,), task, sample = loaded
+    stock = LabelSmoothedCrossEntropyCriterion(task, False, 0.1, ignore_prefix_size=prefix, report_accuracy=True)
+    ours = _ours(task, smoothing_convention="fairseq", ignore_prefix_size=prefix)
+    their_loss, their_size, theirs = stock(model, sample)
+    loss, size, found = ours(model, sample)
+    torch.testing.assert_close(loss, their_loss)
+    assert size == their_size
+    for key, value in theirs.items():
+        assert float(found[key]) == pytest.approx(float(value), rel=1e-5), key
+    their_gradient = torch.autograd.grad(their_loss, model.decoder.embed_tokens.weight)[0]
+    gradient = torch.autograd.grad(loss, model.decoder.embed_tokens.weight)[0]
+    torch.testing.assert_close(gradient, their_gradient, rtol=1e-3, atol=1e-2)
+
+
+def test_unreduced_loss_is_zero_at_padding(loaded):
+    (model,), task, sample = loaded
+    loss, _, _ = _ours(task)(model, sample, reduce=False)
+    total, _, _ = _ours(task)(model, sample)
+    torch.testing.assert_close(loss.sum(), total)
+    assert not loss[sample["target"].reshape(-1) == task.target_dictionary.pad()].any()
+
+
+def test_logged_ece_is_that_of_all_real_tokens_however_they_are_batched(loaded):
+    (model,), task, sample = loaded
+    criterion = _ours(task)
+    dataset = task.datasets["test"]
+    target = sample["target"]
+    real = target != task.target_dictionary.pad()
+    with torch.no_grad():
+        p = model(**sample["net_input"])[0][real].softmax(-1)
+        chunks = [dataset.collater([dataset[i] for i in range(k, min(k + 10, 211))]) for k in range(0, 211, 10)]
+        logs = [criterion(model, chunk)[2] for chunk in chunks]
+    expected = Bins.of(p.max(-1).values.clamp(max=1), p.argmax(-1) == target[real])
+    assert expected.n == sample["ntokens"]
+    with metrics.aggregate() as one:
+        criterion.reduce_metrics(logs)
+    with metrics.aggregate() as accumulated:
+        for log in logs:
+            criterion.reduce_metrics([log])
+    for found in (one.get_smoothed_values(), accumulated.get_smoothed_values()):
+        assert found["ece"] == pytest.approx(expected.ece(), abs=1e-4)
+        assert found["confidence"] == pytest.approx(expected.mean_confidence, abs=1e-4)
+        assert found["accuracy"] == pytest.approx(100 * expected.accuracy, abs=1e-3)
+        assert found["nll_loss"] == pytest.approx(
+            -p.gather(1, target[real].unsqueeze(1)).log().mean().item() / math.log(2), abs=1e-3
+        )
+
+
+@pytest.mark.parametrize("options", [{"smoothing_convention": "torch"}, {"label_smoothing": 1.5}])
+def test_bad_settings_fail_at_the_start(options):
+    from mt_ls.criterion import LabelSmoothedCrossEntropyWithCalibration
+
+    task = Namespace(target_dictionary=Namespace(pad=lambda: 1))
+    with pytest.raises(ValueError, match="smoothing"):
+        LabelSmoothedCrossEntropyWithCalibration(task, False, **{"label_smoothing": 0.1, **options})
+
+
+@pytest.mark.slow
+def test_two_workers_log_what_one_process_does(data, tmp_path):
+    """gloo on a CPU against one process that accumulates two batches; no dropout, so all that differs is the split."""
+    size = ["--max-tokens", "1000", "--max-update", "6", "--dropout", "0", "--no-save"]
+    one = run(train_command(data, tmp_path / "one", *size, "--update-freq", "2"))
+    worker = " ".join(f"'{part}'" for part in train_command(data, tmp_path / "two", *size))
+    distributed = ("--ddp-backend legacy_ddp --distributed-backend gloo --distributed-init-method env:// "
+                   "--distributed-world-size $WORLD_SIZE --distributed-rank $RANK --distributed-no-spawn")  # fmt: skip
+    two = run(command("torchrun", "--no-python", "--nproc_per_node", "2", "bash", "-c", f"exec {worker} {distributed}"))
+    assert one.returncode == two.returncode == 0, two.stderr[-2000:]
+    for key in ("ece", "confidence", "token_accuracy", "nll_loss"):
+        ours, theirs = (logged("".join(x.stdout.split("begin validation")[1:]), key) for x in (one, two))
+        assert ours == pytest.approx(theirs, abs=2e-4), key
+    assert np.isfinite(ours)
