@@ -48,14 +48,19 @@ def prepare(corpus: Corpus, out: Path, source: str | None, vocab_size: int | Non
         "revision": corpus.revision,
         "licence": corpus.licence,
         "inputs": inputs,
-        "settings": {"vocab_size": vocab_size, "seed": seed, "max_words": clean.MAX_WORDS},
+        "settings": {
+            "vocab_size": vocab_size,
+            "model_type": corpus.model_type,
+            "seed": seed,
+            "max_words": clean.MAX_WORDS,
+        },
         "cleaning": [step._asdict() for step in steps],
     }
     if _is_up_to_date(out, description):
         print(f"data_prep: {out} is up to date", file=sys.stderr)
         return
     print(clean.table(steps))
-    manifest = binarise.build(out, splits, description, vocab_size)
+    manifest = binarise.build(out, splits, description)
     counts = ", ".join(f"{name} {n}" for name, n in manifest["counts"].items())
     print(f"data_prep: {out}: {counts}; data hash {manifest['hash'][:8]}")
 

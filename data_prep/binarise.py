@@ -18,7 +18,7 @@ from . import DataError, subwords
 from .corpora import LANGUAGES, Splits
 
 
-def build(out: Path, splits: Splits, description: dict[str, Any], vocab_size: int) -> dict[str, Any]:
+def build(out: Path, splits: Splits, description: dict[str, Any]) -> dict[str, Any]:
     """Write the data folder ``out`` and return its manifest.
 
     It is built in a hidden folder beside and renamed at the end: a folder named ``out`` is always complete.
@@ -31,7 +31,8 @@ def build(out: Path, splits: Splits, description: dict[str, Any], vocab_size: in
             for side, language in enumerate(LANGUAGES):
                 text = "".join(pair[side] + "\n" for pair in pairs)
                 (aside / "text" / f"{split}.{language}").write_text(text, encoding="utf-8")
-        subwords.train(splits["train"], vocab_size, aside / "spm.model")
+        settings = description["settings"]
+        subwords.train(splits["train"], settings["vocab_size"], aside / "spm.model", settings["model_type"])
         _encode(aside, splits)
         _preprocess(aside)
         manifest = _manifest(aside, splits, description)

@@ -26,7 +26,7 @@ LANGUAGES = ("en", "de")
 @dataclass(frozen=True)
 class Corpus:
     """One row of the table. ``held_out`` sentences go to valid and to test each where the source has no split of
-    its own; ``revision`` and ``sha256`` pin what is downloaded."""
+    its own; ``revision`` and ``sha256`` pin what is downloaded; ``model_type`` is SentencePiece's."""
 
     name: str
     source: str
@@ -36,6 +36,7 @@ class Corpus:
     size: str
     vocab_size: int
     held_out: int | None = None
+    model_type: str = "unigram"
 
 
 _WHEEL = "homeassistant-2024.3.3-py3-none-any.whl"
@@ -62,8 +63,16 @@ CORPORA = {
             "29 000 / 1 014 / 1 000 captions",
             vocab_size=8000,
         ),
+        # Whole words as pieces: then a model's tokens are those whose true probability the grammar knows.
         Corpus(
-            "synthetic", "made by data_prep/synthetic.py", "1", None, "MIT", "2 000 / 200 / 211", vocab_size=100
+            "synthetic",
+            "made by data_prep/synthetic.py",
+            "1",
+            None,
+            "MIT",
+            "2 000 / 200 / 211",
+            vocab_size=100,
+            model_type="word",
         ),
     )
 }

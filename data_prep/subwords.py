@@ -11,8 +11,8 @@ from . import DataError
 from .corpora import Pair
 
 
-def train(pairs: list[Pair], vocab_size: int, model: Path) -> None:
-    """Train a unigram model on both sides and write it to ``model``. One thread: the same text gives the same file.
+def train(pairs: list[Pair], vocab_size: int, model: Path, model_type: str = "unigram") -> None:
+    """Train a model ("unigram", or "word") on both sides and write it. One thread: the same text gives the same file.
 
     Raises DataError when the text has too few pieces for ``vocab_size``.
     """
@@ -22,6 +22,8 @@ def train(pairs: list[Pair], vocab_size: int, model: Path) -> None:
             sentence_iterator=iter([side for pair in pairs for side in pair]),
             model_writer=buffer,
             vocab_size=vocab_size,
+            model_type=model_type,
+            hard_vocab_limit=model_type != "word",
             character_coverage=1.0,
             num_threads=1,
             max_sentence_length=100_000,

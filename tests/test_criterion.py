@@ -81,7 +81,7 @@ def test_bad_settings_fail_at_the_start(options):
 @pytest.mark.slow
 def test_two_workers_log_what_one_process_does(data, tmp_path):
     """gloo on a CPU against one process that accumulates two batches; no dropout, so all that differs is the split."""
-    size = ["--max-tokens", "1000", "--max-update", "6", "--dropout", "0", "--no-save"]
+    size = ["--max-tokens", "600", "--max-update", "6", "--dropout", "0", "--no-save"]
     one = run(train_command(data, tmp_path / "one", *size, "--update-freq", "2"))
     worker = " ".join(f"'{part}'" for part in train_command(data, tmp_path / "two", *size))
     distributed = ("--ddp-backend legacy_ddp --distributed-backend gloo --distributed-init-method env:// "

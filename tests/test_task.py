@@ -5,7 +5,7 @@ import re
 
 from conftest import command, logged, run
 
-PRESET = ["--cpu", "--max-tokens", "2000", "--beam", "4", "--gen-subset", "test", "--scoring", "sacrebleu"]
+PRESET = ["--cpu", "--max-tokens", "500", "--beam", "4", "--gen-subset", "test", "--scoring", "sacrebleu"]
 
 
 def _generate(data, checkpoint, task, *options):
