@@ -20,9 +20,10 @@ def main_table(rows: Sequence[Row], split: str = "test", seed: int = 1) -> list[
     for alpha in alphas(rows):
         ours = select(rows, alpha=alpha, split=split)
         forced = select(ours, mode="forced")
-        for label, chosen in (("1", select(forced, temperature=1.0)), ("fitted", at_fitted(forced))):
-            beam = select(ours, mode="beam", temperature=1.0) if label == "1" else []
-            cells.append(_line(f"alpha {alpha:g}", label, chosen, beam, rng))
+        beam = select(ours, mode="beam")
+        plain, fitted = (select(forced, temperature=1.0), select(beam, temperature=1.0)), (at_fitted(forced), at_fitted(beam))
+        cells.append(_line(f"alpha {alpha:g}", "1", *plain, rng))
+        cells.append(_line(f"alpha {alpha:g}", "fitted", *fitted, rng))
     return cells
 
 

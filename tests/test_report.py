@@ -27,7 +27,7 @@ def _records(folder, alphas=(0.0, 0.1), beam=True):
                 append(folder / "records.jsonl", measurement(**common, fitted_temperature=1.2))
                 if beam:
                     score = {"score": 20 + temperature, "signature": "x"}
-                    append(folder / "records.jsonl", measurement(**common, mode="beam", beam=5, bleu=score))
+                    append(folder / "records.jsonl", measurement(**common, mode="beam", beam=5, bleu=score, fitted_temperature=1.2))
 
 
 def _report(*arguments):
