@@ -21,9 +21,9 @@ def main_table(rows: Sequence[Row], split: str = "test", seed: int = 1) -> list[
         ours = select(rows, alpha=alpha, split=split)
         forced = select(ours, mode="forced")
         beam = select(ours, mode="beam")
-        plain, fitted = (select(forced, temperature=1.0), select(beam, temperature=1.0)), (at_fitted(forced), at_fitted(beam))
-        cells.append(_line(f"alpha {alpha:g}", "1", *plain, rng))
-        cells.append(_line(f"alpha {alpha:g}", "fitted", *fitted, rng))
+        name = f"alpha {alpha:g}"
+        cells.append(_line(name, "1", select(forced, temperature=1.0), select(beam, temperature=1.0), rng))
+        cells.append(_line(name, "fitted", at_fitted(forced), at_fitted(beam), rng))
     return cells
 
 

@@ -48,7 +48,8 @@ def main(arguments=None) -> int:
         temperatures = sorted({*options.temperatures, 1.0, fitted})
         template = _template(model, options, fitted)
         if "forced" in options.modes:
-            measure_forced(model, options, [replace(template, mode="forced", temperature=t) for t in temperatures], done)
+            forced = replace(template, mode="forced")
+            measure_forced(model, options, [replace(forced, temperature=t) for t in temperatures], done)
         if "beam" in options.modes:
             beam = replace(template, mode="beam", beam=options.beam, lenpen=options.lenpen)
             measure_beam(model, options, [replace(beam, temperature=t) for t in temperatures], done)
@@ -153,8 +154,8 @@ def measure_beam(model: Checkpoint, options, planned: List[Measurement], done) -
         if template.key() in done:
             continue
         start = time.perf_counter()
-        found = list(tqdm(_search(model, split, temperature), desc=f"beam {split} T={temperature:g}", total=template.n_sentences,
-                          unit="sentence", disable=None))  # fmt: skip
+        found = list(tqdm(_search(model, split, temperature), desc=f"beam {split} T={temperature:g}",
+                          total=template.n_sentences, unit="sentence", disable=None))  # fmt: skip
         found.sort(key=lambda hypothesis: hypothesis["id"])
         by_class, left_out = beam_bins([h["aligned"] for h in found])
         texts = [h["text"] for h in found]

@@ -15,6 +15,8 @@ from mt_ls.records import append
 
 def _records(folder, alphas=(0.0, 0.1), beam=True):
     rng = np.random.default_rng(0)
+    folder.mkdir()
+    np.savez(folder / "x.npz", sentence_bins=rng.random((20, 3, 15)))
     for alpha in alphas:
         for split in ("valid", "test"):
             for temperature in (0.8, 1.0, 1.2):
@@ -22,12 +24,13 @@ def _records(folder, alphas=(0.0, 0.1), beam=True):
                 common = {
                     "run": f"toy_a{alpha}_s1", "alpha": alpha, "split": split, "temperature": temperature,
                     "bins": Bins.of(confidence, rng.random(2000) < confidence), "perplexity": 9.0, "accuracy": 0.6,
+                    "fitted_temperature": 1.2, "arrays": "x.npz",
                     "sha": {"data": "d" * 64, "checkpoint": f"{alpha}" * 20, "code": "e" * 40},
                 }  # fmt: skip
-                append(folder / "records.jsonl", measurement(**common, fitted_temperature=1.2))
+                append(folder / "records.jsonl", measurement(**common))
                 if beam:
                     score = {"score": 20 + temperature, "signature": "x"}
-                    append(folder / "records.jsonl", measurement(**common, mode="beam", beam=5, bleu=score, fitted_temperature=1.2))
+                    append(folder / "records.jsonl", measurement(**common, mode="beam", beam=5, bleu=score))
 
 
 def _report(*arguments):

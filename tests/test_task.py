@@ -20,7 +20,7 @@ def _hypotheses(text):
 
 
 def test_training_goes_on_after_a_kill(training):
-    folder, killed, again = training
+    _folder, killed, again = training
     assert "done training" not in killed
     assert "Loaded checkpoint" in again and "done training" in again
     assert logged(again, "num_updates") == 120
