@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mt_ls.calibration import Bins, bin_sums
+from mt_ls.calibration import Bins
 from mt_ls.records import Measurement, RecordError, read
 
 
@@ -26,13 +26,7 @@ class Row:
         if not path.is_file():
             return None
         with np.load(path) as arrays:
-            if "sentence_bins" in arrays:
-                return arrays["sentence_bins"].astype(float)
-            import torch
-
-            starts = np.flatnonzero(np.diff(arrays["sentence"], prepend=-1))[1:]
-            parts = zip(np.split(arrays["confidence"], starts), np.split(arrays["hit"], starts), strict=True)
-            return np.stack([bin_sums(torch.tensor(c), torch.tensor(h)).numpy() for c, h in parts])
+            return arrays["sentence_bins"].astype(float)
 
 
 def load(paths: Iterable[str | Path]) -> list[Row]:

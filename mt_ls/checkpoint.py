@@ -48,6 +48,7 @@ class Checkpoint:
         self.device = torch.device("cuda" if torch.cuda.is_available() and not options.cpu else "cpu")
         self.models = [model.eval().to(self.device) for model in models]
         self.pad = self.task.target_dictionary.pad()
+        self.subwords = subword_scheme(self.task.target_dictionary)
         self.options = options
         self.fields = self._describe(state, path)
 
@@ -62,6 +63,7 @@ class Checkpoint:
             "convention": str(getattr(criterion, "smoothing_convention", "fairseq")) if name else None,
             "seed": int(self.cfg.common.seed),
             "updates": history[-1].get("num_updates"),
+            "unit": _UNITS[self.subwords],
             "device": str(self.device),
             "versions": versions("torch", "numpy", "sacrebleu", "sentencepiece") | {"fairseq": fairseq.__version__},
             "sha": {"data": self.data_hash, "checkpoint": sha256_of(path), "code": code_hash()},
@@ -82,18 +84,22 @@ class Checkpoint:
         """Every sentence of a split, in batches on the device. Raises MeasureError for a split that is not there,
         and if a sentence would be lost."""
         dataset = self.dataset(split)
+        positions = (self.task.max_positions(), *(model.max_positions() for model in self.models))
         iterator = self.task.get_batch_iterator(
             dataset,
             max_tokens=self.options.max_tokens,
             max_sentences=self.options.batch_size,
-            max_positions=utils.resolve_max_positions(
-                self.task.max_positions(), *(model.max_positions() for model in self.models)
-            ),
+            max_positions=utils.resolve_max_positions(*positions),
+            ignore_invalid_inputs=True,
             required_batch_size_multiple=1,
             disable_iterator_cache=True,
         )
-        if sum(len(batch) for batch in iterator.frozen_batches) != len(dataset):
-            raise MeasureError(f"{self.data}: split {split}: not every sentence fits the model")
+        lost = len(dataset) - sum(len(batch) for batch in iterator.frozen_batches)
+        if lost:
+            raise MeasureError(
+                f"{self.data}: split {split}: {lost} of {len(dataset)} sentences are longer than the model's "
+                "positions; shorten or remove them, so that no score leaves them out in silence"
+            )
         for sample in iterator.next_epoch_itr(shuffle=False):
             yield utils.move_to_cuda(sample) if self.device.type == "cuda" else sample
 
@@ -107,6 +113,10 @@ class Checkpoint:
                 raise MeasureError(f"{self.data}: no split {split!r}; it has {', '.join(names)}") from None
         return self.task.datasets[split]
 
+    def text_of(self, ids) -> str:
+        """The text of token ids, subwords joined."""
+        return self.task.target_dictionary.string(ids, self.subwords, escape_unk=True)
+
     @torch.no_grad()
     def logits(self, split: str) -> Iterator[Tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """Teacher-forced (logits (N, K), targets (N,), sentence of each token (N,)), PAD left out."""
@@ -117,13 +127,20 @@ class Checkpoint:
             yield self.models[0](**sample["net_input"])[0][real], target[real], sentence[real]
 
 
-def text_of(dictionary, tokens) -> str:
-    """Detokenised text of token ids."""
-    return dictionary.string(tokens, "sentencepiece", escape_unk=True)
+_UNITS = {"sentencepiece": "spm", "subword_nmt": "bpe", "none": "word"}
+
+
+def subword_scheme(dictionary) -> str:
+    """How fairseq's ``--post-process`` names the subwords of a dictionary: "sentencepiece" (pieces that begin with
+    "▁"), "subword_nmt" (pieces that end with "@@"), or "none" (whole words)."""
+    symbols = dictionary.symbols[dictionary.nspecial :]
+    if any(symbol.startswith("▁") for symbol in symbols):
+        return "sentencepiece"
+    return "subword_nmt" if any(symbol.endswith("@@") for symbol in symbols) else "none"
 
 
 def references(model: Checkpoint, split: str) -> List[str]:
-    """The untokenised reference of each sentence: the text beside the data, or the decoded target elsewhere."""
+    """The reference text of each sentence: the untokenised text beside the data, or the decoded target elsewhere."""
     dataset = model.dataset(split)
     path = model.data / "text" / f"{split}.{model.task.cfg.target_lang}"
     if path.exists():
@@ -131,6 +148,5 @@ def references(model: Checkpoint, split: str) -> List[str]:
         if len(lines) != len(dataset):
             raise MeasureError(f"{path}: {len(lines)} lines, but the split has {len(dataset)} sentences")
         return lines
-    pad = model.pad
-    return [text_of(model.task.target_dictionary, dataset[i]["target"][dataset[i]["target"] != pad])
-            for i in range(len(dataset))]  # fmt: skip
+    targets = (dataset[i]["target"] for i in range(len(dataset)))
+    return [model.text_of(target[target != model.pad]) for target in targets]

@@ -1,19 +1,25 @@
-"""What the model believed at each step of a finished hypothesis: one teacher-forced pass after the search.
+"""What the model believed at each step of a finished hypothesis, and whether it was right.
 
-The pass is exact (the search itself computes the same distributions, a step at a time), costs one parallel forward
-where the search needed one a step and beam, knows nothing of beams being reordered, and is the same for any search.
+One teacher-forced pass after the search is exact (the search itself computes the same distributions, a step at a
+time), costs one parallel forward where the search needed one a step and beam, knows nothing of beams being
+reordered, and is the same for any search.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
 from fairseq.data import data_utils
 
+from .alignment import align
+from .calibration import N_BINS, Bins, bin_sums
 from .temperature import check_temperature
+
+TOKEN_CLASSES = ("others", "eos")
 
 
 class TokenProbabilities(NamedTuple):
@@ -66,3 +72,48 @@ def _score(
         TokenProbabilities(*(column[i, : len(hypothesis)].clone() for column in columns))
         for i, hypothesis in enumerate(tokens)
     ]
+
+
+class JudgedHypothesis(NamedTuple):
+    """A hypothesis against its reference, token by token: ``tokens`` as text, and, each (L,), the ``probability`` of
+    each, whether TER's alignment finds it right (``hit``) and not shifted (``kept``). ``ended``: the last token is
+    EOS, as it always is unless the search ran into its length limit."""
+
+    tokens: list[str]
+    probability: torch.Tensor
+    hit: torch.Tensor
+    kept: torch.Tensor
+    ended: bool
+
+    def bins(self) -> dict[str, torch.Tensor]:
+        """(3, bins) sums of each token class (see `bin_sums`). Shifted tokens are left out, as InfECE does."""
+        body = len(self.tokens) - int(self.ended)
+        index = torch.arange(len(self.tokens))
+        chosen = {"others": self.kept & (index < body), "eos": index >= body}
+        probability = self.probability.clamp(max=1.0)
+        return {name: bin_sums(probability[chosen[name]], self.hit[chosen[name]]) for name in TOKEN_CLASSES}
+
+    @property
+    def n_left_out(self) -> int:
+        """How many tokens stand in no bin: the shifted ones."""
+        return int((~self.kept).sum())
+
+
+def judge(dictionary: Any, ids: torch.Tensor, probability: torch.Tensor, target: torch.Tensor) -> JudgedHypothesis:
+    """Hold a hypothesis (token ``ids`` (L,), their ``probability`` (L,)) against its padded ``target`` (T,)."""
+    tokens = [dictionary[token] for token in ids.tolist()]
+    ended = int(ids[-1]) == dictionary.eos()
+    special = {dictionary.pad(), dictionary.eos()}
+    reference = [dictionary[token] for token in target.tolist() if token not in special]
+    flags = align(tokens[:-1] if ended else tokens, reference)
+    hit, kept = (torch.tensor(column[: len(tokens)]) for column in flags)
+    return JudgedHypothesis(tokens, probability, hit, kept, ended)
+
+
+def beam_bins(hypotheses: Iterable[JudgedHypothesis]) -> dict[str, Bins]:
+    """The bins of each token class over many hypotheses; beam ECE is that of "others"."""
+    sums = {name: torch.zeros(3, N_BINS, dtype=torch.float64) for name in TOKEN_CLASSES}
+    for hypothesis in hypotheses:
+        for name, values in hypothesis.bins().items():
+            sums[name] += values
+    return {name: Bins.from_sums(values) for name, values in sums.items()}

@@ -16,7 +16,7 @@ import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 if __name__ == "__main__":  # fairseq chats while it is imported
     logging.disable(logging.WARNING)
@@ -27,12 +27,10 @@ import sacrebleu
 import torch
 from tqdm import tqdm
 
-from .alignment import align
 from .calibration import Bins, bin_sums
-from .checkpoint import Checkpoint, MeasureError, references, text_of
-from .generator import token_probabilities
+from .checkpoint import Checkpoint, MeasureError, references
+from .generator import JudgedHypothesis, beam_bins, judge, token_probabilities
 from .records import Measurement, RecordError, append, read, written_whole
-from .task import beam_bins, reference_tokens
 from .temperature import at_temperatures, check_temperature, fit_temperature
 
 
@@ -53,6 +51,8 @@ def main(arguments=None) -> int:
         if "beam" in options.modes:
             beam = replace(template, mode="beam", beam=options.beam, lenpen=options.lenpen)
             measure_beam(model, options, [replace(beam, temperature=t) for t in temperatures], done)
+        key = template.key()[:3]  # this checkpoint on this split
+        print(summary([record for record in read(options.records) if record.key()[:3] == key]))
     except (MeasureError, RecordError, ValueError) as error:
         print(f"mt_ls.measure: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -107,12 +107,10 @@ def measure_forced(model: Checkpoint, options, planned: List[Measurement], done)
         temperature = template.temperature
         nll, confidence, hit, brier = (np.concatenate(part)[order] for part in zip(*columns[temperature], strict=True))
         confidence = confidence.clip(max=1.0)
-        arrays: Dict[str, np.ndarray]
+        arrays = {"sentence_bins": sentence_bins(confidence, hit, sentence[order])}
         if temperature in (1.0, template.fitted_temperature):
-            arrays = {"confidence": confidence.astype("f4"), "hit": hit, "sentence": sentence[order].astype("i4"),
-                      "token": token[order].astype("i4"), "nll": nll.astype("f4")}  # fmt: skip
-        else:
-            arrays = {"sentence_bins": sentence_bins(confidence, hit, sentence[order])}
+            arrays |= {"confidence": confidence.astype("f4"), "hit": hit, "sentence": sentence[order].astype("i4"),
+                       "token": token[order].astype("i4"), "nll": nll.astype("f4")}  # fmt: skip
         _write(
             options.records,
             replace(
@@ -154,44 +152,57 @@ def measure_beam(model: Checkpoint, options, planned: List[Measurement], done) -
         if template.key() in done:
             continue
         start = time.perf_counter()
-        found = list(tqdm(_search(model, split, temperature), desc=f"beam {split} T={temperature:g}",
+        found = dict(tqdm(_search(model, split, temperature), desc=f"beam {split} T={temperature:g}",
                           total=template.n_sentences, unit="sentence", disable=None))  # fmt: skip
-        found.sort(key=lambda hypothesis: hypothesis["id"])
-        by_class, left_out = beam_bins([h["aligned"] for h in found])
-        texts = [h["text"] for h in found]
+        judged = [found[sentence].judged for sentence in range(template.n_sentences)]
+        texts = [model.text_of(found[sentence].ids) for sentence in range(template.n_sentences)]
+        by_class = beam_bins(judged)
+        sums = np.stack([hypothesis.bins()["others"].numpy() for hypothesis in judged])
+        arrays = {"text": np.array(texts), "sentence_bins": sums.astype("f4")}
+        if temperature in (1.0, template.fitted_temperature):
+            arrays |= _token_arrays(found)
         _write(
             options.records,
             replace(
-                template, bins=by_class["others"], bins_by_class=by_class, n_left_out=left_out,
-                n_tokens=sum(len(h["aligned"][1]) for h in found), accuracy=by_class["others"].accuracy,
-                confidence=by_class["others"].mean_confidence, seconds=round(time.perf_counter() - start, 2),
-                **quality(texts, references(model, split)),
+                template, bins=by_class["others"], bins_by_class=by_class,
+                n_left_out=sum(h.n_left_out for h in judged), n_tokens=sum(len(h.tokens) for h in judged),
+                accuracy=by_class["others"].accuracy, confidence=by_class["others"].mean_confidence,
+                seconds=round(time.perf_counter() - start, 2), **quality(texts, references(model, split)),
             ),
-            {"sentence_bins": np.stack([_bins_of(h["aligned"]) for h in found]), "text": np.array(texts)},
+            arrays,
         )
 
 
-def _bins_of(aligned) -> np.ndarray:
-    bins = beam_bins([aligned])[0]["others"]
-    return np.stack((bins.count, bins.confidence, bins.hits)).astype("f4")
+class _Found(NamedTuple):
+    ids: torch.Tensor
+    judged: JudgedHypothesis
 
 
-def _search(model: Checkpoint, split: str, temperature: float) -> Iterator[Dict[str, Any]]:
+def _search(model: Checkpoint, split: str, temperature: float) -> Iterator[Tuple[int, _Found]]:
+    """(sentence, its best hypothesis), in the order of the batches."""
     options = model.options
     arguments = argparse.Namespace(beam=options.beam, lenpen=options.lenpen, temperature=temperature, nbest=1)
     generator = model.task.build_generator(model.models, arguments)
-    dictionary = model.task.target_dictionary
     for sample in model.batches(split):
         hypotheses = [ranked[:1] for ranked in model.task.inference_step(generator, model.models, sample)]
         values = token_probabilities(model.models, sample, hypotheses, temperature)
         for row, sentence in enumerate(sample["id"].tolist()):
             ids = hypotheses[row][0]["tokens"].cpu()
-            tokens = [dictionary[token] for token in ids.tolist()]
-            ended = tokens[-1] == dictionary.eos_word
-            flags = align(tokens[:-1] if ended else tokens, reference_tokens(dictionary, sample["target"][row]))
-            size = len(tokens)
-            aligned = (values[row][0].probability, flags.hit[:size], flags.kept[:size], ended)
-            yield {"id": sentence, "text": text_of(dictionary, ids), "aligned": aligned}
+            probability = values[row][0].probability
+            yield sentence, _Found(ids, judge(model.task.target_dictionary, ids, probability, sample["target"][row]))
+
+
+def _token_arrays(found: Dict[int, _Found]) -> Dict[str, np.ndarray]:
+    """One value a generated token, sentences in order: what tables by token class and other bins need."""
+    hypotheses = [found[sentence] for sentence in sorted(found)]
+    lengths = [len(h.ids) for h in hypotheses]
+    return {
+        "confidence": torch.cat([h.judged.probability for h in hypotheses]).clamp(max=1.0).numpy().astype("f4"),
+        "hit": torch.cat([h.judged.hit for h in hypotheses]).numpy(),
+        "kept": torch.cat([h.judged.kept for h in hypotheses]).numpy(),
+        "sentence": np.repeat(sorted(found), lengths).astype("i4"),
+        "token": torch.cat([h.ids for h in hypotheses]).numpy().astype("i4"),
+    }
 
 
 def quality(texts: List[str], references: List[str]) -> Dict[str, Any]:
@@ -206,6 +217,30 @@ def quality(texts: List[str], references: List[str]) -> Dict[str, Any]:
         scores[name] = {"score": score, "signature": str(metric.get_signature())}
     lengths = metrics["bleu"].corpus_score(texts, [references])
     return {**scores, "length_ratio": lengths.sys_len / lengths.ref_len}
+
+
+def summary(records: List[Measurement]) -> str:
+    """The measurements of one checkpoint on one split, a line each; then its beam ECE by token class at T = 1."""
+    first = records[0]
+    lines = [
+        f"{first.run} on {first.split}: {first.n_sentences} of {first.n_sentences_in_set} sentences",
+        "mode          T   tokens    NLL  accuracy  confidence     ECE   BLEU",
+    ]
+    for record in sorted(records, key=lambda record: (record.mode != "forced", record.temperature)):
+        mark = "*" if record.temperature == record.fitted_temperature else " "
+        nll = "" if record.nll is None else f"{record.nll:.3f}"
+        bleu = "" if record.bleu is None else f"{record.bleu['score']:.1f}"
+        lines.append(
+            f"{record.mode:8}{record.temperature:6.2f}{mark}{record.n_tokens:9}{nll:>7}{record.accuracy:10.3f}"
+            f"{record.confidence:12.3f}{record.bins.ece():8.4f}{bleu:>7}"
+        )
+    lines.append("* fitted by likelihood; a beam ECE leaves out EOS and shifted tokens")
+    for record in records:
+        if record.temperature == 1.0 and record.bins_by_class:
+            classes = [f"{name} {bins.ece():.4f} ({bins.n})" for name, bins in record.bins_by_class.items()]
+            lines.append(f"beam ECE by token class (tokens) at T = 1: {', '.join(classes)}")
+            lines.append(f"shifted tokens, in no class: {record.n_left_out}")
+    return "\n".join(lines)
 
 
 def _write(records: str, measurement: Measurement, arrays: Dict[str, np.ndarray]) -> None:

@@ -8,13 +8,10 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional
 
-import torch
 from fairseq.tasks import register_task
 from fairseq.tasks.translation import TranslationConfig, TranslationTask
 
-from .alignment import align
-from .calibration import Bins, bin_sums
-from .generator import token_probabilities
+from .generator import JudgedHypothesis, beam_bins, judge, token_probabilities
 from .records import written_whole
 from .temperature import check_temperature
 
@@ -39,8 +36,7 @@ class TranslationWithCalibrationTask(TranslationTask):
     def __init__(self, cfg, src_dict, tgt_dict):
         super().__init__(cfg, src_dict, tgt_dict)
         self._lines: Dict[int, List[Dict[str, Any]]] = {}
-        self._bins = {"others": Bins.zeros(), "eos": Bins.zeros()}
-        self._n_left_out = 0
+        self._best: List[JudgedHypothesis] = []
         self._n_expected = 0
 
     def get_batch_iterator(self, dataset, *args, **kwargs):
@@ -73,24 +69,18 @@ class TranslationWithCalibrationTask(TranslationTask):
         for row, sentence in enumerate(sample["id"].tolist()):
             self._lines[sentence] = []
             for rank, (hypothesis, values) in enumerate(zip(kept[row], statistics[row], strict=True)):
-                tokens = [self.tgt_dict[token] for token in hypothesis["tokens"].tolist()]
-                line = {"id": sentence, "rank": rank, "temperature": temperature, "tokens": tokens}
+                ids = hypothesis["tokens"].cpu()
+                line = {"id": sentence, "rank": rank, "temperature": temperature}
+                line["tokens"] = [self.tgt_dict[token] for token in ids.tolist()]
                 line |= {name: value.tolist() for name, value in values._asdict().items()}
                 if sample.get("target") is not None:
-                    line |= self._aligned(tokens, sample["target"][row], values.probability, rank)
+                    judged = judge(self.tgt_dict, ids, values.probability, sample["target"][row])
+                    line |= {"hit": judged.hit.tolist(), "kept": judged.kept.tolist()}
+                    if rank == 0:
+                        self._best.append(judged)
                 self._lines[sentence].append(line)
         if len(self._lines) == self._n_expected:
             self._finish()
-
-    def _aligned(self, tokens, target, probability, rank) -> Dict[str, Any]:
-        ended = tokens[-1] == self.tgt_dict.eos_word
-        flags = align(tokens[:-1] if ended else tokens, reference_tokens(self.tgt_dict, target))
-        hit, kept = flags.hit[: len(tokens)], flags.kept[: len(tokens)]
-        if rank == 0:
-            by_class, left_out = beam_bins([(probability, hit, kept, ended)])
-            self._bins = {name: self._bins[name] + bins for name, bins in by_class.items()}
-            self._n_left_out += left_out
-        return {"hit": hit, "kept": kept}
 
     def _finish(self) -> None:
         with written_whole(self.cfg.calibration_records) as path, open(path, "w", encoding="utf-8") as file:
@@ -98,35 +88,13 @@ class TranslationWithCalibrationTask(TranslationTask):
                 for line in self._lines[sentence]:
                     file.write(json.dumps(line, ensure_ascii=False) + "\n")
         logger.info(f"calibration of {len(self._lines)} sentences written to {self.cfg.calibration_records}")
-        for name, bins in self._bins.items():
+        for name, bins in beam_bins(self._best).items():
             if bins.n:
                 logger.info(
                     f"beam ECE of {name}: {bins.ece():.4f} (tokens {bins.n}, confidence "
                     f"{bins.mean_confidence:.4f}, right {bins.accuracy:.4f})"
                 )
-        logger.info(f"tokens left out of beam ECE (shifted): {self._n_left_out}")
-        self._lines = {}
-        self._bins = {name: Bins.zeros() for name in self._bins}
-        self._n_left_out = 0
-
-
-def reference_tokens(dictionary, target: torch.Tensor) -> List[str]:
-    """The text tokens of a padded target (T,): no PAD, no EOS."""
-    special = {dictionary.pad(), dictionary.eos()}
-    return [dictionary[token] for token in target.tolist() if token not in special]
-
-
-def beam_bins(hypotheses) -> tuple:
-    """({"others": Bins, "eos": Bins}, number of tokens left out) of (probability (L,), hit, kept, whether the last
-    token is EOS). Shifted tokens are left out, as InfECE does; beam ECE is that of "others"."""
-    sums = {"others": torch.zeros(3, 15, dtype=torch.float64), "eos": torch.zeros(3, 15, dtype=torch.float64)}
-    left_out = 0
-    for probability, hit, kept, ended in hypotheses:
-        probability, hit, kept = probability.clamp(max=1.0), torch.tensor(hit), torch.tensor(kept)
-        body = slice(0, len(hit) - int(ended))
-        keep = kept[body]
-        left_out += int((~keep).sum())
-        sums["others"] += bin_sums(probability[body][keep], hit[body][keep])
-        if ended:
-            sums["eos"] += bin_sums(probability[-1:], hit[-1:])
-    return {name: Bins.from_sums(value) for name, value in sums.items()}, left_out
+        if self._best:
+            left_out = sum(hypothesis.n_left_out for hypothesis in self._best)
+            logger.info(f"tokens left out of beam ECE (shifted): {left_out}")
+        self._lines, self._best = {}, []

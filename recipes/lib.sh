@@ -21,8 +21,9 @@ run() {
 }
 
 find_python() {
-  local python
-  for python in ${PYTHON:-python3.12 python3.11 python3}; do
+  local python candidates=(python3.12 python3.11 python3)
+  if [ -n "${PYTHON:-}" ]; then candidates=("$PYTHON"); fi
+  for python in "${candidates[@]}"; do
     if command -v "$python" >/dev/null &&
       "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' &&
       "$python" -c 'import ensurepip, venv' 2>/dev/null; then
@@ -30,20 +31,20 @@ find_python() {
       return
     fi
   done
-  fail "Python 3.11 or 3.12 with venv is needed (found: $(python3 --version 2>&1)); name one with PYTHON=/path/to/python"
+  fail "Python 3.11 or 3.12 with venv is needed (none of: ${candidates[*]}); name one with PYTHON=/path/to/python"
 }
 
 # Make .venv where there is none and install the project and the given extras; a second call installs nothing.
 set_up() {
   local extras=$1 python stamp free
-  stamp=.venv/installed-$(sha256sum pyproject.toml | cut -c1-12)$extras
+  stamp=.venv/installed-$(cksum <pyproject.toml | cut -d' ' -f1)$extras
   if [ ! -e "$stamp" ]; then
     python=$(find_python)
     free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1024) }')
     [ "$free" -ge "${MT_LS_MIN_FREE_MB:-4000}" ] ||
       fail "only $free MB are free here; the environment needs ${MT_LS_MIN_FREE_MB:-4000} MB"
     say "environment in .venv (about two minutes, 1.5 GB)"
-    [ -x .venv/bin/python ] || "$python" -m venv .venv
+    .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv
     # A CPU build of torch where the index has one; otherwise what the index gives (TORCH="torch==2.x" overrides).
     if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
       .venv/bin/python -m pip install -q --disable-pip-version-check "${TORCH:-torch==2.13.0}" ||
@@ -57,38 +58,58 @@ set_up() {
   export PATH
 }
 
-# Keep a training log and show the lines that tell how far it is. Runs under pipefail: it never fails itself.
+# Keep a training log and show the lines that tell how far it is.
 progress() {
-  if [ -n "${PRINT:-}" ]; then cat; else
-    tee -a "$1" | awk '/valid on|done training|num_updates=[0-9]+/ { print substr($0, 1, 230) > "/dev/stderr" }'
-  fi
+  tee -a "$1" | awk '/valid on|done training|num_updates=[0-9]+/ { print substr($0, 1, 230) > "/dev/stderr" }'
 }
 
-# train CORPUS ALPHA SEED ARCH OPTIONS...: one model in runs/<corpus>_a<alpha>_s<seed>; goes on from its checkpoint.
+# The folder of one run: runs/<data>_a<alpha>_s<seed>.
+run_folder() { printf 'runs/%s_a%s_s%s' "$1" "$(LC_ALL=C printf '%.2f' "$2")" "$3"; }
+
+# train DATA ALPHA SEED ARCH OPTIONS...: one model in its run folder; goes on from its checkpoint.
+# The folder remembers its command and its data: what another command left there is never taken for this one's.
 train() {
-  local corpus=$1 alpha=$2 seed=$3 arch=$4 folder
+  local data=$1 alpha=$2 seed=$3 arch=$4 folder command identity
   shift 4
-  folder=runs/${corpus}_a${alpha}_s${seed}
+  folder=$(run_folder "$data" "$alpha" "$seed")
+  command=(fairseq-train "data-bin/$data" --user-dir mt_ls --task translation_with_calibration --arch "$arch"
+    --criterion label_smoothed_cross_entropy_with_calibration --label-smoothing "$alpha" --report-accuracy
+    --share-all-embeddings --optimizer adam --adam-betas '(0.9, 0.98)' --lr-scheduler inverse_sqrt
+    --seed "$seed" --num-workers 0 --save-dir "$folder/checkpoints" --no-progress-bar --log-format simple
+    --log-interval 50 "$@")
+  if python -c 'import sys, torch; sys.exit(torch.cuda.is_available())'; then command+=(--cpu); fi
+  if [ -n "${PRINT:-}" ]; then
+    run "${command[@]}"
+    return
+  fi
+  identity="$(PRINT=1 run "${command[@]}") on data $(data_hash "$data")"
+  if [ -e "$folder/command" ] && [ "$(cat "$folder/command")" != "$identity" ]; then
+    fail "$folder holds a model of another command or other data (see $folder/command): move it away and run again"
+  fi
   if [ -e "$folder/trained" ]; then return; fi
   say "training $folder"
-  [ -n "${PRINT:-}" ] || mkdir -p "$folder"
-  local cpu=()
-  python -c 'import sys, torch; sys.exit(torch.cuda.is_available())' && cpu=(--cpu)
-  run fairseq-train "data-bin/$corpus" --user-dir mt_ls --task translation_with_calibration --arch "$arch" \
-    --criterion label_smoothed_cross_entropy_with_calibration --label-smoothing "$alpha" --report-accuracy \
-    --share-all-embeddings --optimizer adam --adam-betas '(0.9, 0.98)' --lr-scheduler inverse_sqrt \
-    --seed "$seed" --num-workers 0 --save-dir "$folder/checkpoints" --no-progress-bar --log-format simple --log-interval 50 \
-    "${cpu[@]}" "$@" | progress "$folder/train.log"
-  [ -n "${PRINT:-}" ] || touch "$folder/trained"
+  mkdir -p "$folder"
+  printf '%s\n' "$identity" >"$folder/command.new"
+  mv "$folder/command.new" "$folder/command"
+  "${command[@]}" | progress "$folder/train.log"
+  touch "$folder/trained"
 }
 
-# measure CORPUS ALPHA SEED TEMPERATURES...: forced and beam records of one model on valid and test.
+data_hash() {
+  python -c 'import json, sys; print(json.load(open(sys.argv[1]))["hash"])' "data-bin/$1/manifest.json"
+}
+
+# measure DATA ALPHA SEED TEMPERATURES...: forced and beam records of one model on valid and test.
 measure() {
-  local corpus=$1 alpha=$2 seed=$3 folder split
+  local data=$1 alpha=$2 seed=$3 folder split
   shift 3
-  folder=runs/${corpus}_a${alpha}_s${seed}
+  folder=$(run_folder "$data" "$alpha" "$seed")
   for split in valid test; do
-    run python -m mt_ls.measure "data-bin/$corpus" --path "$folder/checkpoints/checkpoint_last.pt" \
+    say "measuring $folder on $split"
+    run python -m mt_ls.measure "data-bin/$data" --path "$folder/checkpoints/checkpoint_last.pt" \
       --gen-subset "$split" --temperatures "$@" --beam 5 --records "$folder/records.jsonl"
   done
 }
+
+# report DATA OUT: figures, tables and one page from every run on this data.
+report() { run python -m analysis.report "runs/${1}_a"*_s* --out "out/$2"; }

@@ -6,4 +6,4 @@ source "$(dirname "$0")/lib.sh"
 
 say "quickstart: about 20 minutes on 2 cores (2 to install, 14 to train two models, 4 to measure)"
 set_up ""
-bash recipes/home_assistant/run.sh
+OUT=quickstart bash recipes/home_assistant/run.sh

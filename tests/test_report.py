@@ -5,11 +5,12 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from conftest import run
 from test_records import measurement
 
 from analysis import quality, reliability, table
-from mt_ls.calibration import Bins
+from mt_ls.calibration import Bins, bin_sums
 from mt_ls.records import append
 
 
@@ -82,7 +83,8 @@ def test_interval_covers_the_ece_and_matches_a_plain_bootstrap(tmp_path):
     rng = np.random.default_rng(1)
     confidence, sentence = rng.beta(3, 1, 4000), np.repeat(np.arange(400), 10)
     hit = rng.random(4000) < confidence**2
-    np.savez(tmp_path / "x.npz", confidence=confidence, hit=hit, sentence=sentence)
+    sums = [bin_sums(torch.tensor(confidence[sentence == i]), torch.tensor(hit[sentence == i])) for i in range(400)]
+    np.savez(tmp_path / "x.npz", sentence_bins=np.stack(sums))
     row = table.Row(measurement(arrays="x.npz", bins=Bins.of(confidence, hit)), tmp_path)
     low, high = table.interval(row, np.random.default_rng(0))
     plain = []

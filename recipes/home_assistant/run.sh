@@ -1,16 +1,21 @@
 #!/usr/bin/env bash
 # Strings of Home Assistant's interface, English to German: 11 906 pairs, real translators, no hub needed.
-# Two models by default; expect (seed 1, 2 cores): see README.md beside this file.
+# SCALE=smoke (a minute) | cpu (a quarter of an hour on 2 cores). What to expect: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
+case ${SCALE:-cpu} in
+  smoke) data=home_assistant_smoke updates=20 ;;
+  cpu) data=home_assistant updates=1000 ;;
+  *) fail "SCALE=$SCALE: choose smoke or cpu (this corpus is too small for more)" ;;
+esac
 set_up ""
 
-run python -m data_prep home_assistant --out data-bin/home_assistant
+run python -m data_prep home_assistant --out "data-bin/$data"
 for seed in ${SEEDS:-1}; do
   for alpha in ${ALPHAS:-0.0 0.1}; do
-    train home_assistant "$alpha" "$seed" transformer_mt_ls_small --dropout 0.2 --lr 0.004 --warmup-updates 400 \
-      --max-tokens 4096 --max-update "${UPDATES:-1000}" --no-epoch-checkpoints
-    measure home_assistant "$alpha" "$seed" 0.8 1.0 1.2 1.4
+    train "$data" "$alpha" "$seed" transformer_mt_ls_small --dropout 0.2 --lr 0.004 --warmup-updates 400 \
+      --max-tokens 4096 --max-update "$updates" --no-epoch-checkpoints
+    measure "$data" "$alpha" "$seed" 0.8 0.9 1.0 1.1 1.25 1.5
   done
 done
-run python -m analysis.report runs --corpus home_assistant --out out/quickstart
+report "$data" "${OUT:-$data}"
