@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from mt_ls.calibration import Bins
+
 from . import plots
+from .reliability import wilson
 from .table import Row, alphas, at_fitted, interval, mean, number, select
 
 MAIN_HEADER = ("model", "T", "BLEU", "NLL", "perplexity", "accuracy", "forced ECE", "95 %", "floor", "beam ECE")
@@ -67,6 +72,37 @@ def table_3(rows: Sequence[Row]) -> list[list[str]]:
             f"{smooth_ece} / 0.1" if smooth else "",
         ])  # fmt: skip
     return lines
+
+
+CLASS_HEADER = ("model, token class", "tokens", "confidence", "right", "beam ECE", "95 % of shares")
+
+
+def class_table(rows: Sequence[Row], split: str = "test") -> list[list[str]]:
+    """Beam calibration at T = 1 by token class (EOS, others), runs of one alpha together; then the shifted tokens,
+    which TER calls neither right nor wrong."""
+    cells = []
+    for alpha in alphas(rows):
+        beam = [r.record for r in select(rows, alpha=alpha, split=split, mode="beam", temperature=1.0)]
+        for name in ("others", "eos"):
+            known = [record.bins_by_class[name] for record in beam if record.bins_by_class]
+            bins = functools.reduce(operator.add, known, Bins.zeros())
+            cells.append([f"alpha {alpha:g}, {name}", *_class_cells(bins)])
+        left_out = [record.n_left_out for record in beam if record.n_left_out is not None]
+        cells.append([f"alpha {alpha:g}, shifted (left out)", str(sum(left_out)) if left_out else "", *["–"] * 4])
+    return cells
+
+
+def _class_cells(bins: Bins) -> list[str]:
+    if not bins.n:
+        return [""] * 5
+    low, high = wilson(bins.hits.sum(), bins.count.sum())
+    return [
+        str(bins.n),
+        number(bins.mean_confidence, 3),
+        number(bins.accuracy, 3),
+        number(bins.ece(), 4),
+        f"{low:.3f}-{high:.3f}",
+    ]
 
 
 def figure(rows: Sequence[Row], split: str = "test") -> Figure | None:

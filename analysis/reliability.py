@@ -12,8 +12,8 @@ from .table import Row, at_fitted, select
 
 
 def wilson(hits: np.ndarray, count: np.ndarray, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
-    """95 % interval of a share (Wilson 1927), (low, high) of the shape of ``hits``. Tokens count as independent, so
-    it is a lower bound on the width."""
+    """95 % interval of a share (Wilson 1927): (low, high) of the shape of ``hits`` (a number, too). Tokens count as
+    independent, so it is a lower bound on the width."""
     share = hits / count
     centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)

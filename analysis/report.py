@@ -36,6 +36,7 @@ bins; "95 %" by resampling sentences; "floor" is what a perfectly calibrated mod
 Beam ECE is another quantity: the probability of generated tokens, right by TER alignment.</p>
 <h2>Main table (test)</h2>{{ main }}
 <h2>Table 3</h2>{{ table_3 }}
+<h2>Beam calibration by token class (test, T = 1)</h2>{{ token_classes }}
 {% for title, svg in figures %}<figure><h2>{{ title }}</h2>{{ svg }}</figure>
 {% endfor %}
 <h2>Missing</h2>{% if missing %}<ul class="missing">{% for item in missing %}<li>{{ item }}</li>{% endfor %}</ul>
@@ -85,6 +86,7 @@ def write(rows: Sequence[Row], out: Path) -> str:
     tables = {
         "main": (quality.MAIN_HEADER, quality.main_table(rows)),
         "table_3": (quality.TABLE_3_HEADER, quality.table_3(rows)),
+        "token_classes": (quality.CLASS_HEADER, quality.class_table(rows)),
     }
     for name, (header, cells) in tables.items():
         with written_whole(out / "tables" / f"{name}.txt") as path:

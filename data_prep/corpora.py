@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ LANGUAGES = ("en", "de")
 @dataclass(frozen=True)
 class Corpus:
     """One row of the table. ``held_out`` sentences go to valid and to test each where the source has no split of
-    its own; ``revision`` and ``sha256`` pin what is downloaded; ``model_type`` is SentencePiece's."""
+    its own; ``revision`` and ``sha256`` (of the wheel, or of a hub's text) pin what is downloaded; ``model_type`` is
+    SentencePiece's."""
 
     name: str
     source: str
@@ -53,12 +55,12 @@ CORPORA = {
             vocab_size=4000,
             held_out=600,
         ),
-        # No revision is pinned for the hub: it could not be verified where this table was written.
+        # The hub's revisions could not be read where this table was written, so the text itself is pinned.
         Corpus(
             "multi30k",
             "bentrevett/multi30k (hub)",
             None,
-            None,
+            "2cf95e47fbac0f743f446c891ba6246cf266f130e148da0ec69ed3acc2319253",
             "research only: see https://github.com/multi30k/dataset",
             "29 000 / 1 014 / 1 000 captions",
             vocab_size=8000,
@@ -84,12 +86,32 @@ def cache_folder() -> Path:
 
 
 def load(corpus: Corpus, source: str | None, seed: int) -> tuple[Splits, dict[str, str]]:
-    """({split: pairs}, {input file: sha256}). A corpus without splits of its own comes as {"all": pairs}.
+    """({split: pairs}, {input: sha256}), of the files read and of the "text" itself. A corpus without splits of its
+    own comes as {"all": pairs}.
 
     Raises DataError for anything that cannot be read as parallel text.
     """
     if source is None and (folder := os.environ.get("MT_LS_DATA")) and (Path(folder) / corpus.name).exists():
         source = str(Path(folder) / corpus.name)
+    splits, files = _read(corpus, source, seed)
+    text = text_hash(splits)
+    if source is None and corpus.source.endswith("(hub)") and corpus.sha256 and text != corpus.sha256:
+        print(f"data_prep: note: the hub's {corpus.name} is not the text of the published records "
+              f"({text[:8]}, not {corpus.sha256[:8]}): expect other numbers", file=sys.stderr)  # fmt: skip
+    return splits, {**files, "text": text}
+
+
+def text_hash(splits: Splits) -> str:
+    """Hex SHA-256 of all pairs in order, a tab between the sides and a line a pair, after a line with the split."""
+    digest = hashlib.sha256()
+    for split, pairs in splits.items():
+        digest.update(f"{split}\n".encode())
+        for source, target in pairs:
+            digest.update(f"{source}\t{target}\n".encode())
+    return digest.hexdigest()
+
+
+def _read(corpus: Corpus, source: str | None, seed: int) -> tuple[Splits, dict[str, str]]:
     if source is None and corpus.name == "synthetic":
         return synthetic.splits(seed), {}
     if source is None and corpus.name == "home_assistant":
@@ -198,18 +220,17 @@ def _download_wheel(corpus: Corpus) -> Path:
     if not wheel.exists():
         print(f"data_prep: downloading {_WHEEL} (35 MB) to {folder}", file=sys.stderr)
         folder.mkdir(parents=True, exist_ok=True)
-        aside = folder / f".{os.getpid()}"
         requirement = f"homeassistant=={corpus.revision}"
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:",
-                   "--ignore-requires-python", "-d", str(aside), requirement]  # fmt: skip
-        result = subprocess.run(command, capture_output=True, text=True)
-        if result.returncode:
-            reason = (result.stderr.strip().splitlines() or ["pip failed"])[-1]
-            raise DataError(
-                f"{requirement}: download failed ({reason}); put {_WHEEL} into a folder and name it with --source"
-            )
-        os.replace(aside / _WHEEL, wheel)
-        aside.rmdir()
+        with tempfile.TemporaryDirectory(dir=folder) as aside:
+            command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:",
+                       "--ignore-requires-python", "-d", aside, requirement]  # fmt: skip
+            result = subprocess.run(command, capture_output=True, text=True)
+            if result.returncode:
+                reason = (result.stderr.strip().splitlines() or ["pip failed"])[-1]
+                raise DataError(
+                    f"{requirement}: download failed ({reason}); put {_WHEEL} into a folder and name it with --source"
+                )
+            os.replace(Path(aside) / _WHEEL, wheel)
     return wheel
 
 

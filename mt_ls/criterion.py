@@ -5,17 +5,24 @@ Annotations stay old style here: fairseq's dataclasses are read at run time and 
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import torch
 from fairseq import utils
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.logging import metrics
+from fairseq.models.transformer import TransformerDecoderBase, TransformerModelBase
 from omegaconf import II
 
 from .calibration import Bins, bin_sums
-from .smoothing import CONVENTIONS, paper_alpha, smoothed_cross_entropy
+from .smoothing import (
+    CONVENTIONS,
+    SmoothedLoss,
+    linear_smoothed_cross_entropy,
+    paper_alpha,
+    smoothed_cross_entropy,
+)
 
 
 @dataclass
@@ -54,34 +61,40 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
     def forward(self, model, sample, reduce=True):
         """(loss, sample size, logging output): the loss is the sum over tokens in nats, or with
         ``reduce=False`` one value a position (B * T,), zero at PAD."""
-        net_output = model(**sample["net_input"])
-        logits, target = self._logits_and_target(model, net_output, sample)
+        target = model.get_targets(sample, None)[:, self.ignore_prefix_size :].reshape(-1)
         real = target.ne(self.padding_idx)
-        result = smoothed_cross_entropy(logits[real], target[real], self.label_smoothing, self.convention)
-        nll = result.nll.sum()
+        total, rows = self._loss(model, sample, target, real)
         sample_size = sample["target"].size(0) if self.sentence_avg else sample["ntokens"]
         logging_output = {
-            "loss": result.loss.detach().sum(),
-            "nll_loss": nll,
+            "loss": rows.loss.detach().sum(),
+            "nll_loss": rows.nll.sum(),
             "ntokens": sample["ntokens"],
             "nsentences": sample["target"].size(0),
             "sample_size": sample_size,
-            "calibration": bin_sums(result.confidence, result.hit),
+            "calibration": bin_sums(rows.confidence, rows.hit),
         }
         if self.report_accuracy:
-            logging_output["n_correct"] = int(result.hit.sum())
-            logging_output["total"] = len(result.hit)
+            logging_output["n_correct"] = int(rows.hit.sum())
+            logging_output["total"] = len(rows.hit)
         if reduce:
-            return result.loss.sum(), sample_size, logging_output
-        loss = result.loss.new_zeros(target.shape).masked_scatter(real, result.loss)
-        return loss, sample_size, logging_output
+            return total, sample_size, logging_output
+        return total.new_zeros(target.shape).masked_scatter(real, rows.loss), sample_size, logging_output
 
-    def _logits_and_target(self, model, net_output, sample) -> Tuple[torch.Tensor, torch.Tensor]:
-        if getattr(getattr(model, "decoder", None), "adaptive_softmax", None) is not None:
-            raise ValueError("label smoothing needs every logit: train without --adaptive-softmax-cutoff")
-        logits = net_output[0][:, self.ignore_prefix_size :]
-        target = model.get_targets(sample, net_output)[:, self.ignore_prefix_size :]
-        return logits.reshape(-1, logits.size(-1)), target.reshape(-1)
+    def _loss(self, model, sample, target, real) -> Tuple[torch.Tensor, SmoothedLoss]:
+        """The summed loss and the values of each real token. Where the model's last step is one matrix, the criterion
+        does that step itself, for the real tokens only; any other model hands over its logits."""
+        settings = self.label_smoothing, self.convention
+        projection = output_projection(model)
+        if projection is None:
+            logits = self._rows(model(**sample["net_input"])[0], real)
+            rows = smoothed_cross_entropy(logits, target[real], *settings)
+            return rows.loss.sum(), rows
+        features = self._rows(model(**sample["net_input"], features_only=True)[0], real)
+        return linear_smoothed_cross_entropy(features, projection, target[real], *settings)
+
+    def _rows(self, output, real) -> torch.Tensor:
+        """(B, T, ...) as one row a real token, without the prefix."""
+        return output[:, self.ignore_prefix_size :].flatten(0, 1)[real]
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: List[Dict[str, Any]]) -> None:
@@ -114,6 +127,24 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
     def logging_outputs_can_be_summed() -> bool:
         """Sums all: the bins add up over workers like the losses."""
         return True
+
+
+def output_projection(model) -> Optional[torch.Tensor]:
+    """The matrix (K, D) that turns the features of a fairseq Transformer into its logits, or None for a model whose
+    last step is not known to be just that. Raises ValueError for an adaptive softmax, which has no full logits."""
+    while hasattr(model, "module"):  # the wrappers of distributed training
+        model = model.module
+    decoder = getattr(model, "decoder", None)
+    if getattr(decoder, "adaptive_softmax", None) is not None:
+        raise ValueError("label smoothing needs every logit: train without --adaptive-softmax-cutoff")
+    stock = (
+        type(model).forward is TransformerModelBase.forward
+        and getattr(type(decoder), "output_layer", None) is TransformerDecoderBase.output_layer
+    )
+    projection = getattr(decoder, "output_projection", None)
+    if stock and type(projection) is torch.nn.Linear and projection.bias is None:
+        return projection.weight
+    return None
 
 
 def _bins(meters) -> Bins:

@@ -9,6 +9,9 @@ For a row z of K logits with reference y, lse = logsumexp(z), everything is in n
 
 fairseq (since 0.12) puts epsilon / (K - 1) on each wrong class instead; that is the paper's loss with
 a = epsilon K / (K - 1), so one formula serves both.
+
+Where the logits are the last thing that a model computes, `linear_smoothed_cross_entropy` makes them itself, a chunk of
+rows at a time, and leaves no (N, K) tensor behind.
 """
 
 from __future__ import annotations
@@ -82,3 +85,83 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
             -1, target.unsqueeze(-1), gradient.new_full((len(target), 1), ctx.alpha - 1.0)
         )
         return gradient.mul_(grads[0].unsqueeze(-1)).to(logits.dtype), None, None
+
+
+# Logits of a chunk of rows: 16 MB in float32, so that one product's output is still in cache for the next.
+_CHUNK_ELEMENTS = 2**22
+
+
+def linear_smoothed_cross_entropy(
+    features: torch.Tensor,
+    weight: torch.Tensor,
+    target: torch.Tensor,
+    smoothing: float = 0.0,
+    convention: str = "paper",
+) -> tuple[torch.Tensor, SmoothedLoss]:
+    """The sum over rows of the loss of logits ``features @ weight.T``, and the values of each row.
+
+    ``features`` (N, D), ``weight`` (K, D), ``target`` (N,). Only the sum carries gradients, to features and weight;
+    they are computed in the same pass, so memory grows with N D + K D and a constant, not with N K. A row whose
+    reference shares the greatest logit with another class is a hit. Raises ValueError as `paper_alpha` does.
+    """
+    alpha = paper_alpha(smoothing, convention, weight.size(0))
+    total, *rows = _LinearSmoothedCrossEntropy.apply(features, weight, target, alpha, torch.is_grad_enabled())
+    return total, SmoothedLoss(*rows)
+
+
+class _LinearSmoothedCrossEntropy(torch.autograd.Function):
+    """Per chunk: e = exp(z - max z), s = sum e, so softmax(z) = e / s. The products with e run unnormalised and their
+    small sides are scaled by 1/s; the uniform part of q, a / K, enters through the mean of the weight's rows."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, features: torch.Tensor, weight: torch.Tensor, target: torch.Tensor, alpha: float, with_gradient: bool
+    ) -> tuple[torch.Tensor, ...]:
+        (n, width), n_classes = features.shape, weight.size(0)
+        exact = torch.promote_types(features.dtype, torch.float32)
+        nll, spread, confidence = features.new_empty(3, n, dtype=exact)
+        hit = torch.empty(n, dtype=torch.bool, device=features.device)
+        mean_row = weight.mean(dim=0, dtype=exact)
+        if with_gradient:
+            d_features = features.new_empty(n, width, dtype=exact)
+            d_weight = weight.new_zeros(weight.shape, dtype=exact)
+        step = max(64, _CHUNK_ELEMENTS // n_classes)
+        for start in range(0, n, step):
+            rows = slice(start, start + step)
+            x, y = features[rows], target[rows].unsqueeze(-1)
+            z = torch.mm(x, weight.t()).to(exact)
+            gold, top = z.gather(-1, y), z.amax(dim=-1, keepdim=True)
+            e = z.sub_(top).exp_()
+            s = e.sum(dim=-1, keepdim=True)
+            lse = top + s.log()
+            nll[rows], confidence[rows], hit[rows] = ((lse - gold)[:, 0], s.reciprocal()[:, 0], (gold == top)[:, 0])
+            spread[rows] = lse[:, 0] - x.to(exact) @ mean_row
+            if with_gradient:
+                e.scatter_add_(-1, y, (alpha - 1) * s)
+                e, scaled = e.to(x.dtype), (x / s).to(x.dtype)
+                d_features[rows] = torch.mm(e, weight) / s
+                _add_product(d_weight, e.t(), scaled)
+        loss = (1 - alpha) * nll + alpha * spread
+        if with_gradient:
+            if alpha:
+                d_features -= alpha * mean_row
+                d_weight -= alpha / n_classes * features.sum(dim=0, dtype=exact)
+            ctx.save_for_backward(d_features, d_weight)
+            ctx.dtypes = features.dtype, weight.dtype
+        ctx.mark_non_differentiable(loss, nll, confidence, hit)
+        return loss.sum(), loss, nll, confidence, hit
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        d_features, d_weight = (
+            (gradient * grads[0]).to(dtype) for gradient, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
+        )
+        return d_features, d_weight, None, None, None
+
+
+def _add_product(total: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> None:
+    """``total += left @ right``, in the precision of ``total``."""
+    if total.dtype == left.dtype:
+        total.addmm_(left, right)
+    else:
+        total += torch.mm(left, right)

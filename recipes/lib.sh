@@ -25,7 +25,7 @@ find_python() {
   if [ -n "${PYTHON:-}" ]; then candidates=("$PYTHON"); fi
   for python in "${candidates[@]}"; do
     if command -v "$python" >/dev/null &&
-      "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' &&
+      "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null &&
       "$python" -c 'import ensurepip, venv' 2>/dev/null; then
       printf '%s' "$python"
       return
@@ -54,13 +54,19 @@ set_up() {
       fail "the project cannot be installed; pip's reason stands above"
     touch "$stamp" "${stamp%"$extras"}"
   fi
-  PATH="$PWD/.venv/bin:$PATH"
-  export PATH
+  export PATH="$PWD/.venv/bin:$PATH"
+  # fairseq, hydra and torch warn a page at each start; nothing in it is the user's to mend.
+  export PYTHONWARNINGS=ignore
 }
 
 # Keep a training log and show the lines that tell how far it is.
 progress() {
-  tee -a "$1" | awk '/valid on|done training|num_updates=[0-9]+/ { print substr($0, 1, 230) > "/dev/stderr" }'
+  local line
+  tee -a "$1" | while IFS= read -r line; do
+    case $line in
+      *"valid on"* | *"done training"* | *num_updates=*) printf '%.240s\n' "${line#*| INFO | }" >&2 ;;
+    esac
+  done
 }
 
 # The folder of one run: runs/<data>_a<alpha>_s<seed>.

@@ -1,5 +1,6 @@
 """The criterion against fairseq's stock one, and its bins over batches and workers."""
 
+import copy
 import math
 from argparse import Namespace
 
@@ -10,6 +11,7 @@ from conftest import command, logged, run, train_command
 from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
 from fairseq.logging import metrics
 
+from mt_ls import criterion
 from mt_ls.calibration import Bins
 
 
@@ -20,8 +22,13 @@ def _ours(task, **options):
 
 
 @pytest.mark.parametrize("prefix", [0, 2])
-def test_fairseq_convention_is_the_stock_criterion(loaded, prefix):
+@pytest.mark.parametrize("projects", [True, False])
+def test_fairseq_convention_is_the_stock_criterion(loaded, prefix, projects, monkeypatch):
+    """Whether the criterion projects the features itself, or takes the logits of a model it does not know."""
     (model,), task, sample = loaded
+    assert criterion.output_projection(model) is model.decoder.output_projection.weight
+    if not projects:
+        monkeypatch.setattr(criterion, "output_projection", lambda model: None)
     stock = LabelSmoothedCrossEntropyCriterion(task, False, 0.1, ignore_prefix_size=prefix, report_accuracy=True)
     ours = _ours(task, smoothing_convention="fairseq", ignore_prefix_size=prefix)
     their_loss, their_size, theirs = stock(model, sample)
@@ -33,6 +40,16 @@ def test_fairseq_convention_is_the_stock_criterion(loaded, prefix):
     their_gradient = torch.autograd.grad(their_loss, model.decoder.embed_tokens.weight)[0]
     gradient = torch.autograd.grad(loss, model.decoder.embed_tokens.weight)[0]
     torch.testing.assert_close(gradient, their_gradient, rtol=1e-3, atol=1e-2)
+
+
+def test_a_model_that_ends_otherwise_keeps_its_own_last_step(loaded):
+    (model,), _, _ = loaded
+    with_bias = copy.deepcopy(model)
+    with_bias.decoder.output_projection = torch.nn.Linear(64, 9, bias=True)
+    assert criterion.output_projection(with_bias) is None
+    adaptive = Namespace(decoder=Namespace(adaptive_softmax=object()))
+    with pytest.raises(ValueError, match="adaptive-softmax-cutoff"):
+        criterion.output_projection(adaptive)
 
 
 def test_unreduced_loss_is_zero_at_padding(loaded):

@@ -31,7 +31,9 @@ def _records(folder, alphas=(0.0, 0.1), beam=True):
                 append(folder / "records.jsonl", measurement(**common))
                 if beam:
                     score = {"score": 20 + temperature, "signature": "x"}
-                    append(folder / "records.jsonl", measurement(**common, mode="beam", beam=5, bleu=score))
+                    classes = {"others": common["bins"], "eos": Bins.of([0.9, 0.7], [1, 0])}
+                    append(folder / "records.jsonl", measurement(**common, mode="beam", beam=5, bleu=score,
+                                                                 bins_by_class=classes, n_left_out=7))  # fmt: skip
 
 
 def _report(*arguments):
@@ -68,6 +70,13 @@ def test_no_records_is_one_line(tmp_path, make, message):
     found = _report(tmp_path / "runs", "--out", tmp_path / "out")
     assert found.returncode == 2 and message in found.stderr and len(found.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_token_classes_stand_apart(tmp_path):
+    _records(tmp_path / "runs")
+    cells = quality.class_table(table.load([tmp_path / "runs"]))
+    assert [row[0] for row in cells[:3]] == ["alpha 0, others", "alpha 0, eos", "alpha 0, shifted (left out)"]
+    assert cells[1][1:5] == ["2", "0.800", "0.500", "0.4000"] and cells[2][1] == "7"  # |0.9 - 1| and |0.7 - 0|, halved
 
 
 def test_table_3_has_the_papers_row(tmp_path):

@@ -5,7 +5,8 @@ import torch
 from fairseq.criterions.label_smoothed_cross_entropy import label_smoothed_nll_loss
 from torch.nn import functional
 
-from mt_ls.smoothing import paper_alpha, smoothed_cross_entropy
+from mt_ls import smoothing
+from mt_ls.smoothing import linear_smoothed_cross_entropy, paper_alpha, smoothed_cross_entropy
 
 
 def _problem(n=37, k=53, seed=0):
@@ -39,6 +40,67 @@ def test_fairseq_convention_is_the_stock_criterion(epsilon):
     torch.testing.assert_close(gradient, their_gradient)
     if epsilon:
         assert abs(smoothed_cross_entropy(logits, target, epsilon).loss.sum() - theirs) > 1e-3
+
+
+@pytest.mark.parametrize(("alpha", "convention"), [(0.0, "paper"), (0.1, "paper"), (0.1, "fairseq")])
+@pytest.mark.parametrize("n", [1, 64, 200])
+def test_projection_and_loss_in_one_pass_are_the_two_one_after_the_other(alpha, convention, n, monkeypatch):
+    """Chunked: 64 rows at a time here, so that 200 rows are three chunks and a remainder."""
+    monkeypatch.setattr(smoothing, "_CHUNK_ELEMENTS", 1)
+    generator = torch.Generator().manual_seed(n)
+    features, weight = (torch.randn(size, 17, generator=generator, dtype=torch.float64) for size in (n, 53))
+    target = torch.randint(53, (n,), generator=generator)
+    inputs = features.requires_grad_(), weight.requires_grad_()
+    theirs = smoothed_cross_entropy(functional.linear(*inputs), target, alpha, convention)
+    total, ours = linear_smoothed_cross_entropy(*inputs, target, alpha, convention)
+    for name in ("loss", "nll", "confidence", "hit"):
+        torch.testing.assert_close(getattr(ours, name), getattr(theirs, name).detach(), msg=name)
+    torch.testing.assert_close(total, theirs.loss.sum())
+    their_gradients = torch.autograd.grad(3 * theirs.loss.sum(), inputs)
+    torch.testing.assert_close(torch.autograd.grad(3 * total, inputs), their_gradients)
+
+
+def test_projection_in_float32_is_as_close_to_float64_as_stock():
+    generator = torch.Generator().manual_seed(4)
+    features, weight = (torch.randn(size, 64, generator=generator, dtype=torch.float64) for size in (500, 3000))
+    weight, target = weight / 3, torch.randint(3000, (500,), generator=generator)
+
+    def stock(features, weight):
+        return label_smoothed_nll_loss(functional.linear(features, weight).log_softmax(-1), target, 0.1)[0]
+
+    def ours(features, weight):
+        return linear_smoothed_cross_entropy(features, weight, target, 0.1, "fairseq")[0]
+
+    def errors(loss):
+        inputs = features.float().requires_grad_(), weight.float().requires_grad_()
+        found = [loss(*inputs).detach(), *torch.autograd.grad(loss(*inputs), inputs)]
+        return [((a.double() - b).norm() / b.norm()).item() for a, b in zip(found, exact, strict=True)]
+
+    inputs = features.clone().requires_grad_(), weight.clone().requires_grad_()
+    exact = [stock(*inputs).detach(), *torch.autograd.grad(stock(*inputs), inputs)]
+    for our_error, their_error in zip(errors(ours), errors(stock), strict=True):
+        assert our_error <= 2 * their_error + 1e-7
+
+
+def test_projection_keeps_no_logits_and_needs_no_gradient():
+    features, weight, target = torch.randn(30, 8), torch.randn(90, 8, requires_grad=True), torch.arange(30)
+    with torch.no_grad():
+        total, _ = linear_smoothed_cross_entropy(features, weight, target, 0.1)
+    assert not total.requires_grad
+    total, _ = linear_smoothed_cross_entropy(features, weight, target, 0.1)
+    assert max(saved.numel() for saved in total.grad_fn.saved_tensors) <= weight.numel()
+
+
+def test_projection_in_half_precision_trains_in_half_precision():
+    features, weight = (torch.randn(n, 16).bfloat16().requires_grad_() for n in (20, 50))
+    total, rows = linear_smoothed_cross_entropy(features, weight, torch.arange(20), 0.1)
+    expected = functional.cross_entropy((features @ weight.T).float(), torch.arange(20), reduction="none",
+                                        label_smoothing=0.1)  # fmt: skip
+    torch.testing.assert_close(rows.loss, expected.detach(), atol=1e-3, rtol=1e-3)
+    gradients = torch.autograd.grad(total, (features, weight))
+    for ours, theirs in zip(gradients, torch.autograd.grad(expected.sum(), (features, weight)), strict=True):
+        assert ours.dtype == torch.bfloat16
+        assert (ours - theirs).float().norm() < 0.02 * theirs.float().norm()
 
 
 def test_statistics_are_those_of_softmax():

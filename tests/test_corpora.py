@@ -1,0 +1,183 @@
+"""Reading parallel text from every kind of source, and one clear line for each kind of bad input."""
+
+import hashlib
+import json
+import os
+import sys
+import zipfile
+
+import pytest
+from conftest import run
+
+from data_prep import DataError, corpora
+from data_prep.__main__ import main
+
+WHEEL = "homeassistant-2024.3.3-py3-none-any.whl"
+
+
+def _write_plain(folder, n=40):
+    folder.mkdir()
+    for split, first in {"train": 0, "valid": 1000, "test": 2000}.items():
+        for language, word in {"en": "the number", "de": "die Zahl"}.items():
+            text = "".join(f"{word} {i} zählt {i * i}\n" for i in range(first, first + n))
+            (folder / f"{split}.{language}").write_text(text, encoding="utf-8")
+
+
+def _write_wheel(path, strings):
+    with zipfile.ZipFile(path, "w") as archive:
+        for language, side in {"en": 0, "de": 1}.items():
+            tree = {"state": {key: pair[side] for key, pair in strings.items()}}
+            archive.writestr(f"homeassistant/components/lamp/translations/{language}.json", json.dumps(tree))
+        archive.writestr("homeassistant/components/only_english/translations/en.json", '{"x": "y"}')
+
+
+@pytest.fixture(autouse=True)
+def _no_folder_of_the_user(monkeypatch, tmp_path):
+    monkeypatch.delenv("MT_LS_DATA", raising=False)
+    monkeypatch.setenv("MT_LS_CACHE", str(tmp_path / "cache"))
+
+
+def test_a_folder_of_text(tmp_path):
+    _write_plain(tmp_path / "text")
+    splits, inputs = corpora.load(corpora.CORPORA["multi30k"], str(tmp_path / "text"), seed=1)
+    assert {name: len(pairs) for name, pairs in splits.items()} == {"train": 40, "valid": 40, "test": 40}
+    assert splits["valid"][1] == ("the number 1001 zählt 1002001", "die Zahl 1001 zählt 1002001")
+    train = (tmp_path / "text" / "train.en").read_bytes()
+    assert inputs["train.en"] == hashlib.sha256(train).hexdigest() and set(inputs) > {"text", "test.de"}
+
+
+def test_a_folder_in_the_hubs_schema_is_read_by_datasets(tmp_path, monkeypatch):
+    folder = tmp_path / "data" / "multi30k"
+    folder.mkdir(parents=True)
+    for split in ("train", "validation", "test"):
+        rows = [{"en": f"{split} {i}", "de": f"{split} zu {i}"} for i in range(3)]
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setenv("MT_LS_DATA", str(tmp_path / "data"))
+    splits, _ = corpora.load(corpora.CORPORA["multi30k"], None, seed=1)
+    assert splits["valid"] == [(f"validation {i}", f"validation zu {i}") for i in range(3)]
+
+
+def test_a_wheel_is_paired_by_key(tmp_path):
+    wheel = tmp_path / "other.whl"
+    _write_wheel(wheel, {"on": ("On", "An"), "off": ("Turned  off", "Aus"), "again": ("On", "An")})
+    splits, inputs = corpora.load(corpora.CORPORA["home_assistant"], str(wheel), seed=1)
+    assert splits == {"all": [("On", "An"), ("Turned off", "Aus")]}
+    assert inputs["other.whl"] == hashlib.sha256(wheel.read_bytes()).hexdigest()
+
+
+def test_text_hash_is_that_of_the_text():
+    expected = hashlib.sha256(b"train\na\tb\nc\td\ntest\n").hexdigest()
+    assert corpora.text_hash({"train": [("a", "b"), ("c", "d")], "test": []}) == expected
+
+
+def test_text_that_differs_from_the_published_one_is_noted(monkeypatch, capsys):
+    monkeypatch.setattr(corpora, "_read_hub", lambda name, revision: {"train": [("a", "b")]})
+    corpora.load(corpora.CORPORA["multi30k"], None, seed=1)
+    assert "not the text of the published records" in capsys.readouterr().err
+
+
+def _unequal(folder):
+    _write_plain(folder)
+    (folder / "valid.de").write_text("nur eine\n")
+    return "valid.de:1: the file ends here, but valid.en has 40 lines and valid.de 1"
+
+
+def _not_utf8(folder):
+    _write_plain(folder)
+    (folder / "train.de").write_bytes(b"gut\nM\xfcnchen\n")
+    return "train.de:2: byte 2 is not UTF-8"
+
+
+def _empty_file(folder):
+    _write_plain(folder)
+    (folder / "test.en").write_bytes(b"")
+    return "test.en: empty"
+
+
+def _missing_language(folder):
+    _write_plain(folder)
+    (folder / "train.de").unlink()
+    return "train.de: missing"
+
+
+def _missing_column(folder):
+    folder.mkdir()
+    for split in ("train", "validation", "test"):
+        (folder / f"{split}.jsonl").write_text('{"en": "a", "de": "b"}\n{"en": "a", "fr": "c"}\n')
+    return 'test.jsonl:2: no "de" text'
+
+
+def _broken_json(folder):
+    folder.mkdir()
+    (folder / "train.jsonl").write_text('{"en": "a", "de": "b"}\n{"en": "a", \n')
+    return "train.jsonl:2: not JSON"
+
+
+def _no_validation(folder):
+    folder.mkdir()
+    for split in ("train", "test"):
+        (folder / f"{split}.jsonl").write_text('{"en": "a", "de": "b"}\n')
+    return "has no split 'validation'"
+
+
+def _nothing_left(folder):
+    _write_plain(folder)
+    for language in ("en", "de"):
+        (folder / f"train.{language}").write_text("gleich\n" * 5)
+    return "split 'train' has no sentence after cleaning"
+
+
+def _no_files(folder):
+    folder.mkdir()
+    return "holds neither train.en and train.de nor jsonl or parquet files"
+
+
+def _truncated_wheel(folder):
+    folder.mkdir()
+    _write_wheel(folder / "whole.whl", {"on": ("On", "An")})
+    (folder / WHEEL).write_bytes((folder / "whole.whl").read_bytes()[:-30])
+    return "sha256 is"
+
+
+def _too_little_text(folder):
+    _write_plain(folder, n=2)
+    return "SentencePiece with --vocab-size 8000 failed"
+
+
+BAD_INPUT = (
+    _unequal, _not_utf8, _empty_file, _missing_language, _missing_column, _broken_json, _no_validation, _nothing_left,
+    _no_files, _truncated_wheel, _too_little_text,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("make", BAD_INPUT)
+def test_bad_input_is_one_line_and_leaves_no_folder(make, tmp_path, capfd):
+    expected = make(tmp_path / "in")
+    status = main(["multi30k", "--source", str(tmp_path / "in"), "--out", str(tmp_path / "out" / "x")])
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("data_prep: error: ")]
+    assert status == 2 and len(lines) == 1 and expected in lines[0]
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+def test_a_cut_wheel_without_a_pinned_name_is_no_wheel(tmp_path):
+    _write_wheel(tmp_path / "x.whl", {"on": ("On", "An")})
+    (tmp_path / "x.whl").write_bytes((tmp_path / "x.whl").read_bytes()[:-30])
+    with pytest.raises(DataError, match=r"x\.whl: not a readable wheel"):
+        corpora.load(corpora.CORPORA["home_assistant"], str(tmp_path / "x.whl"), seed=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["multi30k", "--source", "no/such-corpus"], "no/such-corpus: cannot be loaded"),
+        (["multi30k", "--source", "./nowhere"], "./nowhere: no such folder"),
+        (["home_assistant"], "homeassistant==2024.3.3: download failed"),
+    ],
+)
+def test_what_cannot_be_reached_is_one_line(arguments, expected, tmp_path):
+    offline = {"HF_HUB_OFFLINE": "1", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "MT_LS_CACHE": str(tmp_path / "cache")}
+    found = run([sys.executable, "-m", "data_prep", *arguments, "--out", str(tmp_path / "out")],
+                env={**os.environ, **offline})  # fmt: skip
+    errors = [line for line in found.stderr.splitlines() if "error" in line.lower()]
+    assert found.returncode == 2 and len(errors) == 1 and expected in errors[0], found.stderr
+    assert not (tmp_path / "out").exists() and not list((tmp_path / "cache" / "wheels").glob("*"))

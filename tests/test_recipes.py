@@ -1,0 +1,116 @@
+"""The recipes as a user runs them, in a copy of the tree whose path has a space in it."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+from conftest import ROOT, run
+
+from mt_ls.records import read
+
+
+def _copy_of_the_tree(folder):
+    listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]).stdout.split("\0")
+    for name in filter(None, listed):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A copy of the repository with this environment as its .venv, marked as installed."""
+    folder = _copy_of_the_tree(tmp_path_factory.mktemp("a copy"))
+    environment = ROOT / ".venv"
+    if not any(environment.glob("installed-*")):
+        pytest.skip("the recipes need the environment that recipes/test.sh makes")
+    (folder / ".venv").symlink_to(environment)
+    return folder
+
+
+def _recipe(tree, path, **environment):
+    return subprocess.run(["bash", f"recipes/{path}"], cwd=tree, capture_output=True, text=True,
+                          env={**os.environ, **environment})  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tree):
+    """The tree after the synthetic recipe at smoke scale, and what it printed."""
+    found = _recipe(tree, "synthetic/run.sh", SCALE="smoke")
+    assert found.returncode == 0, found.stderr[-3000:]
+    return tree, found
+
+
+@pytest.mark.slow
+def test_synthetic_goes_from_nothing_to_a_report(finished):
+    tree, found = finished
+    for alpha in ("0.00", "0.10"):
+        records = read(tree / "runs" / f"synthetic_smoke_a{alpha}_s1" / "records.jsonl")
+        assert {(r.mode, r.split) for r in records} == {(m, s) for m in ("forced", "beam") for s in ("valid", "test")}
+        assert {r.alpha for r in records} == {float(alpha)} and {r.updates for r in records} == {60}
+    page = (tree / "out" / "synthetic_smoke" / "report.html").read_text()
+    assert page.count("<svg") == 3 and "Nothing: every cell was measured" in page
+    assert "out/synthetic_smoke/report.html" in found.stdout and "alpha 0.1" in found.stdout
+
+
+@pytest.mark.slow
+def test_a_second_run_does_nothing_again(finished):
+    tree, _ = finished
+    watched = [*tree.glob("runs/*/records.jsonl"), *tree.glob("runs/*/checkpoints/*.pt"),
+               *tree.glob("data-bin/*/manifest.json")]  # fmt: skip
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in watched}
+    assert len(before) >= 5
+    again = _recipe(tree, "synthetic/run.sh", SCALE="smoke")
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert "training" not in again.stderr
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in watched} == before
+
+
+@pytest.mark.slow
+def test_what_another_command_left_is_not_taken_for_this_ones(finished):
+    tree, _ = finished
+    command = tree / "runs" / "synthetic_smoke_a0.00_s1" / "command"
+    kept = command.read_text()
+    command.write_text(kept.replace("--dropout 0.1", "--dropout 0.3"))
+    found = _recipe(tree, "synthetic/run.sh", SCALE="smoke")
+    command.write_text(kept)
+    assert found.returncode == 1 and "holds a model of another command" in found.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("path", ["home_assistant/run.sh", "multi30k/run.sh", "synthetic/run.sh"])
+def test_print_shows_the_commands_and_runs_none(tree, path):
+    found = _recipe(tree, path, PRINT="1", SCALE="smoke", SEEDS="1 2", ALPHAS="0.0 0.05")
+    assert found.returncode == 0, found.stderr
+    lines = [line for line in found.stdout.splitlines() if line]
+    programs = [" ".join(line.split()[:3]) for line in lines]
+    assert programs.count("python -m mt_ls.measure") == 8 and programs.count("python -m data_prep") == 1
+    trained = [line for line in lines if line.startswith("fairseq-train ")]
+    assert len(trained) == 4 and sum("--label-smoothing 0.05 " in line for line in trained) == 2
+    corpus = path.split("/")[0]
+    assert not (tree / "data-bin" / f"{corpus}_smoke").exists() or corpus == "synthetic"
+
+
+@pytest.mark.parametrize("path", ["home_assistant/run.sh", "multi30k/run.sh", "synthetic/run.sh"])
+def test_an_unknown_scale_is_one_line(tree, path):
+    found = _recipe(tree, path, SCALE="huge")
+    assert found.returncode == 1 and len(found.stderr.splitlines()) == 1
+    assert found.stderr.startswith("error: SCALE=huge: choose smoke")
+
+
+@pytest.mark.parametrize("recipe", ["quickstart.sh", "test.sh"])
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"PYTHON": "python3.9000"}, "error: Python 3.11 or 3.12 with venv is needed"),
+        ({"PYTHON": "bash"}, "error: Python 3.11 or 3.12 with venv is needed"),
+        ({"MT_LS_MIN_FREE_MB": "999999999"}, "MB are free here; the environment needs 999999999 MB"),
+    ],
+)
+def test_what_the_environment_lacks_is_said_before_anything_is_downloaded(recipe, environment, expected, tmp_path):
+    tree = _copy_of_the_tree(tmp_path)
+    found = _recipe(tree, recipe, **environment)
+    errors = [line for line in found.stderr.splitlines() if line.startswith("error: ")]
+    assert found.returncode == 1 and len(errors) == 1 and expected in errors[0]
+    assert not (tree / ".venv").exists()

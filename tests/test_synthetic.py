@@ -1,0 +1,37 @@
+"""The grammar: what it says of its probabilities is what it draws."""
+
+import collections
+
+import pytest
+
+from data_prep import synthetic
+
+
+def test_probabilities_are_distributions_and_are_drawn_from():
+    draws = collections.Counter()
+    for source, target in synthetic.pairs(4800, seed=5):
+        slots = synthetic.slots(source)
+        words = target.split()
+        assert len(slots) == len(words) + 1 and slots[-1] == {synthetic.END: 1.0}
+        for slot, word in zip(slots, words, strict=False):
+            assert sum(slot.values()) == pytest.approx(1) and word in slot
+        if " dog has " in source:
+            draws[words[2]] += 1
+    n = sum(draws.values())  # binomial: 600 draws of p = 0.8 have a standard deviation of 0.016
+    assert n == 600 and draws["Hund"] / n == pytest.approx(0.8, abs=4 * 0.0164)
+
+
+def test_sources_are_distinct_over_the_splits():
+    splits = synthetic.splits(seed=1)
+    sources = [source for pairs in splits.values() for source, _ in pairs]
+    assert len(set(sources)) == len(sources) == 2411 and len(splits["test"]) == 211
+    assert synthetic.splits(seed=1) == splits != synthetic.splits(seed=2)
+
+
+def test_next_word_given_a_prefix():
+    source = "the small dog has seen the cat today"
+    assert synthetic.next_word_probabilities(source, ["der", "kleine"]) == {"Hund": 0.8, "Vierbeiner": 0.2}
+    with pytest.raises(ValueError, match="impossible prefix 'die'"):
+        synthetic.next_word_probabilities(source, ["die"])
+    with pytest.raises(ValueError, match="not a sentence of the grammar"):
+        synthetic.slots("a sentence of another grammar")
