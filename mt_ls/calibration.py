@@ -153,9 +153,18 @@ class Bins:
 def bin_sums(confidence: torch.Tensor, hits: torch.Tensor, n_bins: int = N_BINS) -> torch.Tensor:
     """(3, n_bins) float64 sums of count, confidence and hits of ``confidence`` (N,) and ``hits`` (N,), on the
     device of the data: what a training step adds up without leaving the GPU."""
-    index = bin_index(confidence, n_bins)
+    return grouped_bin_sums(confidence, hits, torch.zeros_like(hits, dtype=torch.long), 1, n_bins)[0]
+
+
+def grouped_bin_sums(
+    confidence: torch.Tensor, hits: torch.Tensor, group: torch.Tensor, n_groups: int, n_bins: int = N_BINS
+) -> torch.Tensor:
+    """(n_groups, 3, n_bins): `bin_sums` of each group apart, for example of each sentence; ``group`` (N,) counts from
+    0. What resampling groups needs."""
+    index = group * n_bins + bin_index(confidence, n_bins)
     values = torch.stack((torch.ones_like(confidence), confidence, hits.to(confidence.dtype))).double()
-    return values.new_zeros(3, n_bins).index_add_(1, index, values)
+    sums = values.new_zeros(3, n_groups * n_bins).index_add_(1, index, values)
+    return sums.view(3, n_groups, n_bins).transpose(0, 1)
 
 
 def classwise_ece(confidence: np.ndarray, hits: np.ndarray, classes: np.ndarray) -> dict[int, float]:

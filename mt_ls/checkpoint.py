@@ -5,14 +5,31 @@ import functools
 import io
 import json
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Set
 
 import fairseq
 import torch
 from fairseq import checkpoint_utils, utils
 
 from . import _fairseq  # noqa: F401  (lets checkpoints load)
-from .records import code_hash, sha256_of, versions
+from .records import Measurement, code_hash, sha256_of, versions
+
+WINDOW_SENTENCES = 4096
+
+
+class Window(NamedTuple):
+    """Consecutive sentences of a split: the number of the first, how many, and their batches. ``collate`` makes a
+    batch of given sentences."""
+
+    first: int
+    n: int
+    batches: List[Dict[str, Any]]
+    collate: Callable[[List[int]], Dict[str, Any]]
+
+    def subset(self, sentences: Set[int]) -> "Window":
+        """The same window with batches of these sentences only."""
+        chosen = ([i for i in sample["id"].tolist() if i in sentences] for sample in self.batches)
+        return self._replace(batches=[self.collate(ids) for ids in chosen if ids])
 
 
 class MeasureError(Exception):
@@ -80,28 +97,45 @@ class Checkpoint:
         files = sorted([*self.data.glob("dict.*.txt"), *self.data.glob(f"{self.options.gen_subset}.*")])
         return self.manifest.get("hash") or sha256_of(*files)
 
-    def batches(self, split: str) -> Iterator[Dict[str, Any]]:
-        """Every sentence of a split, in batches on the device. Raises MeasureError for a split that is not there,
-        and if a sentence would be lost."""
+    def windows(self, split: str) -> Iterator[Window]:
+        """Every sentence of a split once, in order, a window at a time, its batches sorted by length and on the
+        device. So what a caller keeps of a window does not grow with the corpus.
+
+        Raises MeasureError for a split that is not there, and if a sentence would be lost.
+        """
         dataset = self.dataset(split)
-        positions = (self.task.max_positions(), *(model.max_positions() for model in self.models))
-        iterator = self.task.get_batch_iterator(
-            dataset,
-            max_tokens=self.options.max_tokens,
-            max_sentences=self.options.batch_size,
-            max_positions=utils.resolve_max_positions(*positions),
-            ignore_invalid_inputs=True,
-            required_batch_size_multiple=1,
-            disable_iterator_cache=True,
+
+        def collate(sentences: List[int]) -> Dict[str, Any]:
+            sample = dataset.collater([dataset[i] for i in sentences])
+            return utils.move_to_cuda(sample) if self.device.type == "cuda" else sample
+
+        order = dataset.ordered_indices()
+        positions = utils.resolve_max_positions(
+            self.task.max_positions(), *(model.max_positions() for model in self.models)
         )
-        lost = len(dataset) - sum(len(batch) for batch in iterator.frozen_batches)
+        _, lost = dataset.filter_indices_by_size(order, positions)
         if lost:
             raise MeasureError(
-                f"{self.data}: split {split}: {lost} of {len(dataset)} sentences are longer than the model's "
+                f"{self.data}: split {split}: {len(lost)} of {len(dataset)} sentences are longer than the model's "
                 "positions; shorten or remove them, so that no score leaves them out in silence"
             )
-        for sample in iterator.next_epoch_itr(shuffle=False):
-            yield utils.move_to_cuda(sample) if self.device.type == "cuda" else sample
+        for start in range(0, len(dataset), WINDOW_SENTENCES):
+            within = order[(order >= start) & (order < start + WINDOW_SENTENCES)]
+            batches = dataset.batch_by_size(
+                within,
+                max_tokens=self.options.max_tokens,
+                max_sentences=self.options.batch_size,
+                required_batch_size_multiple=1,
+            )
+            yield Window(start, len(within), [collate(list(batch)) for batch in batches], collate)
+
+    def made(self, record: Measurement, split: str) -> bool:
+        """Whether a record is of this checkpoint, data and split."""
+        ours = self.fields["sha"]
+        return record.split == split and all(record.sha[key] == ours[key] for key in ("checkpoint", "data"))
+
+    def _on_device(self, sample: Dict[str, Any]) -> Dict[str, Any]:
+        return utils.move_to_cuda(sample) if self.device.type == "cuda" else sample
 
     def dataset(self, split: str):
         """The fairseq data set of a split."""
@@ -113,18 +147,21 @@ class Checkpoint:
                 raise MeasureError(f"{self.data}: no split {split!r}; it has {', '.join(names)}") from None
         return self.task.datasets[split]
 
+    def references(self, split: str) -> List[str]:
+        """The text of each reference: untokenised where it stands beside the data, the decoded target elsewhere."""
+        dataset = self.dataset(split)
+        path = self.data / "text" / f"{split}.{self.task.cfg.target_lang}"
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+            if len(lines) != len(dataset):
+                raise MeasureError(f"{path}: {len(lines)} lines, but the split has {len(dataset)} sentences")
+            return lines
+        targets = (dataset[i]["target"] for i in range(len(dataset)))
+        return [self.text_of(target[target != self.pad]) for target in targets]
+
     def text_of(self, ids) -> str:
         """The text of token ids, subwords joined."""
         return self.task.target_dictionary.string(ids, self.subwords, escape_unk=True)
-
-    @torch.no_grad()
-    def logits(self, split: str) -> Iterator[Tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Teacher-forced (logits (N, K), targets (N,), sentence of each token (N,)), PAD left out."""
-        for sample in self.batches(split):
-            target = sample["target"]
-            real = target.ne(self.pad)
-            sentence = sample["id"].unsqueeze(1).expand_as(target)
-            yield self.models[0](**sample["net_input"])[0][real], target[real], sentence[real]
 
 
 _UNITS = {"sentencepiece": "spm", "subword_nmt": "bpe", "none": "word"}
@@ -137,16 +174,3 @@ def subword_scheme(dictionary) -> str:
     if any(symbol.startswith("▁") for symbol in symbols):
         return "sentencepiece"
     return "subword_nmt" if any(symbol.endswith("@@") for symbol in symbols) else "none"
-
-
-def references(model: Checkpoint, split: str) -> List[str]:
-    """The reference text of each sentence: the untokenised text beside the data, or the decoded target elsewhere."""
-    dataset = model.dataset(split)
-    path = model.data / "text" / f"{split}.{model.task.cfg.target_lang}"
-    if path.exists():
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-        if len(lines) != len(dataset):
-            raise MeasureError(f"{path}: {len(lines)} lines, but the split has {len(dataset)} sentences")
-        return lines
-    targets = (dataset[i]["target"] for i in range(len(dataset)))
-    return [model.text_of(target[target != model.pad]) for target in targets]

@@ -5,17 +5,17 @@ Annotations stay old style here: fairseq's dataclasses are read at run time and 
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Tuple
 
 import torch
 from fairseq import utils
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.logging import metrics
-from fairseq.models.transformer import TransformerDecoderBase, TransformerModelBase
 from omegaconf import II
 
 from .calibration import Bins, bin_sums
+from .projection import output_projection
 from .smoothing import (
     CONVENTIONS,
     SmoothedLoss,
@@ -127,24 +127,6 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
     def logging_outputs_can_be_summed() -> bool:
         """Sums all: the bins add up over workers like the losses."""
         return True
-
-
-def output_projection(model) -> Optional[torch.Tensor]:
-    """The matrix (K, D) that turns the features of a fairseq Transformer into its logits, or None for a model whose
-    last step is not known to be just that. Raises ValueError for an adaptive softmax, which has no full logits."""
-    while hasattr(model, "module"):  # the wrappers of distributed training
-        model = model.module
-    decoder = getattr(model, "decoder", None)
-    if getattr(decoder, "adaptive_softmax", None) is not None:
-        raise ValueError("label smoothing needs every logit: train without --adaptive-softmax-cutoff")
-    stock = (
-        type(model).forward is TransformerModelBase.forward
-        and getattr(type(decoder), "output_layer", None) is TransformerDecoderBase.output_layer
-    )
-    projection = getattr(decoder, "output_projection", None)
-    if stock and type(projection) is torch.nn.Linear and projection.bias is None:
-        return projection.weight
-    return None
 
 
 def _bins(meters) -> Bins:

@@ -8,18 +8,15 @@ reordered, and is the same for any search.
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
 from fairseq.data import data_utils
 
 from .alignment import align
-from .calibration import N_BINS, Bins, bin_sums
+from .calibration import grouped_bin_sums
+from .projection import output_projection
 from .temperature import check_temperature
-
-TOKEN_CLASSES = ("others", "eos")
 
 
 class TokenProbabilities(NamedTuple):
@@ -41,79 +38,106 @@ def token_probabilities(
     probabilities are averaged. Raises ValueError for a temperature that is not > 0.
     """
     check_temperature(temperature)
-    widest = max((len(ranked) for ranked in hypotheses), default=0)
-    collected: list[list[TokenProbabilities]] = [[] for _ in hypotheses]
-    for rank in range(widest):
-        rows = [row for row, ranked in enumerate(hypotheses) if rank < len(ranked)]
-        tokens = [hypotheses[row][rank]["tokens"] for row in rows]
-        for row, statistics in zip(rows, _score(models, sample, rows, tokens, temperature), strict=True):
-            collected[row].append(statistics)
-    return collected
+    places = [(row, rank) for row, ranked in enumerate(hypotheses) for rank in range(len(ranked))]
+    places.sort(key=lambda place: len(hypotheses[place[0]][place[1]]["tokens"]))
+    encoded = [model.encoder(sample["net_input"]["src_tokens"], sample["net_input"]["src_lengths"]) for model in models]
+    found: dict[tuple[int, int], TokenProbabilities] = {}
+    while places:
+        # The longest first, with what is nearly as long: little padding, and one outlier costs only itself.
+        longest = len(hypotheses[places[-1][0]][places[-1][1]]["tokens"])
+        count = max(1, _POSITIONS // longest)
+        group, places = places[-count:], places[:-count]
+        tokens = [hypotheses[row][rank]["tokens"] for row, rank in group]
+        rows = torch.tensor([row for row, _ in group], device=sample["net_input"]["src_tokens"].device)
+        found.update(zip(group, _score(models, encoded, rows, tokens, temperature), strict=True))
+    return [[found[row, rank] for rank in range(len(ranked))] for row, ranked in enumerate(hypotheses)]
+
+
+# Decoder positions of one pass, and logits of one chunk (16 MB in float32).
+_POSITIONS = 4096
+_CHUNK_ELEMENTS = 2**22
 
 
 def _score(
-    models: list[Any], sample: dict[str, Any], rows: list[int], tokens: list[torch.Tensor], temperature: float
+    models: list[Any], encoded: list[Any], rows: torch.Tensor, tokens: list[torch.Tensor], temperature: float
 ) -> list[TokenProbabilities]:
-    pad, eos = models[0].decoder.dictionary.pad(), models[0].decoder.dictionary.eos()
-    source = sample["net_input"]["src_tokens"]
-    index = torch.tensor(rows, device=source.device)
-    target = data_utils.collate_tokens(tokens, pad).to(source.device)
-    previous = data_utils.collate_tokens(tokens, pad, eos, move_eos_to_beginning=True).to(source.device)
-    lengths = sample["net_input"]["src_lengths"][index]
-    members = (model(source[index], lengths, previous)[0].float() / temperature for model in models)
-    log_p = functools.reduce(torch.logaddexp, (torch.log_softmax(logits, dim=-1) for logits in members))
-    log_p = log_p - math.log(len(models))
-    chosen = log_p.gather(-1, target.unsqueeze(-1)).squeeze(-1).exp()
-    greatest = log_p.amax(dim=-1).exp()
-    # p log p -> 0 as p -> 0, also where log p is -inf
-    entropy = -torch.xlogy(log_p.exp(), log_p.exp()).sum(dim=-1)
-    columns = [column.cpu() for column in (chosen, greatest, entropy)]
-    return [
-        TokenProbabilities(*(column[i, : len(hypothesis)].clone() for column in columns))
-        for i, hypothesis in enumerate(tokens)
+    """Statistics of hypotheses of the sentences ``rows`` of the encoded batch."""
+    dictionary = models[0].decoder.dictionary
+    target = data_utils.collate_tokens(tokens, dictionary.pad()).to(rows.device)
+    previous = data_utils.collate_tokens(tokens, dictionary.pad(), dictionary.eos(), move_eos_to_beginning=True)
+    lengths = [len(hypothesis) for hypothesis in tokens]
+    real = torch.arange(target.size(1)) < torch.tensor(lengths).unsqueeze(1)
+    members = []
+    for model, states in zip(models, encoded, strict=True):
+        states = model.encoder.reorder_encoder_out(states, rows)
+        projection = output_projection(model)
+        features = model.decoder(previous.to(rows.device), encoder_out=states, features_only=projection is not None)[0]
+        members.append((features[real.to(rows.device)], projection))
+    chosen = target[real.to(rows.device)]
+    step = max(64, _CHUNK_ELEMENTS // len(dictionary))
+    parts = [
+        _statistics(_log_probabilities(members, slice(start, start + step), temperature), chosen[start : start + step])
+        for start in range(0, len(chosen), step)
     ]
+    columns = (torch.cat(part).cpu().split(lengths) for part in zip(*parts, strict=True))
+    return [TokenProbabilities(*values) for values in zip(*columns, strict=True)]
 
 
-class JudgedHypothesis(NamedTuple):
-    """A hypothesis against its reference, token by token: ``tokens`` as text, and, each (L,), the ``probability`` of
-    each, whether TER's alignment finds it right (``hit``) and not shifted (``kept``). ``ended``: the last token is
-    EOS, as it always is unless the search ran into its length limit."""
+def _log_probabilities(members: list[tuple[Any, Any]], rows: slice, temperature: float) -> torch.Tensor:
+    """(N, K) logits of an ensemble's probabilities: with one member its own, unnormalised."""
+    logits = [
+        (values[rows] if projection is None else values[rows] @ projection.t()).float() / temperature
+        for values, projection in members
+    ]
+    if len(logits) == 1:
+        return logits[0]
+    return functools.reduce(torch.logaddexp, (torch.log_softmax(member, dim=-1) for member in logits))
 
-    tokens: list[str]
+
+def _statistics(logits: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(probability of ``chosen``, greatest probability, entropy in nats), each (N,), of softmax(logits): with
+    z <= 0 shifted, e = exp z and s = sum e, the entropy is log s - sum(e z) / s."""
+    z = logits - logits.amax(dim=-1, keepdim=True)
+    gold = z.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
+    e = z.exp()
+    s = e.sum(dim=-1)
+    # Where a logit is -inf, e z is 0: its limit.
+    weighted = e.mul_(z.clamp_min_(torch.finfo(z.dtype).min)).sum(dim=-1)
+    return gold.exp() / s, s.reciprocal(), s.log() - weighted / s
+
+
+class JudgedTokens(NamedTuple):
+    """Generated tokens held against references, one hypothesis after the other, each (N,): the ``probability`` of each
+    token, whether TER's alignment finds it right (``hit``) and not shifted (``kept``), whether it is EOS (``eos``), and
+    its ``sentence``, counted from 0."""
+
     probability: torch.Tensor
     hit: torch.Tensor
     kept: torch.Tensor
-    ended: bool
+    eos: torch.Tensor
+    sentence: torch.Tensor
 
-    def bins(self) -> dict[str, torch.Tensor]:
-        """(3, bins) sums of each token class (see `bin_sums`). Shifted tokens are left out, as InfECE does."""
-        body = len(self.tokens) - int(self.ended)
-        index = torch.arange(len(self.tokens))
-        chosen = {"others": self.kept & (index < body), "eos": index >= body}
+    def sums(self, n_sentences: int) -> dict[str, torch.Tensor]:
+        """(sentences, 3, bins) sums of each token class (see `bin_sums`); beam ECE is that of "others". Shifted tokens
+        are left out, as InfECE does."""
+        chosen = {"others": self.kept & ~self.eos, "eos": self.eos}
         probability = self.probability.clamp(max=1.0)
-        return {name: bin_sums(probability[chosen[name]], self.hit[chosen[name]]) for name in TOKEN_CLASSES}
+        return {
+            name: grouped_bin_sums(probability[mask], self.hit[mask], self.sentence[mask], n_sentences)
+            for name, mask in chosen.items()
+        }
 
     @property
     def n_left_out(self) -> int:
-        """How many tokens stand in no bin: the shifted ones."""
+        """How many tokens stand in no class: the shifted ones."""
         return int((~self.kept).sum())
 
 
-def judge(dictionary: Any, ids: torch.Tensor, probability: torch.Tensor, target: torch.Tensor) -> JudgedHypothesis:
-    """Hold a hypothesis (token ``ids`` (L,), their ``probability`` (L,)) against its padded ``target`` (T,)."""
+def judge(dictionary: Any, ids: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(hit (L,), kept (L,)) of a hypothesis' token ``ids`` (L,) against a padded ``target`` (T,). A hypothesis ends
+    with EOS unless its search ran into a length limit."""
     tokens = [dictionary[token] for token in ids.tolist()]
-    ended = int(ids[-1]) == dictionary.eos()
     special = {dictionary.pad(), dictionary.eos()}
     reference = [dictionary[token] for token in target.tolist() if token not in special]
-    flags = align(tokens[:-1] if ended else tokens, reference)
-    hit, kept = (torch.tensor(column[: len(tokens)]) for column in flags)
-    return JudgedHypothesis(tokens, probability, hit, kept, ended)
-
-
-def beam_bins(hypotheses: Iterable[JudgedHypothesis]) -> dict[str, Bins]:
-    """The bins of each token class over many hypotheses; beam ECE is that of "others"."""
-    sums = {name: torch.zeros(3, N_BINS, dtype=torch.float64) for name in TOKEN_CLASSES}
-    for hypothesis in hypotheses:
-        for name, values in hypothesis.bins().items():
-            sums[name] += values
-    return {name: Bins.from_sums(values) for name, values in sums.items()}
+    flags = align(tokens[:-1] if int(ids[-1]) == dictionary.eos() else tokens, reference)
+    return torch.tensor(flags.hit[: len(tokens)]), torch.tensor(flags.kept[: len(tokens)])

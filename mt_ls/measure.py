@@ -7,31 +7,28 @@ more at the temperature fitted on ``--fit-subset``. Beam mode: a search at each 
 detokenised text, with beam ECE. Every measurement is one line of FILE; lines that are there are not measured again.
 """
 
+from __future__ import annotations
+
 import argparse
-import functools
 import json
 import logging
 import sys
-import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 if __name__ == "__main__":  # fairseq chats while it is imported
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
 
-import numpy as np
-import sacrebleu
-import torch
-from tqdm import tqdm
-
-from .calibration import Bins, bin_sums
-from .checkpoint import Checkpoint, MeasureError, references
-from .generator import JudgedHypothesis, beam_bins, judge, token_probabilities
+from .calibration import Bins
+from .checkpoint import Checkpoint, MeasureError
+from .decoding import References, measure_beam
+from .forced import ForcedPass, measure_forced
 from .records import Measurement, RecordError, append, read, written_whole
-from .temperature import at_temperatures, check_temperature, fit_temperature
+from .search import exact_search
+from .spool import ArraySpool
+from .temperature import check_temperature
 
 
 def main(arguments=None) -> int:
@@ -41,18 +38,8 @@ def main(arguments=None) -> int:
         for temperature in options.temperatures:
             check_temperature(temperature)
         model = Checkpoint(options)
-        done = {record.key() for record in read(options.records)} if Path(options.records).exists() else set()
-        fitted = _fitted(model, options)
-        temperatures = sorted({*options.temperatures, 1.0, fitted})
-        template = _template(model, options, fitted)
-        if "forced" in options.modes:
-            forced = replace(template, mode="forced")
-            measure_forced(model, options, [replace(forced, temperature=t) for t in temperatures], done)
-        if "beam" in options.modes:
-            beam = replace(template, mode="beam", beam=options.beam, lenpen=options.lenpen)
-            measure_beam(model, options, [replace(beam, temperature=t) for t in temperatures], done)
-        key = template.key()[:3]  # this checkpoint on this split
-        print(summary([record for record in read(options.records) if record.key()[:3] == key]))
+        measure(model, options)
+        print(summary([record for record in read(options.records) if model.made(record, options.gen_subset)]))
     except (MeasureError, RecordError, ValueError) as error:
         print(f"mt_ls.measure: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -65,7 +52,7 @@ def _options(arguments):
     add("data", help="binarised data folder")
     add("--path", required=True, help="checkpoint")
     add("--gen-subset", default="test", help="split to report on")
-    add("--fit-subset", default="valid", help="split that the temperature is fitted on")
+    add("--fit-subset", default="valid", help="split that the temperature is fitted on, or none")
     add("--temperatures", type=float, nargs="+", default=[1.0])
     add("--modes", nargs="+", choices=("forced", "beam"), default=["forced", "beam"])
     add("--beam", type=int, default=5)
@@ -73,153 +60,63 @@ def _options(arguments):
     add("--max-tokens", type=int, default=4000, help="target tokens a batch: memory and speed only")
     add("--batch-size", type=int, help="sentences a batch, if fewer: memory and speed only")
     add("--records", required=True, help="JSON lines file to append to")
+    add("--search", choices=("auto", "fairseq"), default="auto",
+        help="auto: CTranslate2's where it is installed and finds fairseq's hypotheses")  # fmt: skip
     add("--run", help="name of the run (default: the folder above the checkpoint)")
     add("--cpu", action="store_true")
     return parser.parse_args(arguments)
 
 
-def _template(model: Checkpoint, options, fitted: float) -> Measurement:
-    """What all measurements of a run share."""
+def measure(model: Checkpoint, options: argparse.Namespace) -> None:
+    """Append every measurement that the options ask for and the records do not hold yet."""
+    known = read(options.records) if Path(options.records).exists() else []
+    done = {record.key() for record in known}
+    model.dataset(options.gen_subset)
+    forced = ForcedPass(model, options.gen_subset)
+    fitted = None if options.fit_subset == "none" else _fitted(model, forced, options)
+    temperatures = sorted({*options.temperatures, 1.0} | ({fitted} if fitted else set()))
     n = len(model.dataset(options.gen_subset))
-    return Measurement(
-        **model.fields, mode="", split=options.gen_subset, temperature=1.0, bins=Bins.zeros(), n_tokens=0,
+    template = Measurement(
+        **model.fields, mode="forced", split=options.gen_subset, temperature=1.0, bins=Bins.zeros(), n_tokens=0,
         n_sentences=n, n_sentences_in_set=n, fitted_temperature=fitted,
     )  # fmt: skip
+    beam = replace(template, mode="beam", beam=options.beam, lenpen=options.lenpen)
+    planned = [replace(kind, temperature=t) for kind in (template, beam) for t in temperatures]
+    planned = [record for record in planned if record.mode in options.modes and record.key() not in done]
+    folder = Path(options.records).parent
+    forced_ones = [record for record in planned if record.mode == "forced"]
+    if forced_ones:
+        for record, arrays in measure_forced(forced, forced_ones, folder):
+            _write(options.records, record, arrays)
+    searches = [record for record in planned if record.mode == "beam"]
+    if searches:
+        _measure_searches(model, options, searches, folder)
 
 
-def measure_forced(model: Checkpoint, options, planned: List[Measurement], done) -> None:
-    """Fill in the planned forced measurements that are not done, from one pass over the split."""
-    planned = [measurement for measurement in planned if measurement.key() not in done]
-    if not planned:
-        return
-    split, missing = options.gen_subset, [measurement.temperature for measurement in planned]
-    start = time.perf_counter()
-    columns: Dict[float, List[Tuple[np.ndarray, ...]]] = {t: [] for t in missing}
-    tokens: List[Tuple[np.ndarray, np.ndarray]] = []
-    for logits, target, sentence in tqdm(model.logits(split), desc=f"forced {split}", unit="batch", disable=None):
-        tokens.append((target.cpu().numpy(), sentence.cpu().numpy()))
-        for temperature, found in zip(missing, at_temperatures(logits, target, missing), strict=True):
-            columns[temperature].append(tuple(column.cpu().numpy() for column in found))
-    token, sentence = (np.concatenate(part) for part in zip(*tokens, strict=True))
-    order = np.argsort(sentence, kind="stable")
-    seconds = time.perf_counter() - start
-    for template in planned:
-        temperature = template.temperature
-        nll, confidence, hit, brier = (np.concatenate(part)[order] for part in zip(*columns[temperature], strict=True))
-        confidence = confidence.clip(max=1.0)
-        arrays = {"sentence_bins": sentence_bins(confidence, hit, sentence[order])}
-        if temperature in (1.0, template.fitted_temperature):
-            arrays |= {"confidence": confidence.astype("f4"), "hit": hit, "sentence": sentence[order].astype("i4"),
-                       "token": token[order].astype("i4"), "nll": nll.astype("f4")}  # fmt: skip
-        _write(
-            options.records,
-            replace(
-                template, bins=Bins.of(confidence, hit), n_tokens=len(nll),
-                nll=float(nll.mean(dtype="f8")), perplexity=float(np.exp(nll.mean(dtype="f8"))),
-                accuracy=float(hit.mean()), confidence=float(confidence.mean(dtype="f8")),
-                brier=float(brier.mean(dtype="f8")), seconds=round(seconds, 2),
-            ),
-            arrays,
-        )
+def _measure_searches(model: Checkpoint, options: argparse.Namespace, planned: list[Measurement], folder: Path) -> None:
+    search, reason = exact_search(model, options.gen_subset, options.beam, options.lenpen, options.search)
+    if reason:
+        print(f"mt_ls.measure: fairseq's search, not CTranslate2's: {reason}", file=sys.stderr)
+    references = References(model, options.gen_subset)
+    for plan in planned:
+        for record, arrays in measure_beam(model, search, references, plan, folder):
+            _write(options.records, record, arrays)
 
 
-def _fitted(model: Checkpoint, options) -> float:
+def _fitted(model: Checkpoint, forced: ForcedPass, options: argparse.Namespace) -> float:
     """The temperature fitted on the fit split, kept beside the records: a resumed run does not fit again."""
     file = Path(options.records).with_name("fitted_temperature.json")
     key = f"{model.fields['sha']['checkpoint'][:16]}-{model.fields['sha']['data'][:16]}-{options.fit_subset}"
     known = json.loads(file.read_text()) if file.exists() else {}
     if key not in known:
-        model.dataset(options.fit_subset)
-        batches = functools.partial(model.logits, options.fit_subset)
-        known[key] = round(fit_temperature(lambda: ((z, y) for z, y, _ in batches())), 4)
+        on = forced if options.fit_subset == forced.split else ForcedPass(model, options.fit_subset)
+        known[key] = round(on.fit_temperature(), 4)
         with written_whole(file) as path:
             path.write_text(json.dumps(known, indent=1) + "\n")
     return known[key]
 
 
-def sentence_bins(confidence: np.ndarray, hit: np.ndarray, sentence: np.ndarray) -> np.ndarray:
-    """(sentences, 3, bins) float32 sums of count, confidence and hits: what resampling sentences needs."""
-    starts = np.flatnonzero(np.diff(sentence, prepend=-1))
-    parts = zip(np.split(confidence, starts[1:]), np.split(hit, starts[1:]), strict=True)
-    return np.stack([bin_sums(torch.from_numpy(c), torch.from_numpy(h)).numpy() for c, h in parts]).astype("f4")
-
-
-def measure_beam(model: Checkpoint, options, planned: List[Measurement], done) -> None:
-    """Fill in the planned beam measurements that are not done, one search each."""
-    split = options.gen_subset
-    for template in planned:
-        temperature = template.temperature
-        if template.key() in done:
-            continue
-        start = time.perf_counter()
-        found = dict(tqdm(_search(model, split, temperature), desc=f"beam {split} T={temperature:g}",
-                          total=template.n_sentences, unit="sentence", disable=None))  # fmt: skip
-        judged = [found[sentence].judged for sentence in range(template.n_sentences)]
-        texts = [model.text_of(found[sentence].ids) for sentence in range(template.n_sentences)]
-        by_class = beam_bins(judged)
-        sums = np.stack([hypothesis.bins()["others"].numpy() for hypothesis in judged])
-        arrays = {"text": np.array(texts), "sentence_bins": sums.astype("f4")}
-        if temperature in (1.0, template.fitted_temperature):
-            arrays |= _token_arrays(found)
-        _write(
-            options.records,
-            replace(
-                template, bins=by_class["others"], bins_by_class=by_class,
-                n_left_out=sum(h.n_left_out for h in judged), n_tokens=sum(len(h.tokens) for h in judged),
-                accuracy=by_class["others"].accuracy, confidence=by_class["others"].mean_confidence,
-                seconds=round(time.perf_counter() - start, 2), **quality(texts, references(model, split)),
-            ),
-            arrays,
-        )
-
-
-class _Found(NamedTuple):
-    ids: torch.Tensor
-    judged: JudgedHypothesis
-
-
-def _search(model: Checkpoint, split: str, temperature: float) -> Iterator[Tuple[int, _Found]]:
-    """(sentence, its best hypothesis), in the order of the batches."""
-    options = model.options
-    arguments = argparse.Namespace(beam=options.beam, lenpen=options.lenpen, temperature=temperature, nbest=1)
-    generator = model.task.build_generator(model.models, arguments)
-    for sample in model.batches(split):
-        hypotheses = [ranked[:1] for ranked in model.task.inference_step(generator, model.models, sample)]
-        values = token_probabilities(model.models, sample, hypotheses, temperature)
-        for row, sentence in enumerate(sample["id"].tolist()):
-            ids = hypotheses[row][0]["tokens"].cpu()
-            probability = values[row][0].probability
-            yield sentence, _Found(ids, judge(model.task.target_dictionary, ids, probability, sample["target"][row]))
-
-
-def _token_arrays(found: Dict[int, _Found]) -> Dict[str, np.ndarray]:
-    """One value a generated token, sentences in order: what tables by token class and other bins need."""
-    hypotheses = [found[sentence] for sentence in sorted(found)]
-    lengths = [len(h.ids) for h in hypotheses]
-    return {
-        "confidence": torch.cat([h.judged.probability for h in hypotheses]).clamp(max=1.0).numpy().astype("f4"),
-        "hit": torch.cat([h.judged.hit for h in hypotheses]).numpy(),
-        "kept": torch.cat([h.judged.kept for h in hypotheses]).numpy(),
-        "sentence": np.repeat(sorted(found), lengths).astype("i4"),
-        "token": torch.cat([h.ids for h in hypotheses]).numpy().astype("i4"),
-    }
-
-
-def quality(texts: List[str], references: List[str]) -> Dict[str, Any]:
-    """BLEU (cased, uncased), chrF and TER of detokenised text, each with sacrebleu's signature."""
-    metrics = {
-        "bleu": sacrebleu.BLEU(), "bleu_uncased": sacrebleu.BLEU(lowercase=True), "chrf": sacrebleu.CHRF(),
-        "ter": sacrebleu.TER(case_sensitive=True),
-    }  # fmt: skip
-    scores: Dict[str, Any] = {}
-    for name, metric in metrics.items():
-        score = metric.corpus_score(texts, [references]).score
-        scores[name] = {"score": score, "signature": str(metric.get_signature())}
-    lengths = metrics["bleu"].corpus_score(texts, [references])
-    return {**scores, "length_ratio": lengths.sys_len / lengths.ref_len}
-
-
-def summary(records: List[Measurement]) -> str:
+def summary(records: list[Measurement]) -> str:
     """The measurements of one checkpoint on one split, a line each; then its beam ECE by token class at T = 1."""
     first = records[0]
     lines = [
@@ -243,11 +140,10 @@ def summary(records: List[Measurement]) -> str:
     return "\n".join(lines)
 
 
-def _write(records: str, measurement: Measurement, arrays: Dict[str, np.ndarray]) -> None:
+def _write(records: str, measurement: Measurement, arrays: ArraySpool) -> None:
     checkpoint = measurement.sha["checkpoint"][:8]
     name = f"{measurement.mode}_{measurement.split}_T{measurement.temperature:.4f}_{checkpoint}.npz"
-    with written_whole(Path(records).with_name(name)) as path, open(path, "wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    arrays.save(Path(records).with_name(name))
     append(records, replace(measurement, arrays=name))
 
 

@@ -8,10 +8,12 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional
 
+import torch
 from fairseq.tasks import register_task
 from fairseq.tasks.translation import TranslationConfig, TranslationTask
 
-from .generator import JudgedHypothesis, beam_bins, judge, token_probabilities
+from .calibration import Bins
+from .generator import JudgedTokens, judge, token_probabilities
 from .records import written_whole
 from .temperature import check_temperature
 
@@ -36,7 +38,7 @@ class TranslationWithCalibrationTask(TranslationTask):
     def __init__(self, cfg, src_dict, tgt_dict):
         super().__init__(cfg, src_dict, tgt_dict)
         self._lines: Dict[int, List[Dict[str, Any]]] = {}
-        self._best: List[JudgedHypothesis] = []
+        self._best: List[JudgedTokens] = []
         self._n_expected = 0
 
     def get_batch_iterator(self, dataset, *args, **kwargs):
@@ -74,10 +76,11 @@ class TranslationWithCalibrationTask(TranslationTask):
                 line["tokens"] = [self.tgt_dict[token] for token in ids.tolist()]
                 line |= {name: value.tolist() for name, value in values._asdict().items()}
                 if sample.get("target") is not None:
-                    judged = judge(self.tgt_dict, ids, values.probability, sample["target"][row])
-                    line |= {"hit": judged.hit.tolist(), "kept": judged.kept.tolist()}
+                    hit, unmoved = judge(self.tgt_dict, ids, sample["target"][row])
+                    line |= {"hit": hit.tolist(), "kept": unmoved.tolist()}
                     if rank == 0:
-                        self._best.append(judged)
+                        eos = ids == self.tgt_dict.eos()
+                        self._best.append(JudgedTokens(values.probability, hit, unmoved, eos, torch.zeros_like(ids)))
                 self._lines[sentence].append(line)
         if len(self._lines) == self._n_expected:
             self._finish()
@@ -88,13 +91,13 @@ class TranslationWithCalibrationTask(TranslationTask):
                 for line in self._lines[sentence]:
                     file.write(json.dumps(line, ensure_ascii=False) + "\n")
         logger.info(f"calibration of {len(self._lines)} sentences written to {self.cfg.calibration_records}")
-        for name, bins in beam_bins(self._best).items():
-            if bins.n:
+        if self._best:
+            judged = JudgedTokens(*map(torch.cat, zip(*self._best, strict=True)))
+            for name, sums in judged.sums(1).items():
+                bins = Bins.from_sums(sums[0])
                 logger.info(
                     f"beam ECE of {name}: {bins.ece():.4f} (tokens {bins.n}, confidence "
                     f"{bins.mean_confidence:.4f}, right {bins.accuracy:.4f})"
                 )
-        if self._best:
-            left_out = sum(hypothesis.n_left_out for hypothesis in self._best)
-            logger.info(f"tokens left out of beam ECE (shifted): {left_out}")
+            logger.info(f"tokens left out of beam ECE (shifted): {judged.n_left_out}")
         self._lines, self._best = {}, []

@@ -34,10 +34,11 @@ find_python() {
   fail "Python 3.11 or 3.12 with venv is needed (none of: ${candidates[*]}); name one with PYTHON=/path/to/python"
 }
 
-# Make .venv where there is none and install the project and the given extras; a second call installs nothing.
+# set_up EXTRAS: make .venv where there is none and install the project in it; a second call installs nothing.
 set_up() {
-  local extras=$1 python stamp free
-  stamp=.venv/installed-$(cksum <pyproject.toml | cut -d' ' -f1)$extras
+  local extras=$1 python installed stamp free
+  installed=.venv/installed-$(cksum <pyproject.toml | cut -d' ' -f1)
+  stamp=$installed-$extras
   if [ ! -e "$stamp" ]; then
     python=$(find_python)
     free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1024) }')
@@ -50,9 +51,9 @@ set_up() {
       .venv/bin/python -m pip install -q --disable-pip-version-check "${TORCH:-torch==2.13.0}" ||
         fail "torch cannot be installed; check the package index, or choose a build with TORCH=\"torch==VERSION\""
     fi
-    .venv/bin/python -m pip install -q --disable-pip-version-check -e ".$extras" ||
+    .venv/bin/python -m pip install -q --disable-pip-version-check -e ".[$extras]" ||
       fail "the project cannot be installed; pip's reason stands above"
-    touch "$stamp" "${stamp%"$extras"}"
+    touch "$stamp" "$installed-fast"
   fi
   export PATH="$PWD/.venv/bin:$PATH"
   # fairseq, hydra and torch warn a page at each start; nothing in it is the user's to mend.

@@ -5,5 +5,5 @@
 source "$(dirname "$0")/lib.sh"
 
 say "quickstart: about 20 minutes on 2 cores (2 to install, 14 to train two models, 4 to measure)"
-set_up ""
+set_up fast
 OUT=quickstart bash recipes/home_assistant/run.sh

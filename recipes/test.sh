@@ -2,7 +2,7 @@
 # The whole test suite on a fresh machine: style, types, import contract, shell, tests.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/lib.sh"
-set_up "[test]"
+set_up fast,test
 
 ruff check .
 mypy

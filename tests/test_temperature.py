@@ -16,12 +16,13 @@ from mt_ls.temperature import at_temperatures, fit_temperature
 def test_one_pass_is_a_pass_at_each_temperature(temperature):
     torch.manual_seed(1)
     logits, target = 5 * torch.randn(64, 31), torch.randint(31, (64,))
-    found = at_temperatures(logits, target, [0.7, temperature])[1]
+    found = at_temperatures(logits, target, [0.7, temperature])
     p = (logits / temperature).softmax(-1)
-    torch.testing.assert_close(found.nll, functional.cross_entropy(logits / temperature, target, reduction="none"))
-    torch.testing.assert_close(found.confidence, p.max(-1).values)
+    assert torch.equal(found.hit, logits.argmax(-1) == target)
+    torch.testing.assert_close(found.nll[1], functional.cross_entropy(logits / temperature, target, reduction="none"))
+    torch.testing.assert_close(found.confidence[1], p.max(-1).values)
     brier = (p - functional.one_hot(target, 31)).square().sum(-1)
-    torch.testing.assert_close(found.brier, brier, atol=2e-6, rtol=1e-4)
+    torch.testing.assert_close(found.brier[1], brier, atol=2e-6, rtol=1e-4)
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
@@ -68,7 +69,7 @@ def test_the_fit_is_the_minimum_of_the_likelihood():
     logits[torch.arange(400), target] += 3
     fitted = fit_temperature(lambda: [(logits, target)])
     grid = fitted * np.linspace(0.9, 1.1, 41)
-    nll = [statistics.nll.mean().item() for statistics in at_temperatures(logits.double(), target, list(grid))]
-    assert abs(int(np.argmin(nll)) - 20) <= 1
+    nll = at_temperatures(logits.double(), target, list(grid)).nll.mean(dim=-1)
+    assert abs(int(nll.argmin()) - 20) <= 1
     with pytest.raises(ValueError, match="no token"):
         fit_temperature(lambda: [])

@@ -8,7 +8,7 @@ case ${SCALE:-cpu} in
   cpu) data=home_assistant updates=600 ;;
   *) fail "SCALE=$SCALE: choose smoke or cpu (this corpus is too small for more)" ;;
 esac
-set_up ""
+set_up fast
 
 run python -m data_prep home_assistant --out "data-bin/$data"
 for seed in ${SEEDS:-1}; do

@@ -10,7 +10,7 @@ case ${SCALE:-cpu} in
   paper) data=multi30k_paper updates=8000 vocabulary=8000 accumulate=2 ;;
   *) fail "SCALE=$SCALE: choose smoke, cpu or paper" ;;
 esac
-set_up ""
+set_up fast
 
 run python -m data_prep multi30k --out "data-bin/$data" --vocab-size "$vocabulary"
 for seed in ${SEEDS:-1}; do

@@ -8,7 +8,7 @@ case ${SCALE:-cpu} in
   cpu) data=synthetic updates=200 ;;
   *) fail "SCALE=$SCALE: choose smoke or cpu" ;;
 esac
-set_up ""
+set_up fast
 
 run python -m data_prep synthetic --out "data-bin/$data"
 for seed in ${SEEDS:-1}; do

@@ -1,0 +1,129 @@
+"""Beam mode: a search at each temperature, its translations scored, its tokens judged by TER alignment."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from .calibration import Bins
+from .checkpoint import Checkpoint, Window
+from .generator import JudgedTokens, judge, token_probabilities
+from .records import Measurement
+from .scores import Scorer, Statistics
+from .search import Search
+from .spool import ArraySpool, spools
+
+# Hypotheses whose judgement is remembered: most are the same at the next temperature.
+_REMEMBERED = 2**15
+
+
+class Verdict(NamedTuple):
+    """A hypothesis held against its reference: its text, `judge`'s flags, and what it adds to the scores."""
+
+    text: str
+    hit: torch.Tensor
+    kept: torch.Tensor
+    statistics: Statistics
+
+
+class References:
+    """The references of a split. Each different hypothesis is held against its own once."""
+
+    def __init__(self, model: Checkpoint, split: str) -> None:
+        self._model = model
+        self._dataset = model.dataset(split)
+        self._text = model.references(split)
+        self._scorer = Scorer()
+        self.verdict = functools.lru_cache(_REMEMBERED)(self._verdict)
+
+    def _verdict(self, sentence: int, *ids: int) -> Verdict:
+        hypothesis = torch.tensor(ids)
+        text = self._model.text_of(hypothesis)
+        flags = judge(self._model.task.target_dictionary, hypothesis, self._dataset[sentence]["target"])
+        return Verdict(text, *flags, self._scorer.statistics(text, self._text[sentence]))
+
+    @staticmethod
+    def add(total: Statistics, verdicts: list[Verdict]) -> Statistics:
+        """The sum of statistics with those of more hypotheses."""
+        added = {name: np.sum([v.statistics[name] for v in verdicts], axis=0) for name in verdicts[0].statistics}
+        return {name: values + total.get(name, np.zeros_like(values)) for name, values in added.items()}
+
+    def scores(self, total: Statistics) -> dict[str, Any]:
+        """The scores of a record (see `Scorer.scores`)."""
+        return self._scorer.scores(total)
+
+
+def measure_beam(
+    model: Checkpoint, search: Search, references: References, planned: Measurement, folder: Path
+) -> Iterator[tuple[Measurement, ArraySpool]]:
+    """The planned measurement filled in, with its arrays, among them the hypotheses as "text" (UTF-8, a line each). The
+    spool works in ``folder`` and is good until the iterator is closed."""
+    start = time.perf_counter()
+    keeps_tokens = planned.temperature in (1.0, planned.fitted_temperature)
+    bins: dict[str, Bins] = {}
+    total: Statistics = {}
+    n_tokens = n_left_out = 0
+    label = f"beam {planned.split} T={planned.temperature:g} ({search.name})"
+    with spools(1, folder) as (spool,):
+        with tqdm(total=planned.n_sentences, desc=label, unit="sentence", disable=None) as bar:
+            for window in model.windows(planned.split):
+                found = search.best(window, planned.temperature)
+                verdicts = [references.verdict(sentence, *found[sentence].tolist()) for sentence in sorted(found)]
+                tokens = torch.cat([found[sentence] for sentence in sorted(found)])
+                judged = _judged(model, window, found, verdicts, planned.temperature)
+                sums = judged.sums(window.n)
+                bins = {name: bins.get(name, Bins.zeros()) + Bins.from_sums(part.sum(0)) for name, part in sums.items()}
+                total = references.add(total, verdicts)
+                n_tokens, n_left_out = n_tokens + len(tokens), n_left_out + judged.n_left_out
+                text = "".join(verdict.text + "\n" for verdict in verdicts).encode()
+                spool.append(text=np.frombuffer(text, "u1"), sentence_bins=sums["others"].numpy().astype("f4"))
+                if keeps_tokens:
+                    _keep(spool, judged, tokens, window.first)
+                bar.update(window.n)
+        others = bins["others"]
+        yield (
+            replace(
+                planned, bins=others, bins_by_class=bins, n_tokens=n_tokens, n_left_out=n_left_out,
+                accuracy=others.accuracy, confidence=others.mean_confidence, **references.scores(total),
+                seconds=round(time.perf_counter() - start, 2),
+            ),
+            spool,
+        )  # fmt: skip
+
+
+def _judged(
+    model: Checkpoint, window: Window, found: dict[int, torch.Tensor], verdicts: list[Verdict], temperature: float
+) -> JudgedTokens:
+    """The window's tokens in the order of its sentences; their probabilities by one teacher-forced pass."""
+    probability: dict[int, torch.Tensor] = {}
+    for sample in window.batches:
+        sentences = sample["id"].tolist()
+        hypotheses = [[{"tokens": found[sentence]}] for sentence in sentences]
+        statistics = token_probabilities(model.models, sample, hypotheses, temperature)
+        probability |= {s: ranked[0].probability for s, ranked in zip(sentences, statistics, strict=True)}
+    ids = [found[sentence] for sentence in sorted(found)]
+    lengths = torch.tensor([len(hypothesis) for hypothesis in ids])
+    return JudgedTokens(
+        probability=torch.cat([probability[sentence] for sentence in sorted(found)]),
+        hit=torch.cat([verdict.hit for verdict in verdicts]),
+        kept=torch.cat([verdict.kept for verdict in verdicts]),
+        eos=torch.cat(ids) == model.task.target_dictionary.eos(),
+        sentence=torch.arange(window.n).repeat_interleave(lengths),
+    )
+
+
+def _keep(spool: ArraySpool, judged: JudgedTokens, tokens: torch.Tensor, first: int) -> None:
+    """One value a generated token: what tables by token class and other bins need."""
+    spool.append(
+        confidence=judged.probability.clamp(max=1.0).numpy().astype("f4"), hit=judged.hit.numpy(),
+        kept=judged.kept.numpy(), token=tokens.numpy().astype("i4"),
+        sentence=(first + judged.sentence).numpy().astype("i4"),
+    )  # fmt: skip

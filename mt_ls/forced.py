@@ -1,0 +1,156 @@
+"""Forced mode: next-token predictions under the correct prefix, at a whole grid of temperatures from one pass."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from tqdm import tqdm
+
+from .calibration import Bins, grouped_bin_sums
+from .checkpoint import Checkpoint, Window
+from .projection import output_projection
+from .records import Measurement
+from .spool import ArraySpool, spools
+from .temperature import at_temperatures, fit_temperature
+
+_KEPT_BYTES = 2**28  # outputs of a split are kept for the next pass if they fit in this
+_CHUNK_ELEMENTS = 2**22
+
+
+class Outputs(NamedTuple):
+    """What a model gave for the real tokens of a batch: features (N, D), or logits where its last step is not one
+    matrix; the target of each token (N,), and its sentence (N,)."""
+
+    values: torch.Tensor
+    target: torch.Tensor
+    sentence: torch.Tensor
+
+
+class ForcedPass:
+    """Passes over a split with the correct prefixes. The second costs no forward if the first's outputs are small."""
+
+    def __init__(self, model: Checkpoint, split: str) -> None:
+        self.split = split
+        self._model = model
+        self._projection = output_projection(model.models[0])
+        self._kept: list[tuple[Window, list[Outputs]]] | None = None
+
+    def windows(self) -> Iterator[tuple[Window, list[Outputs]]]:
+        """Each window of sentences (see `Checkpoint.windows`) and the outputs of its batches."""
+        if self._kept is not None:
+            yield from self._kept
+            return
+        kept: list[tuple[Window, list[Outputs]]] | None = []
+        size = 0
+        for window in self._model.windows(self.split):
+            outputs = [self._forward(sample) for sample in window.batches]
+            size += sum(batch.values.nbytes for batch in outputs)
+            kept = [*kept, (window, outputs)] if kept is not None and size <= _KEPT_BYTES else None
+            yield window, outputs
+        self._kept = kept
+
+    @torch.no_grad()
+    def _forward(self, sample: dict[str, Any]) -> Outputs:
+        real = sample["target"].ne(self._model.pad)
+        options = {} if self._projection is None else {"features_only": True}
+        values = self._model.models[0](**sample["net_input"], **options)[0]
+        sentence = sample["id"].unsqueeze(1).expand_as(real)
+        return Outputs(values[real], sample["target"][real], sentence[real])
+
+    @torch.no_grad()
+    def logits(self, outputs: Outputs) -> Iterator[Outputs]:
+        """The same tokens with their logits (N, K) as values, a chunk at a time."""
+        step = max(64, _CHUNK_ELEMENTS // len(self._model.task.target_dictionary))
+        for start in range(0, len(outputs.target), step):
+            values, target, sentence = (column[start : start + step] for column in outputs)
+            yield Outputs(values if self._projection is None else values @ self._projection.t(), target, sentence)
+
+    def fit_temperature(self) -> float:
+        """The temperature of least NLL on this split."""
+
+        def pairs() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+            for _, batches in self.windows():
+                for outputs in batches:
+                    for logits, target, _ in self.logits(outputs):
+                        yield logits, target
+
+        return fit_temperature(pairs)
+
+
+def measure_forced(
+    forced: ForcedPass, planned: Sequence[Measurement], folder: Path
+) -> Iterator[tuple[Measurement, ArraySpool]]:
+    """The planned measurements filled in, all from one pass, each with its arrays. The spools work in ``folder``, and
+    are good until the next item is asked for."""
+    start = time.perf_counter()
+    temperatures = [measurement.temperature for measurement in planned]
+    with spools(len(planned), folder) as made:
+        columns = [
+            _Column(spool, keeps_tokens=measurement.temperature in (1.0, measurement.fitted_temperature))
+            for spool, measurement in zip(made, planned, strict=True)
+        ]
+        with tqdm(total=planned[0].n_sentences, desc=f"forced {forced.split}", unit="sentence", disable=None) as bar:
+            for window, batches in forced.windows():
+                _add_window(forced, window, batches, temperatures, columns)
+                bar.update(window.n)
+        seconds = round(time.perf_counter() - start, 2)
+        for measurement, column, spool in zip(planned, columns, made, strict=True):
+            yield replace(measurement, **column.fields(), seconds=seconds), spool
+
+
+class _Column:
+    """What one temperature adds up to over the windows, and the arrays that are kept of it."""
+
+    def __init__(self, spool: ArraySpool, keeps_tokens: bool) -> None:
+        self._spool = spool
+        self._keeps_tokens = keeps_tokens
+        self._bins = Bins.zeros()
+        self._nll = self._brier = 0.0
+
+    def add(
+        self, window: Window, nll: torch.Tensor, confidence: torch.Tensor, brier: torch.Tensor, hit: torch.Tensor,
+        token: torch.Tensor, sentence: torch.Tensor,
+    ) -> None:  # fmt: skip
+        """The tokens of a window, in the order of its sentences, each argument but the first (N,)."""
+        confidence = confidence.clamp(max=1.0)
+        sums = grouped_bin_sums(confidence, hit, sentence - window.first, window.n)
+        self._bins = self._bins + Bins.from_sums(sums.sum(0))
+        self._nll += nll.sum(dtype=torch.float64).item()
+        self._brier += brier.sum(dtype=torch.float64).item()
+        self._spool.append(sentence_bins=sums.numpy().astype("f4"))
+        if self._keeps_tokens:
+            self._spool.append(
+                confidence=confidence.numpy().astype("f4"), hit=hit.numpy(), nll=nll.numpy().astype("f4"),
+                sentence=sentence.numpy().astype("i4"), token=token.numpy().astype("i4"),
+            )  # fmt: skip
+
+    def fields(self) -> dict[str, Any]:
+        """What the record says; ``nll`` in nats a token."""
+        bins, n = self._bins, self._bins.n
+        nll = self._nll / n
+        return {"bins": bins, "n_tokens": n, "nll": nll, "perplexity": math.exp(nll), "accuracy": bins.accuracy,
+                "confidence": bins.mean_confidence, "brier": self._brier / n}  # fmt: skip
+
+
+def _add_window(
+    forced: ForcedPass, window: Window, batches: list[Outputs], temperatures: list[float], columns: list[_Column]
+) -> None:
+    """Every temperature of a chunk while its logits are at hand; then the tokens in the order of their sentences."""
+    parts = [
+        (*at_temperatures(logits, target, temperatures), target, sentence)
+        for outputs in batches
+        for logits, target, sentence in forced.logits(outputs)
+    ]
+    nll, confidence, brier, hit, target, sentence = (
+        torch.cat(part, dim=-1).cpu() for part in zip(*parts, strict=True)
+    )
+    order = torch.argsort(sentence, stable=True)
+    for i, column in enumerate(columns):
+        values = (nll[i, order], confidence[i, order], brier[i, order], hit[order])
+        column.add(window, *values, target[order], sentence[order])

@@ -1,0 +1,28 @@
+"""bash recipes/benchmark.sh [criterion|training|temperatures|decoding|bins ...]: side by side with the stock tools."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+from harness import RESULTS, ROOT, publish, table
+
+NAMES = ("criterion", "training", "temperatures", "decoding", "bins")
+
+
+def main() -> None:
+    """Run the named benchmarks (all by default), print their table and write their rows."""
+    parser = argparse.ArgumentParser(prog="benchmark", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(NAMES)}; all by default")
+    chosen = parser.parse_args().names or NAMES
+    if unknown := set(chosen) - set(NAMES):
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}: choose of {', '.join(NAMES)}")
+    for name in chosen:
+        rows = importlib.import_module(name).benchmark()
+        publish(rows)
+        print(table(rows), flush=True)
+    print(f"\nwritten: {RESULTS.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Calibration bins of a stream of logits, against torchmetrics, which keeps every confidence."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+
+import torch
+from harness import DEVICE, Row, alternate, row, seconds
+from torchmetrics.classification import MulticlassCalibrationError
+
+from mt_ls.calibration import Bins, bin_sums
+from mt_ls.temperature import at_temperatures
+
+N_CLASSES = 8000
+BATCH = 2000
+
+
+def batch() -> tuple[torch.Tensor, torch.Tensor]:
+    """(logits (2 000, 8 000), target): one batch of the stream, which repeats it."""
+    generator = torch.Generator().manual_seed(0)
+    logits = 2 * torch.randn(BATCH, N_CLASSES, generator=generator)
+    return logits.to(DEVICE), torch.randint(N_CLASSES, (BATCH,), generator=generator).to(DEVICE)
+
+
+def ours(data: tuple[torch.Tensor, torch.Tensor], n: int) -> float:
+    """ECE of ``n`` batches."""
+    total = torch.zeros(3, 15, dtype=torch.float64, device=DEVICE)
+    for _ in range(n):
+        found = at_temperatures(*data, [1.0])
+        total += bin_sums(found.confidence[0].clamp(max=1.0), found.hit)
+    return Bins.from_sums(total.cpu()).ece()
+
+
+def theirs(data: tuple[torch.Tensor, torch.Tensor], n: int) -> float:
+    """The same by torchmetrics."""
+    metric = MulticlassCalibrationError(N_CLASSES, n_bins=15).to(DEVICE)
+    for _ in range(n):
+        metric.update(*data)
+    return metric.compute().item()
+
+
+def benchmark(rounds: int = 3, tokens: int = 1_000_000) -> list[Row]:
+    """Time of a million tokens in turns, and the peak memory of half a million and of a million."""
+    data = batch()
+    n = tokens // BATCH
+    difference = abs(ours(data, 2) - theirs(data, 2))
+    if difference > 1e-5:
+        raise SystemExit(f"benchmark: the two disagree by {difference:g}")
+    times = alternate(lambda: seconds(lambda: ours(data, n)), lambda: seconds(lambda: theirs(data, n)), rounds, 0)
+    case = f"{tokens:,} tokens, V = {N_CLASSES}"
+    rows = [row("bins", case, "torchmetrics", *times, "s")]
+    growth = [[_grown(name, n)] for name in ("ours", "theirs")]
+    rows.append(row("bins", case, "torchmetrics", *growth, "MB, growth of memory from 1/10 to all tokens"))
+    return rows
+
+
+def _grown(name: str, n: int) -> float:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_growth, (name, n))
+
+
+def _growth(name: str, n: int) -> float:
+    run, data = {"ours": ours, "theirs": theirs}[name], batch()
+    run(data, n // 10)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    run(data, n)
+    # A floor of a tenth of a MB, so that the ratio of two growths exists.
+    return max((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10, 0.1)
