@@ -18,7 +18,9 @@ from .calibration import Bins, bin_sums
 from .projection import output_projection
 from .smoothing import (
     CONVENTIONS,
+    PRODUCTS,
     SmoothedLoss,
+    check_products,
     linear_smoothed_cross_entropy,
     paper_alpha,
     smoothed_cross_entropy,
@@ -38,6 +40,10 @@ class LabelSmoothedCrossEntropyWithCalibrationConfig(FairseqDataclass):
         default="paper",
         metadata={"help": "paper: alpha/K on every token; fairseq: epsilon/(K-1) on the wrong ones"},
     )
+    projection_products: ChoiceEnum(PRODUCTS) = field(  # type: ignore[valid-type]
+        default="float32",
+        metadata={"help": "matrix products of the output projection on a CPU; bfloat16 where the processor has it"},
+    )
     sentence_avg: bool = II("optimization.sentence_avg")
 
 
@@ -49,7 +55,7 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
     ``ece``, ``confidence`` and ``token_accuracy`` (teacher forced; 15 equal-width bins; PAD never counts)."""
 
     def __init__(self, task, sentence_avg, label_smoothing, smoothing_convention="paper", ignore_prefix_size=0,
-                 report_accuracy=False):  # fmt: skip
+                 report_accuracy=False, projection_products="float32"):  # fmt: skip
         super().__init__(task)
         self.convention = str(smoothing_convention)
         paper_alpha(label_smoothing, self.convention, 2)  # a bad value fails here, not at the first batch
@@ -57,6 +63,7 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
         self.label_smoothing = label_smoothing
         self.ignore_prefix_size = ignore_prefix_size
         self.report_accuracy = report_accuracy
+        self.products = check_products(str(projection_products))
 
     def forward(self, model, sample, reduce=True):
         """(loss, sample size, logging output): the loss is the sum over tokens in nats, or with
@@ -90,7 +97,7 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
             rows = smoothed_cross_entropy(logits, target[real], *settings)
             return rows.loss.sum(), rows
         features = self._rows(model(**sample["net_input"], features_only=True)[0], real)
-        return linear_smoothed_cross_entropy(features, projection, target[real], *settings)
+        return linear_smoothed_cross_entropy(features, projection, target[real], *settings, self.products)
 
     def _rows(self, output, real) -> torch.Tensor:
         """(B, T, ...) as one row a real token, without the prefix."""

@@ -16,11 +16,14 @@ rows at a time, and leaves no (N, K) tensor behind.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 
 CONVENTIONS = ("paper", "fairseq")
+PRODUCTS = ("float32", "bfloat16")
 
 
 class SmoothedLoss(NamedTuple):
@@ -97,16 +100,44 @@ def linear_smoothed_cross_entropy(
     target: torch.Tensor,
     smoothing: float = 0.0,
     convention: str = "paper",
+    products: str = "float32",
 ) -> tuple[torch.Tensor, SmoothedLoss]:
     """The sum over rows of the loss of logits ``features @ weight.T``, and the values of each row.
 
     ``features`` (N, D), ``weight`` (K, D), ``target`` (N,). Only the sum carries gradients, to features and weight;
     they are computed in the same pass, so memory grows with N D + K D and a constant, not with N K. A row whose
-    reference shares the greatest logit with another class is a hit. Raises ValueError as `paper_alpha` does.
+    reference shares the greatest logit with another class is a hit.
+
+    With ``products="bfloat16"`` the three matrix products of float32 inputs round their factors to bfloat16 and
+    accumulate in float32; the softmax stays float32. Raises ValueError as `paper_alpha` and `check_products` do.
     """
     alpha = paper_alpha(smoothing, convention, weight.size(0))
-    total, *rows = _LinearSmoothedCrossEntropy.apply(features, weight, target, alpha, torch.is_grad_enabled())
+    with _matrix_products(check_products(products)):
+        total, *rows = _LinearSmoothedCrossEntropy.apply(features, weight, target, alpha, torch.is_grad_enabled())
     return total, SmoothedLoss(*rows)
+
+
+def check_products(products: str) -> str:
+    """The name itself. Raises ValueError for another than `PRODUCTS`, or bfloat16 on a processor that has none: there
+    it would be float32 in silence."""
+    if products not in PRODUCTS:
+        raise ValueError(f"unknown precision of products {products!r}: choose one of {', '.join(PRODUCTS)}")
+    if products == "bfloat16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        raise ValueError("bfloat16 products need a processor with AVX-512 BF16 or AMX, and this is none: use float32")
+    return products
+
+
+@contextlib.contextmanager
+def _matrix_products(products: str) -> Iterator[None]:
+    if products == "float32":
+        yield
+        return
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")  # torch's name for bfloat16 factors
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 class _LinearSmoothedCrossEntropy(torch.autograd.Function):

@@ -103,6 +103,20 @@ def test_projection_in_half_precision_trains_in_half_precision():
         assert (ours - theirs).float().norm() < 0.02 * theirs.float().norm()
 
 
+def test_bfloat16_products_where_the_processor_has_them_and_nowhere_else():
+    features, weight, target = torch.randn(300, 64), torch.randn(900, 64) / 4, torch.arange(300)
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        with pytest.raises(ValueError, match="bfloat16 products need a processor"):
+            linear_smoothed_cross_entropy(features, weight, target, 0.1, products="bfloat16")
+    else:
+        exact, rough = (linear_smoothed_cross_entropy(features, weight, target, 0.1, products=products)[0]
+                        for products in ("float32", "bfloat16"))  # fmt: skip
+        assert rough != exact and rough.item() == pytest.approx(exact.item(), rel=1e-3)
+    assert torch.get_float32_matmul_precision() == "highest"
+    with pytest.raises(ValueError, match="unknown precision of products 'int8'"):
+        linear_smoothed_cross_entropy(features, weight, target, products="int8")
+
+
 def test_statistics_are_those_of_softmax():
     logits, target = _problem()
     result = smoothed_cross_entropy(logits, target, 0.1)
