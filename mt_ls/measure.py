@@ -25,7 +25,7 @@ from .calibration import Bins
 from .checkpoint import Checkpoint, MeasureError
 from .decoding import References, measure_beam
 from .forced import ForcedPass, measure_forced
-from .records import Measurement, RecordError, append, read, written_whole
+from .records import Measurement, RecordError, append, read, versions, written_whole
 from .search import exact_search
 from .spool import ArraySpool
 from .temperature import check_temperature
@@ -99,6 +99,7 @@ def _measure_searches(model: Checkpoint, options: argparse.Namespace, planned: l
         print(f"mt_ls.measure: fairseq's search, not CTranslate2's: {reason}", file=sys.stderr)
     references = References(model, options.gen_subset)
     for plan in planned:
+        plan = replace(plan, versions=plan.versions | versions(search.name))
         for record, arrays in measure_beam(model, search, references, plan, folder):
             _write(options.records, record, arrays)
 
