@@ -1,6 +1,5 @@
 """One line a measurement, whole or not at all."""
 
-import dataclasses
 import json
 import multiprocessing
 import subprocess
@@ -8,19 +7,10 @@ import sys
 
 import numpy as np
 import pytest
+from builders import measurement
 
 from mt_ls.calibration import Bins
-from mt_ls.records import Measurement, RecordError, append, read, sha256_of, written_whole
-
-
-def measurement(**changes):
-    """A record with made-up sums, for tests of the plumbing."""
-    base = Measurement(
-        run="toy_a0.1_s1", mode="forced", split="test", temperature=1.0, bins=Bins.of([0.2, 0.9], [0, 1]), n_tokens=2,
-        n_sentences=1, n_sentences_in_set=1, sha={"data": "d" * 64, "checkpoint": "c" * 64, "code": "e" * 40},
-        versions={"mt_ls": "0.1.0"}, corpus="toy", alpha=0.1, convention="paper", seed=1, nll=1.5,
-    )  # fmt: skip
-    return dataclasses.replace(base, **changes)
+from mt_ls.records import RecordError, append, read, sha256_of, written_whole
 
 
 def test_round_trip_keeps_everything_and_stores_no_ece(tmp_path):

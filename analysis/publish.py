@@ -1,0 +1,64 @@
+"""python -m analysis.publish RUNS... --out recipes/NAME: the records of finished runs and what their intervals need.
+
+Beside the records go, for T = 1 and the fitted temperature, the sums of each sentence and the hypotheses; the values of
+each token stay behind. What is there already is replaced whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from mt_ls.records import RecordError, written_whole
+
+from . import table
+from .table import Row
+
+_PUBLISHED = ("sentence_bins", "text")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Publish; 0, or 2 with one line on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m analysis.publish", description=__doc__)
+    parser.add_argument("records", nargs="+", help="records files, or folders that hold them")
+    parser.add_argument("--out", type=Path, required=True, help="the recipe's folder")
+    options = parser.parse_args(arguments)
+    try:
+        rows = table.load(options.records)
+        publish(rows, options.out)
+    except RecordError as error:
+        print(f"analysis.publish: error: {error}", file=sys.stderr)
+        return 2
+    print(f"{len(rows)} records published in {options.out}")
+    return 0
+
+
+def publish(rows: list[Row], out: Path) -> None:
+    """Write ``records.jsonl`` and the arrays. Raises RecordError for a record whose code is in no commit."""
+    for row in rows:
+        if row.record.sha["code"].endswith("+dirty"):
+            raise RecordError(f"{row.record.signature}: measured with uncommitted code; commit and measure again")
+    for stale in out.glob("*.npz"):
+        stale.unlink()
+    for row in rows:
+        record = row.record
+        if record.arrays and record.temperature in (1.0, record.fitted_temperature):
+            with np.load(row.folder / record.arrays) as arrays, written_whole(out / record.arrays) as path:
+                kept = {name: arrays[name] for name in _PUBLISHED if name in arrays}
+                with open(path, "wb") as file:
+                    np.savez_compressed(file, **kept)  # type: ignore[arg-type]
+    with written_whole(out / "records.jsonl") as path:
+        ordered = sorted(rows, key=_order)
+        path.write_text("".join(row.record.to_json() + "\n" for row in ordered), encoding="utf-8")
+
+
+def _order(row: Row) -> tuple[str, str, str, float]:
+    record = row.record
+    return record.run, record.split, record.mode, record.temperature
+
+
+if __name__ == "__main__":
+    sys.exit(main())

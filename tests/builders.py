@@ -1,0 +1,41 @@
+"""Records with made-up sums, for tests of the plumbing."""
+
+import dataclasses
+
+import numpy as np
+
+from mt_ls.calibration import Bins
+from mt_ls.records import Measurement, append
+
+
+def measurement(**changes):
+    """A record of one model, with any fields changed."""
+    base = Measurement(
+        run="toy_a0.1_s1", mode="forced", split="test", temperature=1.0, bins=Bins.of([0.2, 0.9], [0, 1]), n_tokens=2,
+        n_sentences=1, n_sentences_in_set=1, sha={"data": "d" * 64, "checkpoint": "c" * 64, "code": "e" * 40},
+        versions={"mt_ls": "0.1.0"}, corpus="toy", alpha=0.1, convention="paper", seed=1, nll=1.5,
+    )  # fmt: skip
+    return dataclasses.replace(base, **changes)
+
+
+def write_records(folder, alphas=(0.0, 0.1), beam=True):
+    """Records of made-up runs on valid and test at three temperatures, with arrays beside them."""
+    rng = np.random.default_rng(0)
+    folder.mkdir()
+    np.savez(folder / "x.npz", sentence_bins=rng.random((20, 3, 15)))
+    for alpha in alphas:
+        for split in ("valid", "test"):
+            for temperature in (0.8, 1.0, 1.2):
+                confidence = rng.beta(3, 1, 2000)
+                common = {
+                    "run": f"toy_a{alpha}_s1", "alpha": alpha, "split": split, "temperature": temperature,
+                    "bins": Bins.of(confidence, rng.random(2000) < confidence), "perplexity": 9.0, "accuracy": 0.6,
+                    "fitted_temperature": 1.2, "arrays": "x.npz",
+                    "sha": {"data": "d" * 64, "checkpoint": f"{alpha}" * 20, "code": "e" * 40},
+                }  # fmt: skip
+                append(folder / "records.jsonl", measurement(**common))
+                if beam:
+                    score = {"score": 20 + temperature, "signature": "x"}
+                    classes = {"others": common["bins"], "eos": Bins.of([0.9, 0.7], [1, 0])}
+                    append(folder / "records.jsonl", measurement(**common, mode="beam", beam=5, bleu=score,
+                                                                 bins_by_class=classes, n_left_out=7))  # fmt: skip

@@ -1,0 +1,32 @@
+"""What is published gives the same tables as the runs, and is smaller."""
+
+import sys
+
+import numpy as np
+from builders import measurement, write_records
+from conftest import run
+
+from analysis import publish, quality, table
+from mt_ls.records import append
+
+
+def test_published_records_give_the_same_tables(tmp_path):
+    write_records(tmp_path / "runs")
+    arrays = tmp_path / "runs" / "x.npz"
+    np.savez(arrays, sentence_bins=np.load(arrays)["sentence_bins"], confidence=np.ones(9))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "stale.npz").write_bytes(b"")
+    found = run([sys.executable, "-m", "analysis.publish", str(tmp_path / "runs"), "--out", str(tmp_path / "out")])
+    assert found.returncode == 0 and found.stdout.startswith("24 records published"), found.stderr
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"records.jsonl", "x.npz"}
+    assert list(np.load(tmp_path / "out" / "x.npz")) == ["sentence_bins"]
+    theirs, ours = (table.load([tmp_path / name]) for name in ("runs", "out"))
+    assert quality.main_table(ours) == quality.main_table(theirs)
+
+
+def test_numbers_of_uncommitted_code_are_not_published(tmp_path, capsys):
+    sha = {"data": "d" * 64, "checkpoint": "c" * 64, "code": "e" * 40 + "+dirty"}
+    append(tmp_path / "records.jsonl", measurement(sha=sha))
+    assert publish.main([str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "uncommitted code" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,34 @@
+"""The README says what the published records say."""
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from analysis import quality, table
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return table.load([ROOT / "recipes" / "home_assistant"])
+
+
+def test_the_main_table_stands_in_the_readme(rows):
+    assert table.text(quality.MAIN_HEADER, quality.main_table(rows)) in README
+
+
+def test_table_3_stands_in_the_readme(rows):
+    assert table.text(quality.TABLE_3_HEADER, quality.table_3(rows)) in README
+
+
+def test_every_record_says_where_it_comes_from(rows):
+    for row in rows:
+        record = row.record
+        assert record.n_sentences == record.n_sentences_in_set == 600
+        assert len(record.sha["code"]) == 40 and len(record.sha["data"]) == 64 and record.seed == 1
+        assert {"torch", "fairseq", "mt_ls"} <= set(record.versions)
+        if record.temperature == 1.0:
+            sums = row.sentence_bins()
+            np.testing.assert_allclose(sums.sum(0)[0], record.bins.count)
+            np.testing.assert_allclose(sums.sum(0)[2], record.bins.hits)

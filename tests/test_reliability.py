@@ -1,0 +1,28 @@
+"""Intervals of the reliability diagram, and what it draws."""
+
+import numpy as np
+import pytest
+from builders import write_records
+
+from analysis import reliability, table
+
+
+def test_wilson_interval():
+    """8 of 10: [0.4902, 0.9433] (Newcombe 1998's method 3, as statsmodels gives it)."""
+    low, high = reliability.wilson(np.array([8.0]), np.array([10.0]))
+    assert low[0] == pytest.approx(0.4902, abs=2e-4) and high[0] == pytest.approx(0.9433, abs=2e-4)
+
+
+def test_each_panel_draws_the_bins_of_its_record(tmp_path):
+    write_records(tmp_path / "runs")
+    rows = table.load([tmp_path / "runs"])
+    fig = reliability.figure(rows)
+    titles = [axis.get_title() for axis in fig.axes[:3]]
+    assert [title.split("\n")[0] for title in titles] == ["hard targets", "hard + temperature", "label smoothing 0.1"]
+    record = table.select(rows, alpha=0.0, split="test", mode="forced", temperature=1.0)[0].record
+    confidence, accuracy, _ = record.bins.curve()
+    drawn = next(line for line in fig.axes[0].lines if len(line.get_xdata()) == len(confidence))
+    np.testing.assert_allclose(drawn.get_xdata(), confidence)
+    np.testing.assert_allclose(drawn.get_ydata(), accuracy)
+    assert f"ECE {record.bins.ece():.3f}" in titles[0]
+    assert reliability.figure(table.select(rows, mode="beam")) is None

@@ -1,0 +1,56 @@
+"""Rows from records: chosen, resampled, laid out."""
+
+import numpy as np
+import pytest
+import torch
+from builders import measurement, write_records
+
+from analysis import table
+from mt_ls.calibration import Bins, bin_sums
+from mt_ls.records import RecordError, append
+
+
+def test_interval_covers_the_ece_and_matches_a_plain_bootstrap(tmp_path):
+    rng = np.random.default_rng(1)
+    confidence, sentence = rng.beta(3, 1, 4000), np.repeat(np.arange(400), 10)
+    hit = rng.random(4000) < confidence**2
+    sums = [bin_sums(torch.tensor(confidence[sentence == i]), torch.tensor(hit[sentence == i])) for i in range(400)]
+    np.savez(tmp_path / "x.npz", sentence_bins=np.stack(sums))
+    row = table.Row(measurement(arrays="x.npz", bins=Bins.of(confidence, hit)), tmp_path)
+    low, high = table.interval(row, np.random.default_rng(0))
+    plain = []
+    for _ in range(300):
+        chosen = rng.integers(400, size=400)
+        index = (chosen[:, None] * 10 + np.arange(10)).reshape(-1)
+        plain.append(Bins.of(confidence[index], hit[index]).ece())
+    np.testing.assert_allclose((low, high), np.quantile(plain, [0.025, 0.975]), atol=0.004)
+    assert low < row.record.bins.ece() < high
+
+
+def test_rows_are_chosen_by_their_fields(tmp_path):
+    write_records(tmp_path / "runs")
+    rows = table.load([tmp_path / "runs"])
+    assert len(rows) == 24 and table.alphas(rows) == [0.0, 0.1]
+    assert len(table.select(rows, alpha=0.1, mode="beam", split="test")) == 3
+    assert {row.record.temperature for row in table.at_fitted(rows)} == {1.2}
+    assert table.select(rows, temperature=1.0 + 1e-9) == table.select(rows, temperature=1.0)
+
+
+def test_the_same_work_twice_counts_once(tmp_path):
+    for nll in (1.0, 2.0):
+        append(tmp_path / "records.jsonl", measurement(nll=nll))
+    (row,) = table.load([tmp_path])
+    assert row.record.nll == 2.0
+    assert table.interval(row, np.random.default_rng(0)) is None  # no arrays beside it
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    with pytest.raises(RecordError, match="nowhere: no such file or folder"):
+        table.load([tmp_path / "nowhere"])
+
+
+def test_layout_leaves_missing_cells_empty():
+    cells = [["a", table.number(None, 2), table.number(1.234, 2)], ["long name", "x", table.number(table.mean([]), 1)]]
+    assert table.text(("", "one", "two"), cells).splitlines() == ["           one   two", "a               1.23",
+                                                                 "long name    x"]  # fmt: skip
+    assert table.mean([None, 1.0, 3.0]) == 2.0
