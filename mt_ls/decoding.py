@@ -22,7 +22,7 @@ from .search import Search
 from .spool import ArraySpool, spools
 
 # Hypotheses whose judgement is remembered: most are the same at the next temperature.
-_REMEMBERED = 2**15
+_REMEMBERED = 2**13
 
 
 class Verdict(NamedTuple):

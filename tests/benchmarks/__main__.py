@@ -1,4 +1,4 @@
-"""bash recipes/benchmark.sh [criterion|training|temperatures|decoding|bins ...]: side by side with the stock tools."""
+"""bash recipes/benchmark.sh [NAME ...]: our fast paths side by side with the stock tools."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib
 
 from harness import RESULTS, ROOT, publish, table
 
-NAMES = ("criterion", "training", "temperatures", "decoding", "bins")
+NAMES = ("criterion", "training", "temperatures", "decoding", "bins", "growth")
 
 
 def main() -> None:
