@@ -49,7 +49,7 @@ def publish(rows: list[Row], out: Path) -> None:
             with np.load(row.folder / record.arrays) as arrays, written_whole(out / record.arrays) as path:
                 kept = {name: arrays[name] for name in _PUBLISHED if name in arrays}
                 with open(path, "wb") as file:
-                    np.savez_compressed(file, **kept)  # type: ignore[arg-type]
+                    np.savez_compressed(file, **kept)
     with written_whole(out / "records.jsonl") as path:
         ordered = sorted(rows, key=_order)
         path.write_text("".join(row.record.to_json() + "\n" for row in ordered), encoding="utf-8")

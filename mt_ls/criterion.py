@@ -89,12 +89,12 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
 
     def _loss(self, model, sample, target, real) -> Tuple[torch.Tensor, SmoothedLoss]:
         """The summed loss and the values of each real token. Where the model's last step is one matrix, the criterion
-        does that step itself, for the real tokens only; any other model hands over its logits."""
+        does that step itself, for the real tokens only; any other model gives its log-probabilities."""
         settings = self.label_smoothing, self.convention
         projection = output_projection(model)
         if projection is None:
-            logits = self._rows(model(**sample["net_input"])[0], real)
-            rows = smoothed_cross_entropy(logits, target[real], *settings)
+            log_p = model.get_normalized_probs(model(**sample["net_input"]), log_probs=True)
+            rows = smoothed_cross_entropy(self._rows(log_p, real), target[real], *settings)
             return rows.loss.sum(), rows
         features = self._rows(model(**sample["net_input"], features_only=True)[0], real)
         return linear_smoothed_cross_entropy(features, projection, target[real], *settings, self.products)

@@ -24,8 +24,8 @@ _CHUNK_ELEMENTS = 2**22
 
 
 class Outputs(NamedTuple):
-    """What a model gave for the real tokens of a batch: features (N, D), or logits where its last step is not one
-    matrix; the target of each token (N,), and its sentence (N,)."""
+    """What a model gave for the real tokens of a batch: features (N, D), or log-probabilities where its last step is
+    not one matrix; the target of each token (N,), and its sentence (N,)."""
 
     values: torch.Tensor
     target: torch.Tensor
@@ -58,8 +58,11 @@ class ForcedPass:
     @torch.no_grad()
     def _forward(self, sample: dict[str, Any]) -> Outputs:
         real = sample["target"].ne(self._model.pad)
-        options = {} if self._projection is None else {"features_only": True}
-        values = self._model.models[0](**sample["net_input"], **options)[0]
+        model = self._model.models[0]
+        if self._projection is None:
+            values = model.get_normalized_probs(model(**sample["net_input"]), log_probs=True)
+        else:
+            values = model(**sample["net_input"], features_only=True)[0]
         sentence = sample["id"].unsqueeze(1).expand_as(real)
         return Outputs(values[real], sample["target"][real], sentence[real])
 

@@ -40,7 +40,7 @@ def token_probabilities(
     check_temperature(temperature)
     places = [(row, rank) for row, ranked in enumerate(hypotheses) for rank in range(len(ranked))]
     places.sort(key=lambda place: len(hypotheses[place[0]][place[1]]["tokens"]))
-    encoded = [model.encoder(sample["net_input"]["src_tokens"], sample["net_input"]["src_lengths"]) for model in models]
+    encoded = [model.encoder.forward_torchscript(sample["net_input"]) for model in models]
     found: dict[tuple[int, int], TokenProbabilities] = {}
     while places:
         # The longest first, with what is nearly as long: little padding, and one outlier costs only itself.
@@ -71,8 +71,9 @@ def _score(
     for model, states in zip(models, encoded, strict=True):
         states = model.encoder.reorder_encoder_out(states, rows)
         projection = output_projection(model)
-        features = model.decoder(previous.to(rows.device), encoder_out=states, features_only=projection is not None)[0]
-        members.append((features[real.to(rows.device)], projection))
+        output = model.decoder(previous.to(rows.device), encoder_out=states, features_only=projection is not None)
+        values = output[0] if projection is not None else model.get_normalized_probs(output, log_probs=True)
+        members.append((values[real.to(rows.device)], projection))
     chosen = target[real.to(rows.device)]
     step = max(64, _CHUNK_ELEMENTS // len(dictionary))
     parts = [

@@ -9,18 +9,15 @@ from fairseq.models.transformer import TransformerDecoderBase, TransformerModelB
 
 
 def output_projection(model: Any) -> torch.Tensor | None:
-    """The matrix (K, D) that turns the features of a fairseq Transformer into its logits, or None for a model whose
-    last step is not known to be just that. Such a model's ``forward`` gives features with ``features_only=True``.
-
-    Raises ValueError for an adaptive softmax, which has no full logits.
-    """
+    """The matrix (K, D) that turns the features of a fairseq Transformer into its logits; such a model's ``forward``
+    gives features with ``features_only=True``. None for a model whose last step is not known to be just that (an
+    adaptive softmax, a bias, an architecture of its own): ask that one for its ``get_normalized_probs``."""
     while hasattr(model, "module"):  # the wrappers of distributed training
         model = model.module
     decoder = getattr(model, "decoder", None)
-    if getattr(decoder, "adaptive_softmax", None) is not None:
-        raise ValueError("calibration needs every logit: use a model without --adaptive-softmax-cutoff")
     stock = (
         type(model).forward is TransformerModelBase.forward
+        and type(model).get_normalized_probs is TransformerModelBase.get_normalized_probs
         and getattr(type(decoder), "output_layer", None) is TransformerDecoderBase.output_layer
     )
     projection = getattr(decoder, "output_projection", None)

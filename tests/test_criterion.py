@@ -1,5 +1,6 @@
 """The criterion against fairseq's stock one, and its bins over batches and workers."""
 
+import copy
 import math
 from argparse import Namespace
 
@@ -9,6 +10,7 @@ import torch
 from conftest import command, logged, run, train_command
 from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
 from fairseq.logging import metrics
+from fairseq.models.transformer import TransformerConfig, TransformerModelBase
 
 from mt_ls import criterion
 from mt_ls.calibration import Bins
@@ -38,6 +40,19 @@ def test_fairseq_convention_is_the_stock_criterion(loaded, prefix, projects, mon
     their_gradient = torch.autograd.grad(their_loss, model.decoder.embed_tokens.weight)[0]
     gradient = torch.autograd.grad(loss, model.decoder.embed_tokens.weight)[0]
     torch.testing.assert_close(gradient, their_gradient, rtol=1e-3, atol=1e-2)
+
+
+def test_an_adaptive_softmax_is_smoothed_as_the_stock_criterion_does_it(loaded):
+    (model,), task, sample = loaded
+    settings = copy.deepcopy(model.cfg)
+    settings.adaptive_softmax_cutoff, settings.share_all_embeddings = [20, 40], False
+    settings.share_decoder_input_output_embed = settings.decoder.share_input_output_embed = False
+    adaptive = TransformerModelBase.build_model(TransformerConfig.from_namespace(settings), task).eval()
+    assert adaptive.decoder.adaptive_softmax is not None
+    their_loss, _, theirs = LabelSmoothedCrossEntropyCriterion(task, False, 0.1)(adaptive, sample)
+    loss, _, found = _ours(task, smoothing_convention="fairseq")(adaptive, sample)
+    torch.testing.assert_close(loss, their_loss)
+    assert float(found["nll_loss"]) == pytest.approx(float(theirs["nll_loss"]), rel=1e-5)
 
 
 def test_unreduced_loss_is_zero_at_padding(loaded):

@@ -1,9 +1,7 @@
 """Whose last step is one matrix, and whose is not known to be."""
 
 import copy
-from argparse import Namespace
 
-import pytest
 import torch
 
 from mt_ls.projection import output_projection
@@ -24,7 +22,3 @@ def test_a_model_that_ends_otherwise_keeps_its_own_last_step(loaded):
     with_bias = copy.deepcopy(model)
     with_bias.decoder.output_projection = torch.nn.Linear(64, 9, bias=True)
     assert output_projection(with_bias) is None
-    assert output_projection(torch.nn.Linear(2, 2)) is None
-    adaptive = Namespace(decoder=Namespace(adaptive_softmax=object()))
-    with pytest.raises(ValueError, match="adaptive-softmax-cutoff"):
-        output_projection(adaptive)

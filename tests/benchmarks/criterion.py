@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import resource
 from collections.abc import Callable
@@ -27,9 +28,11 @@ def problem(n: int, width: int, n_classes: int) -> Problem:
     return features.to(DEVICE).requires_grad_(), weight.to(DEVICE).requires_grad_(), target.to(DEVICE)
 
 
-def ours(features: torch.Tensor, weight: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def ours(
+    features: torch.Tensor, weight: torch.Tensor, target: torch.Tensor, products: str = "float32"
+) -> torch.Tensor:
     """Everything that our criterion does, the bins included."""
-    total, rows = linear_smoothed_cross_entropy(features, weight, target, 0.1, "fairseq")
+    total, rows = linear_smoothed_cross_entropy(features, weight, target, 0.1, "fairseq", products)
     bin_sums(rows.confidence, rows.hit)
     return total
 
@@ -79,6 +82,8 @@ def benchmark(rounds: int = 9) -> list[Row]:
             times = alternate(lambda inputs=inputs: seconds(lambda: step(ours, inputs)),
                               lambda rival=rival: seconds(rival), rounds)  # fmt: skip
             rows.append(row("criterion", case, name, *times, "s"))
+        if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            rows += _in_bfloat16(size, inputs, rounds)
         memory = [[peak(name, size) for _ in range(3)] for name in ("ours", "stock")]
         rows.append(row("criterion", case, "stock", *memory, "MB, extra peak memory"))
         for what, pair in errors(*size).items():
@@ -86,14 +91,28 @@ def benchmark(rounds: int = 9) -> list[Row]:
     return rows
 
 
-def errors(n: int, width: int, n_classes: int) -> dict[str, tuple[float, float]]:
+def _in_bfloat16(size: tuple[int, int, int], inputs: Problem, rounds: int) -> list[Row]:
+    """Products in bfloat16 against stock in float32: time and error."""
+    rough = functools.partial(ours, products="bfloat16")
+    case = "N, D, V = {}, {}, {}; bfloat16 products".format(*size)
+    sides = [lambda loss=loss: seconds(lambda: step(loss, inputs)) for loss in (rough, stock)]
+    times = alternate(*sides, rounds)
+    rows = [row("criterion", case, "stock, float32", *times, "s")]
+    for what, pair in errors(*size, rough).items():
+        rows.append(row("criterion", case, "stock, float32", *([v] for v in pair), f"relative error of the {what}"))
+    return rows
+
+
+def errors(
+    n: int, width: int, n_classes: int, loss_of_ours: Callable[..., torch.Tensor] = ours
+) -> dict[str, tuple[float, float]]:
     """Norm of the error of ours and of stock, relative to stock in float64."""
     inputs = problem(n, width, n_classes)
     exact_inputs = [values.detach().double().requires_grad_() for values in inputs[:2]]
     exact_loss = stock(*exact_inputs, inputs[2])
     exact = [exact_loss.detach(), *torch.autograd.grad(exact_loss, exact_inputs)]
     found = []
-    for loss in (ours, stock):
+    for loss in (loss_of_ours, stock):
         value = loss(*inputs)
         results = [value.detach(), *torch.autograd.grad(value, inputs[:2])]
         found.append([((a.double() - b).norm() / b.norm()).item() for a, b in zip(results, exact, strict=True)])
