@@ -5,7 +5,7 @@
 source "$(dirname "$0")/../lib.sh"
 case ${SCALE:-cpu} in
   smoke) data=home_assistant_smoke updates=20 ;;
-  cpu) data=home_assistant updates=1400 ;;
+  cpu) data=home_assistant updates=1200 ;;
   *) fail "SCALE=$SCALE: choose smoke or cpu (this corpus is too small for more)" ;;
 esac
 set_up fast
@@ -14,7 +14,7 @@ run python -m data_prep home_assistant --out "data-bin/$data"
 for seed in ${SEEDS:-1}; do
   for alpha in ${ALPHAS:-0.0 0.1}; do
     train "$data" "$alpha" "$seed" transformer_mt_ls_small --dropout 0.2 --lr 0.004 --warmup-updates 400 \
-      --max-tokens 2048 --max-update "$updates" --no-epoch-checkpoints
+      --max-tokens 2048 --max-update "$updates" --no-epoch-checkpoints --validate-interval 3 --save-interval 3
     measure "$data" "$alpha" "$seed" 0.8 0.9 1.0 1.1 1.25 1.5
   done
 done
