@@ -5,7 +5,7 @@
 source "$(dirname "$0")/../lib.sh"
 case ${SCALE:-cpu} in
   smoke) data=home_assistant_smoke updates=20 ;;
-  cpu) data=home_assistant updates=1200 ;;
+  cpu) data=home_assistant updates=1100 ;;
   *) fail "SCALE=$SCALE: choose smoke or cpu (this corpus is too small for more)" ;;
 esac
 set_up fast
