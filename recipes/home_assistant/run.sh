@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Strings of Home Assistant's interface, English to German: 11 906 pairs, real translators, no hub needed.
-# SCALE=smoke (a minute) | cpu (a quarter of an hour on 2 cores). What to expect: README.md beside this file.
+# SCALE=smoke (a minute) | cpu (20 minutes on 2 cores). What to expect: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
 case ${SCALE:-cpu} in
