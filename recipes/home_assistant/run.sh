@@ -3,8 +3,9 @@
 # SCALE=smoke (a minute) | cpu (20 minutes on 2 cores). What to expect: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
+temperatures=(0.8 0.9 1.0 1.1 1.25 1.5)
 case ${SCALE:-cpu} in
-  smoke) data=home_assistant_smoke updates=20 ;;
+  smoke) data=home_assistant_smoke updates=20 temperatures=(1.0) ;;
   cpu) data=home_assistant updates=1100 ;;
   *) fail "SCALE=$SCALE: choose smoke or cpu (this corpus is too small for more)" ;;
 esac
@@ -15,7 +16,7 @@ for seed in ${SEEDS:-1}; do
   for alpha in ${ALPHAS:-0.0 0.1}; do
     train "$data" "$alpha" "$seed" transformer_mt_ls_small --dropout 0.2 --lr 0.004 --warmup-updates 400 \
       --max-tokens 2048 --max-update "$updates" --no-epoch-checkpoints --validate-interval 3 --save-interval 3
-    measure "$data" "$alpha" "$seed" 0.8 0.9 1.0 1.1 1.25 1.5
+    measure "$data" "$alpha" "$seed" "${temperatures[@]}"
   done
 done
 report "$data" "${OUT:-$data}"
