@@ -4,6 +4,6 @@
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-say "quickstart: about 20 minutes on 2 cores (2 to install, 15 to train two models, 4 to measure)"
+say "quickstart: about 20 minutes on 2 cores (2 to install, 13 to train two models, 4 to measure)"
 set_up fast
 OUT=quickstart bash recipes/home_assistant/run.sh
