@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from mt_ls.calibration import Bins
 from mt_ls.records import Measurement, RecordError, read
 
 
@@ -82,14 +81,6 @@ def interval(row: Row, rng: np.random.Generator, draws: int = 1000) -> tuple[flo
     ece = np.abs(resampled[:, 2] - resampled[:, 1]).sum(1) / resampled[:, 0].sum(1)
     low, high = np.quantile(ece, [0.025, 0.975])
     return float(low), float(high)
-
-
-def pooled(rows: Sequence[Row]) -> Bins:
-    """The bins of several records together."""
-    bins = rows[0].record.bins
-    for row in rows[1:]:
-        bins = bins + row.record.bins
-    return bins
 
 
 def text(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
