@@ -7,11 +7,14 @@ reordered, and is the same for any search.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
-from fairseq.data import data_utils
+from fairseq.sequence_generator import EnsembleModel
+from torch.nn.utils.rnn import pad_sequence
 
 from .alignment import align
 from .calibration import grouped_bin_sums
@@ -30,20 +33,25 @@ class TokenProbabilities(NamedTuple):
 
 @torch.no_grad()
 def token_probabilities(
-    models: list[Any], sample: dict[str, Any], hypotheses: list[list[dict[str, Any]]], temperature: float = 1.0
+    models: list[Any],
+    sample: dict[str, Any],
+    hypotheses: list[list[dict[str, Any]]],
+    temperature: float = 1.0,
+    encoded: list[Any] | None = None,
 ) -> list[list[TokenProbabilities]]:
     """Statistics of ``hypotheses[sentence][rank]["tokens"]`` under an ensemble, in the same nesting.
 
     As fairseq's search does it, each member's logits are divided by the temperature before the members'
-    probabilities are averaged. Raises ValueError for a temperature that is not > 0.
+    probabilities are averaged. ``encoded`` gives each member's encoder states, where the search has left them (see
+    `encoder_states`). Raises ValueError for a temperature that is not > 0.
     """
     check_temperature(temperature)
     places = [(row, rank) for row, ranked in enumerate(hypotheses) for rank in range(len(ranked))]
     places.sort(key=lambda place: len(hypotheses[place[0]][place[1]]["tokens"]))
-    encoded = [model.encoder.forward_torchscript(sample["net_input"]) for model in models]
+    encoded = encoded or [model.encoder.forward_torchscript(sample["net_input"]) for model in models]
     found: dict[tuple[int, int], TokenProbabilities] = {}
     while places:
-        # The longest first, with what is nearly as long: little padding, and one outlier costs only itself.
+        # The longest first, with what is nearly as long.
         longest = len(hypotheses[places[-1][0]][places[-1][1]]["tokens"])
         count = max(1, _POSITIONS // longest)
         group, places = places[-count:], places[:-count]
@@ -53,8 +61,31 @@ def token_probabilities(
     return [[found[row, rank] for rank in range(len(ranked))] for row, ranked in enumerate(hypotheses)]
 
 
-# Decoder positions of one pass, and logits of one chunk (16 MB in float32).
-_POSITIONS = 4096
+@contextlib.contextmanager
+def encoder_states(generator: Any) -> Iterator[list[Any]]:
+    """Fills the list with the encoder states of a search that runs inside; leaves it empty where ``generator`` has no
+    ensemble to ask (a scorer of references)."""
+    kept: list[Any] = []
+    ensemble = getattr(generator, "model", None)
+    if not isinstance(ensemble, EnsembleModel):
+        yield kept
+        return
+    encode = ensemble.forward_encoder
+
+    def forward_encoder(net_input: dict[str, Any]) -> Any:
+        kept[:] = encode(net_input)
+        return list(kept)
+
+    ensemble.forward_encoder = forward_encoder
+    try:
+        yield kept
+    finally:
+        del ensemble.forward_encoder
+
+
+# Decoder positions of one pass (many groups pad little: lengths vary widely in a batch of equal sources), and logits of
+# one chunk (16 MB in float32).
+_POSITIONS = 1024
 _CHUNK_ELEMENTS = 2**22
 
 
@@ -63,15 +94,16 @@ def _score(
 ) -> list[TokenProbabilities]:
     """Statistics of hypotheses of the sentences ``rows`` of the encoded batch."""
     dictionary = models[0].decoder.dictionary
-    target = data_utils.collate_tokens(tokens, dictionary.pad()).to(rows.device)
-    previous = data_utils.collate_tokens(tokens, dictionary.pad(), dictionary.eos(), move_eos_to_beginning=True)
+    target = pad_sequence(tokens, batch_first=True, padding_value=dictionary.pad()).to(rows.device)
+    previous = target.roll(1, dims=1)
+    previous[:, 0] = dictionary.eos()
     lengths = [len(hypothesis) for hypothesis in tokens]
     real = torch.arange(target.size(1)) < torch.tensor(lengths).unsqueeze(1)
     members = []
     for model, states in zip(models, encoded, strict=True):
         states = model.encoder.reorder_encoder_out(states, rows)
         projection = output_projection(model)
-        output = model.decoder(previous.to(rows.device), encoder_out=states, features_only=projection is not None)
+        output = model.decoder(previous, encoder_out=states, features_only=projection is not None)
         values = output[0] if projection is not None else model.get_normalized_probs(output, log_probs=True)
         members.append((values[real.to(rows.device)], projection))
     chosen = target[real.to(rows.device)]

@@ -13,7 +13,7 @@ from fairseq.tasks import register_task
 from fairseq.tasks.translation import TranslationConfig, TranslationTask
 
 from .calibration import Bins
-from .generator import JudgedTokens, judge, token_probabilities
+from .generator import JudgedTokens, encoder_states, judge, token_probabilities
 from .records import written_whole
 from .temperature import check_temperature
 
@@ -60,17 +60,19 @@ class TranslationWithCalibrationTask(TranslationTask):
 
     def inference_step(self, generator, models, sample, prefix_tokens=None, constraints=None):
         """The stock hypotheses; records them on the way when asked to."""
-        hypotheses = super().inference_step(generator, models, sample, prefix_tokens, constraints)
+        with encoder_states(generator) as encoded:
+            hypotheses = super().inference_step(generator, models, sample, prefix_tokens, constraints)
         if self.cfg.calibration_records:
-            self._record(models, sample, hypotheses, getattr(generator, "temperature", 1.0))
+            kept = [ranked[: self._nbest] for ranked in hypotheses]
+            temperature = getattr(generator, "temperature", 1.0)
+            statistics = token_probabilities(models, sample, kept, temperature, encoded)
+            self._record(sample, kept, statistics, temperature)
         return hypotheses
 
-    def _record(self, models, sample, hypotheses, temperature) -> None:
-        kept = [ranked[: self._nbest] for ranked in hypotheses]
-        statistics = token_probabilities(models, sample, kept, temperature)
+    def _record(self, sample, hypotheses, statistics, temperature) -> None:
         for row, sentence in enumerate(sample["id"].tolist()):
             self._lines[sentence] = []
-            for rank, (hypothesis, values) in enumerate(zip(kept[row], statistics[row], strict=True)):
+            for rank, (hypothesis, values) in enumerate(zip(hypotheses[row], statistics[row], strict=True)):
                 ids = hypothesis["tokens"].cpu()
                 line = {"id": sentence, "rank": rank, "temperature": temperature}
                 line["tokens"] = [self.tgt_dict[token] for token in ids.tolist()]

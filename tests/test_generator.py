@@ -7,7 +7,7 @@ import pytest
 import torch
 from fairseq.sequence_generator import EnsembleModel, SequenceGenerator
 
-from mt_ls.generator import token_probabilities
+from mt_ls.generator import encoder_states, token_probabilities
 
 
 class RecordingEnsemble(EnsembleModel):
@@ -38,8 +38,10 @@ def test_the_pass_is_what_the_search_saw(loaded, temperature, n_models):
     search = SequenceGenerator(
         RecordingEnsemble(models), task.target_dictionary, beam_size=5, temperature=temperature, max_len_b=50
     )
-    hypotheses = search.generate(models, sample)
-    found = token_probabilities(models, sample, hypotheses, temperature)
+    with encoder_states(search) as encoded:
+        hypotheses = search.generate(models, sample)
+    assert len(encoded) == n_models
+    found = token_probabilities(models, sample, hypotheses, temperature, encoded)
     assert [len(ranked) for ranked in found] == [5] * 211
     for ranked, statistics in zip(hypotheses, found, strict=True):
         for hypothesis, values in zip(ranked, statistics, strict=True):
