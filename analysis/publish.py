@@ -1,7 +1,7 @@
 """python -m analysis.publish RUNS... --out recipes/NAME: the records of finished runs and what their intervals need.
 
 Beside the records go, for T = 1 and the fitted temperature, the sums of each sentence and the hypotheses; the values of
-each token stay behind. What is there already is replaced whole.
+each token stay behind. What is there already is replaced whole; name --out among the inputs too to add to it.
 """
 
 from __future__ import annotations
@@ -37,15 +37,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def publish(rows: list[Row], out: Path) -> None:
-    """Write ``records.jsonl`` and the arrays. Raises RecordError for a record whose code is in no commit."""
+    """Write ``records.jsonl`` and the arrays. Raises RecordError for a record whose code is in no commit or whose
+    arrays are gone."""
     for row in rows:
         if row.record.sha["code"].endswith("+dirty"):
             raise RecordError(f"{row.record.signature}: measured with uncommitted code; commit and measure again")
-    for stale in out.glob("*.npz"):
-        stale.unlink()
+    published = {Path("records.jsonl")}
     for row in rows:
         record = row.record
         if record.arrays and record.temperature in (1.0, record.fitted_temperature):
+            published.add(Path(record.arrays))
+            if not (row.folder / record.arrays).is_file():
+                raise RecordError(f"{row.folder / record.arrays}: missing; {record.signature} needs it: measure again")
             with np.load(row.folder / record.arrays) as arrays, written_whole(out / record.arrays) as path:
                 kept = {name: arrays[name] for name in _PUBLISHED if name in arrays}
                 with open(path, "wb") as file:
@@ -53,6 +56,9 @@ def publish(rows: list[Row], out: Path) -> None:
     with written_whole(out / "records.jsonl") as path:
         ordered = sorted(rows, key=_order)
         path.write_text("".join(row.record.to_json() + "\n" for row in ordered), encoding="utf-8")
+    for file in out.glob("*.npz"):
+        if file.relative_to(out) not in published:
+            file.unlink()
 
 
 def _order(row: Row) -> tuple[str, str, str, float]:

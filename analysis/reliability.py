@@ -17,7 +17,7 @@ def wilson(hits: np.ndarray, count: np.ndarray, z: float = 1.96) -> tuple[np.nda
     share = hits / count
     centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
-    return centre - half, centre + half
+    return np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
 
 
 def figure(rows: Sequence[Row], split: str = "test", mode: str = "forced") -> Figure | None:

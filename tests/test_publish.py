@@ -22,6 +22,15 @@ def test_published_records_give_the_same_tables(tmp_path):
     assert list(np.load(tmp_path / "out" / "x.npz")) == ["sentence_bins"]
     theirs, ours = (table.load([tmp_path / name]) for name in ("runs", "out"))
     assert quality.main_table(ours) == quality.main_table(theirs)
+    publish.publish(ours, tmp_path / "out")  # onto itself, as to add a run to what is published
+    assert list(np.load(tmp_path / "out" / "x.npz")) == ["sentence_bins"]
+
+
+def test_arrays_that_are_gone_are_not_left_out_in_silence(tmp_path, capsys):
+    write_records(tmp_path / "runs")
+    (tmp_path / "runs" / "x.npz").unlink()
+    assert publish.main([str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 2
+    assert "x.npz: missing" in capsys.readouterr().err
 
 
 def test_numbers_of_uncommitted_code_are_not_published(tmp_path, capsys):

@@ -11,6 +11,7 @@ def test_wilson_interval():
     """8 of 10: [0.4902, 0.9433] (Newcombe 1998's method 3, as statsmodels gives it)."""
     low, high = reliability.wilson(np.array([8.0]), np.array([10.0]))
     assert low[0] == pytest.approx(0.4902, abs=2e-4) and high[0] == pytest.approx(0.9433, abs=2e-4)
+    assert reliability.wilson(0.0, 715.0)[0] == 0.0 and reliability.wilson(211.0, 211.0)[1] == 1.0
 
 
 def test_each_panel_draws_the_bins_of_its_record(tmp_path):
