@@ -17,7 +17,7 @@ from mt_ls.records import RecordError, written_whole
 from . import table
 from .table import Row
 
-_PUBLISHED = ("sentence_bins", "text")
+_PUBLISHED = ("sentence_bins", "sentence_nll", "sentence_bleu", "text")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,9 +56,9 @@ def publish(rows: list[Row], out: Path) -> None:
     with written_whole(out / "records.jsonl") as path:
         ordered = sorted(rows, key=_order)
         path.write_text("".join(row.record.to_json() + "\n" for row in ordered), encoding="utf-8")
-    for file in out.glob("*.npz"):
-        if file.relative_to(out) not in published:
-            file.unlink()
+    for stale in out.glob("*.npz"):
+        if stale.relative_to(out) not in published:
+            stale.unlink()
 
 
 def _order(row: Row) -> tuple[str, str, str, float]:

@@ -75,6 +75,7 @@ def _one_corpus(rows: list[Row], corpus: str | None) -> list[Row]:
 
 def write(rows: Sequence[Row], out: Path) -> str:
     """Figures, tables and report.html under ``out``; returns the main table as text."""
+    rows = table.main_search(rows)
     figures, missing = [], []
     for name, title, draw in _FIGURES:
         figure = draw(rows)

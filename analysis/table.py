@@ -19,13 +19,13 @@ class Row:
     record: Measurement
     folder: Path
 
-    def sentence_bins(self) -> np.ndarray | None:
-        """(sentences, 3, bins) sums, or None where the arrays were not kept."""
+    def array(self, name: str) -> np.ndarray | None:
+        """One of the arrays beside the record, a row a sentence, as float64; None where it was not kept."""
         path = self.folder / (self.record.arrays or "")
         if not path.is_file():
             return None
         with np.load(path) as arrays:
-            return arrays["sentence_bins"].astype(float)
+            return arrays[name].astype(float) if name in arrays else None
 
 
 def load(paths: Iterable[str | Path]) -> list[Row]:
@@ -61,6 +61,17 @@ def select(rows: Iterable[Row], **wanted: Any) -> list[Row]:
     return [row for row in rows if fits(row.record)]
 
 
+def main_search(rows: Sequence[Row]) -> list[Row]:
+    """Without the records of beam searches other than the one measured at the most temperatures: tables and curves over
+    temperature speak of one beam and one length penalty."""
+    measured: dict[tuple[int | None, float | None], set[float]] = {}
+    for row in select(rows, mode="beam"):
+        record = row.record
+        measured.setdefault((record.beam, record.lenpen), set()).add(record.temperature)
+    main = max(measured, key=lambda search: len(measured[search]), default=None)
+    return [row for row in rows if row.record.mode != "beam" or (row.record.beam, row.record.lenpen) == main]
+
+
 def alphas(rows: Iterable[Row]) -> list[float]:
     """The amounts of smoothing that were measured, in order."""
     return sorted({row.record.alpha for row in rows if row.record.alpha is not None})
@@ -73,7 +84,7 @@ def at_fitted(rows: Sequence[Row]) -> list[Row]:
 
 def interval(row: Row, rng: np.random.Generator, draws: int = 1000) -> tuple[float, float] | None:
     """95 % interval of the ECE by resampling sentences (percentile bootstrap); None without per-sentence sums."""
-    sums = row.sentence_bins()
+    sums = row.array("sentence_bins")
     if sums is None:
         return None
     weights = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=draws)

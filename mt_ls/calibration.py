@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 N_BINS = 15
+FINE_BINS = 4096  # fine enough to be merged into bins of equal count
 
 
 def bin_index(confidence: torch.Tensor, n_bins: int = N_BINS) -> torch.Tensor:
@@ -63,19 +64,15 @@ class Bins:
         sums = np.asarray(sums, dtype=np.float64)
         return cls(np.linspace(0, 1, sums.shape[1] + 1), *sums)
 
-    @classmethod
-    def equal_mass(cls, confidence: Any, hits: Any, n_bins: int = N_BINS) -> Bins:
-        """Bins of (nearly) equal count: the k-th holds the k-th n-th of the sorted confidences (Nguyen &
-        O'Connor 2015). Ties are kept in one bin, so that the result does not depend on order."""
-        confidence = np.asarray(confidence, dtype=np.float64).reshape(-1)
-        hits = np.asarray(hits, dtype=np.float64).reshape(-1)
-        edges = np.unique(np.quantile(confidence, np.linspace(0, 1, n_bins + 1), method="lower"))
-        index = np.clip(np.searchsorted(edges, confidence, side="right") - 1, 0, max(len(edges) - 2, 0))
-        size = max(len(edges) - 1, 1)
-        sums = [np.bincount(index, weights=w, minlength=size) for w in (np.ones_like(hits), confidence, hits)]
-        if len(edges) == 1:
-            edges = np.repeat(edges, 2)
-        return cls(edges, *sums)
+    def equal_mass(self, n_bins: int = N_BINS) -> Bins:
+        """Neighbours merged into at most ``n_bins`` bins of nearly equal count (Nguyen & O'Connor 2015). Of fine bins
+        (`FINE_BINS`) these are the equal-mass bins of the data, confidences of one fine bin taken as ties."""
+        below = np.concatenate(([0.0], np.cumsum(self.count)))
+        wanted = np.linspace(0, below[-1], n_bins + 1)
+        cuts = np.unique(np.searchsorted(below, wanted[1:-1]))
+        cuts = np.concatenate(([0], cuts[(cuts > 0) & (cuts < len(self.count))]))
+        sums = (np.add.reduceat(values, cuts) for values in (self.count, self.confidence, self.hits))
+        return Bins(np.append(self.edges[cuts], self.edges[-1]), *sums)
 
     def __add__(self, other: Bins) -> Bins:
         if not np.array_equal(self.edges, other.edges):

@@ -64,8 +64,9 @@ class References:
 def measure_beam(
     model: Checkpoint, search: Search, references: References, planned: Measurement, folder: Path
 ) -> Iterator[tuple[Measurement, ArraySpool]]:
-    """The planned measurement filled in, with its arrays, among them the hypotheses as "text" (UTF-8, a line each). The
-    spool works in ``folder`` and is good until the iterator is closed."""
+    """The planned measurement filled in, with its arrays, among them the hypotheses as "text" (UTF-8, a line each) and
+    "sentence_bleu", what each adds to BLEU (see `Scorer`). The spool works in ``folder`` and is good until the
+    iterator is closed."""
     start = time.perf_counter()
     keeps_tokens = planned.temperature in (1.0, planned.fitted_temperature)
     bins: dict[str, Bins] = {}
@@ -84,7 +85,9 @@ def measure_beam(
                 total = references.add(total, verdicts)
                 n_tokens, n_left_out = n_tokens + len(tokens), n_left_out + judged.n_left_out
                 text = "".join(verdict.text + "\n" for verdict in verdicts).encode()
-                spool.append(text=np.frombuffer(text, "u1"), sentence_bins=sums["others"].numpy().astype("f4"))
+                bleu = np.stack([verdict.statistics["bleu"] for verdict in verdicts])
+                spool.append(text=np.frombuffer(text, "u1"), sentence_bins=sums["others"].numpy().astype("f4"),
+                             sentence_bleu=bleu.astype("i4"))  # fmt: skip
                 if keeps_tokens:
                     _keep(spool, judged, tokens, window.first)
                 bar.update(window.n)

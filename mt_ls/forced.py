@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
-from .calibration import Bins, grouped_bin_sums
+from .calibration import FINE_BINS, Bins, bin_sums, grouped_bin_sums
 from .checkpoint import Checkpoint, Window
 from .projection import output_projection
 from .records import Measurement
@@ -75,13 +75,14 @@ class ForcedPass:
             yield Outputs(values if self._projection is None else values @ self._projection.t(), target, sentence)
 
     def fit_temperature(self) -> float:
-        """The temperature of least NLL on this split."""
+        """The temperature of least NLL on the even-numbered sentences of this split: the others can report on it."""
 
         def pairs() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
             for _, batches in self.windows():
                 for outputs in batches:
-                    for logits, target, _ in self.logits(outputs):
-                        yield logits, target
+                    for logits, target, sentence in self.logits(outputs):
+                        fitted = sentence % 2 == 0
+                        yield logits[fitted], target[fitted]
 
         return fit_temperature(pairs)
 
@@ -114,6 +115,7 @@ class _Column:
         self._spool = spool
         self._keeps_tokens = keeps_tokens
         self._bins = Bins.zeros()
+        self._fine = Bins.zeros(FINE_BINS)
         self._nll = self._brier = 0.0
 
     def add(
@@ -124,9 +126,11 @@ class _Column:
         confidence = confidence.clamp(max=1.0)
         sums = grouped_bin_sums(confidence, hit, sentence - window.first, window.n)
         self._bins = self._bins + Bins.from_sums(sums.sum(0))
+        self._fine = self._fine + Bins.from_sums(bin_sums(confidence, hit, FINE_BINS))
         self._nll += nll.sum(dtype=torch.float64).item()
         self._brier += brier.sum(dtype=torch.float64).item()
-        self._spool.append(sentence_bins=sums.numpy().astype("f4"))
+        sentence_nll = torch.zeros(window.n, dtype=torch.float64).index_add_(0, sentence - window.first, nll.double())
+        self._spool.append(sentence_bins=sums.numpy().astype("f4"), sentence_nll=sentence_nll.numpy().astype("f4"))
         if self._keeps_tokens:
             self._spool.append(
                 confidence=confidence.numpy().astype("f4"), hit=hit.numpy(), nll=nll.numpy().astype("f4"),
@@ -137,8 +141,9 @@ class _Column:
         """What the record says; ``nll`` in nats a token."""
         bins, n = self._bins, self._bins.n
         nll = self._nll / n
-        return {"bins": bins, "n_tokens": n, "nll": nll, "perplexity": math.exp(nll), "accuracy": bins.accuracy,
-                "confidence": bins.mean_confidence, "brier": self._brier / n}  # fmt: skip
+        return {"bins": bins, "bins_equal_mass": self._fine.equal_mass(), "n_tokens": n, "nll": nll,
+                "perplexity": math.exp(nll), "accuracy": bins.accuracy, "confidence": bins.mean_confidence,
+                "brier": self._brier / n}  # fmt: skip
 
 
 def _add_window(
@@ -150,9 +155,7 @@ def _add_window(
         for outputs in batches
         for logits, target, sentence in forced.logits(outputs)
     ]
-    nll, confidence, brier, hit, target, sentence = (
-        torch.cat(part, dim=-1).cpu() for part in zip(*parts, strict=True)
-    )
+    nll, confidence, brier, hit, target, sentence = (torch.cat(part, dim=-1).cpu() for part in zip(*parts, strict=True))
     order = torch.argsort(sentence, stable=True)
     for i, column in enumerate(columns):
         values = (nll[i, order], confidence[i, order], brier[i, order], hit[order])

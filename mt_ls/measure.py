@@ -3,8 +3,9 @@
 Calibration and translation quality of any fairseq translation checkpoint, trained with any criterion and task.
 
 Forced mode: one teacher-forced pass gives NLL, accuracy, Brier and the bins of ECE at every temperature, and once
-more at the temperature fitted on ``--fit-subset``. Beam mode: a search at each temperature, scored by sacrebleu on
-detokenised text, with beam ECE. Every measurement is one line of FILE; lines that are there are not measured again.
+more at the temperature fitted on half of ``--fit-subset``. Beam mode: a search at each temperature, scored by
+sacrebleu on detokenised text, with beam ECE. Every measurement is one line of FILE; lines that are there are not
+measured again.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def _options(arguments):
     add("data", help="binarised data folder")
     add("--path", required=True, help="checkpoint")
     add("--gen-subset", default="test", help="split to report on")
-    add("--fit-subset", default="valid", help="split that the temperature is fitted on, or none")
+    add("--fit-subset", default="valid", help="split on half of which the temperature is fitted, or none")
     add("--temperatures", type=float, nargs="+", default=[1.0])
     add("--modes", nargs="+", choices=("forced", "beam"), default=["forced", "beam"])
     add("--beam", type=int, default=5)
@@ -79,6 +80,7 @@ def measure(model: Checkpoint, options: argparse.Namespace) -> None:
     template = Measurement(
         **model.fields, mode="forced", split=options.gen_subset, temperature=1.0, bins=Bins.zeros(), n_tokens=0,
         n_sentences=n, n_sentences_in_set=n, fitted_temperature=fitted,
+        fitted_on=None if fitted is None else options.fit_subset,
     )  # fmt: skip
     beam = replace(template, mode="beam", beam=options.beam, lenpen=options.lenpen)
     planned = [replace(kind, temperature=t) for kind in (template, beam) for t in temperatures]
@@ -107,7 +109,7 @@ def _measure_searches(model: Checkpoint, options: argparse.Namespace, planned: l
 def _fitted(model: Checkpoint, forced: ForcedPass, options: argparse.Namespace) -> float:
     """The temperature fitted on the fit split, kept beside the records: a resumed run does not fit again."""
     file = Path(options.records).with_name("fitted_temperature.json")
-    key = f"{model.fields['sha']['checkpoint'][:16]}-{model.fields['sha']['data'][:16]}-{options.fit_subset}"
+    key = f"{model.fields['sha']['checkpoint'][:16]}-{model.fields['sha']['data'][:16]}-{options.fit_subset}-even"
     known = json.loads(file.read_text()) if file.exists() else {}
     if key not in known:
         on = forced if options.fit_subset == forced.split else ForcedPass(model, options.fit_subset)
@@ -143,7 +145,9 @@ def summary(records: list[Measurement]) -> str:
 
 def _write(records: str, measurement: Measurement, arrays: ArraySpool) -> None:
     checkpoint = measurement.sha["checkpoint"][:8]
-    name = f"{measurement.mode}_{measurement.split}_T{measurement.temperature:.4f}_{checkpoint}.npz"
+    mode = measurement.mode if measurement.beam is None else f"beam{measurement.beam}"
+    mode += "" if measurement.lenpen in (None, 1.0) else f"_lenpen{measurement.lenpen:g}"
+    name = f"{mode}_{measurement.split}_T{measurement.temperature:.4f}_{checkpoint}.npz"
     arrays.save(Path(records).with_name(name))
     append(records, replace(measurement, arrays=name))
 

@@ -54,6 +54,7 @@ class Measurement:
     accuracy: float | None = None
     confidence: float | None = None
     brier: float | None = None
+    bins_equal_mass: Bins | None = None
     bins_by_class: dict[str, Bins] | None = None
     bleu: dict[str, Any] | None = None
     bleu_uncased: dict[str, Any] | None = None
@@ -61,6 +62,7 @@ class Measurement:
     ter: dict[str, Any] | None = None
     length_ratio: float | None = None
     fitted_temperature: float | None = None
+    fitted_on: str | None = None  # the split; of its sentences (counted from 0) the even ones, the others report
     arrays: str | None = None  # the .npz beside the records
     seconds: float | None = None
     device: str | None = None
@@ -116,7 +118,8 @@ class Measurement:
         try:
             fields = json.loads(line)
             fields.pop("signature", None)
-            fields["bins"] = Bins.from_json(fields["bins"])
+            for name in {"bins", "bins_equal_mass"} & fields.keys():
+                fields[name] = Bins.from_json(fields[name])
             if "bins_by_class" in fields:
                 by_class = fields["bins_by_class"].items()
                 fields["bins_by_class"] = {name: Bins.from_json(bins) for name, bins in by_class}

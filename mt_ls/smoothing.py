@@ -84,9 +84,7 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
         gradient = (logits.to(lse.dtype) - lse.unsqueeze(-1)).exp_()
         if ctx.alpha:
             gradient -= ctx.alpha / logits.size(-1)
-        gradient.scatter_add_(
-            -1, target.unsqueeze(-1), gradient.new_full((len(target), 1), ctx.alpha - 1.0)
-        )
+        gradient.scatter_add_(-1, target.unsqueeze(-1), gradient.new_full((len(target), 1), ctx.alpha - 1.0))
         return gradient.mul_(grads[0].unsqueeze(-1)).to(logits.dtype), None, None
 
 

@@ -106,7 +106,7 @@ data_hash() {
   python -c 'import json, sys; print(json.load(open(sys.argv[1]))["hash"])' "data-bin/$1/manifest.json"
 }
 
-# measure DATA ALPHA SEED TEMPERATURES...: forced and beam records of one model on valid and test.
+# measure DATA ALPHA SEED OPTIONS...: records of one model on valid and test, beam 5 unless the options say otherwise.
 measure() {
   local data=$1 alpha=$2 seed=$3 folder split
   shift 3
@@ -114,7 +114,7 @@ measure() {
   for split in valid test; do
     say "measuring $folder on $split"
     run python -m mt_ls.measure "data-bin/$data" --path "$folder/checkpoints/checkpoint_last.pt" \
-      --gen-subset "$split" --temperatures "$@" --beam 5 --records "$folder/records.jsonl"
+      --gen-subset "$split" --beam 5 --records "$folder/records.jsonl" "$@"
   done
 }
 

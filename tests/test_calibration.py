@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.calibration import calibration_curve
 from torchmetrics.functional.classification import binary_calibration_error
 
-from mt_ls.calibration import Bins, classwise_ece
+from mt_ls.calibration import FINE_BINS, Bins, classwise_ece
 
 CONFIDENCES = arrays(np.float64, st.integers(1, 60), elements=st.floats(0, 1))
 
@@ -68,9 +68,24 @@ def test_bins_add_up_in_any_order(confidence, seed, cut):
         np.testing.assert_allclose(whole.confidence, other.confidence, atol=1e-12)
         np.testing.assert_array_equal(whole.hits, other.hits)
     assert 0 <= whole.ece() <= whole.mce() + 1e-12 <= 1 + 1e-9
-    mass = Bins.equal_mass(confidence, hits)
-    assert mass.n == len(confidence)
+    mass = Bins.of(confidence, hits, FINE_BINS).equal_mass()
+    assert mass.n == len(confidence) and len(mass.count) <= 15
     assert 0 <= mass.ece() <= 1
+
+
+def test_equal_mass_bins_are_those_of_sorted_data():
+    """Against numpy's split of the sorted confidences, which no two fine bins share."""
+    rng = np.random.default_rng(0)
+    confidence = rng.permutation(np.arange(0.5, 3000) / FINE_BINS)
+    hits = rng.random(3000) < confidence
+    mass = Bins.of(confidence, hits, FINE_BINS).equal_mass()
+    order = np.argsort(confidence)
+    groups = list(zip(np.array_split(confidence[order], 15), np.array_split(hits[order], 15), strict=True))
+    np.testing.assert_array_equal(mass.count, [len(part) for part, _ in groups])
+    np.testing.assert_allclose(mass.confidence, [part.sum() for part, _ in groups])
+    assert mass.ece() == pytest.approx(sum(abs(part.sum() - right.sum()) for part, right in groups) / 3000)
+    tied = Bins.of(np.full(7, 0.4), np.ones(7), FINE_BINS).equal_mass()
+    assert tied.n == 7 and tied.ece() == pytest.approx(0.6)
 
 
 def test_noise_floor_and_debiasing():

@@ -29,6 +29,6 @@ def test_every_record_says_where_it_comes_from(rows):
         assert len(record.sha["code"]) == 40 and len(record.sha["data"]) == 64 and record.seed == 1
         assert {"torch", "fairseq", "mt_ls"} <= set(record.versions)
         if record.temperature == 1.0:
-            sums = row.sentence_bins()
+            sums = row.array("sentence_bins")
             np.testing.assert_allclose(sums.sum(0)[0], record.bins.count)
             np.testing.assert_allclose(sums.sum(0)[2], record.bins.hits)

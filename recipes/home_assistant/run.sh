@@ -16,7 +16,7 @@ for seed in ${SEEDS:-1}; do
   for alpha in ${ALPHAS:-0.0 0.1}; do
     train "$data" "$alpha" "$seed" transformer_mt_ls_small --dropout 0.2 --lr 0.004 --warmup-updates 400 \
       --max-tokens 2048 --max-update "$updates" --no-epoch-checkpoints --validate-interval 3 --save-interval 3
-    measure "$data" "$alpha" "$seed" "${temperatures[@]}"
+    measure "$data" "$alpha" "$seed" --temperatures "${temperatures[@]}"
   done
 done
 report "$data" "${OUT:-$data}"

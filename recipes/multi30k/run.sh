@@ -3,9 +3,11 @@
 # 4 + 4 layers, d 128, ffn 256, 4 heads: "Transformer-Tiny" of Wu et al. 2021, whose schedule this is.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
-temperatures=(0.8 0.9 1.0 1.1 1.25 1.5)
+forced=(0.6 0.7 0.8 0.85 0.9 0.95 1.0 1.05 1.1 1.15 1.2 1.3 1.4 1.6)
+searched=(0.7 0.8 0.9 1.0 1.1 1.2 1.3)
+beams=(1 20 50)
 case ${SCALE:-cpu} in
-  smoke) data=multi30k_smoke updates=20 vocabulary=2000 accumulate=1 temperatures=(1.0) ;;
+  smoke) data=multi30k_smoke updates=20 vocabulary=2000 accumulate=1 forced=(1.0) searched=(1.0) beams=(1) ;;
   cpu) data=multi30k updates=2400 vocabulary=8000 accumulate=1 ;;
   # two batches an update: the two GPUs of the original
   paper) data=multi30k_paper updates=8000 vocabulary=8000 accumulate=2 ;;
@@ -18,7 +20,11 @@ for seed in ${SEEDS:-1}; do
   for alpha in ${ALPHAS:-0.0 0.1}; do
     train "$data" "$alpha" "$seed" transformer_mt_ls_tiny --dropout 0.3 --lr 0.005 --warmup-updates 2000 \
       --clip-norm 25 --max-tokens 4096 --max-update "$updates" --keep-last-epochs 1 --update-freq "$accumulate"
-    measure "$data" "$alpha" "$seed" "${temperatures[@]}"
+    measure "$data" "$alpha" "$seed" --modes forced --temperatures "${forced[@]}"
+    measure "$data" "$alpha" "$seed" --modes beam --temperatures "${searched[@]}"
+    for beam in "${beams[@]}"; do
+      measure "$data" "$alpha" "$seed" --modes beam --temperatures 1.0 --beam "$beam" --fit-subset none
+    done
   done
 done
 report "$data" "$data"

@@ -1,0 +1,84 @@
+"""Intervals of what several runs show: sentences resampled jointly for every system, and training seeds.
+
+A quantity of one run is a vector: first its value on the data as they are, then on each resample of the sentences.
+The same resamples serve every run, so that differences of vectors are paired (Koehn 2004).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+
+def resamples(n_sentences: int, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """(draws + 1, n_sentences): how often each sentence counts; the first row is the data as they are."""
+    drawn = rng.multinomial(n_sentences, np.full(n_sentences, 1 / n_sentences), size=draws)
+    return np.vstack((np.ones((1, n_sentences)), drawn))
+
+
+def ece(sentence_bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Expected calibration error from (n_sentences, 3, bins) sums."""
+    count, confidence, hits = _binned(sentence_bins, weights)
+    return np.abs(hits - confidence).sum(-1) / count.sum(-1)
+
+
+def overconfidence(sentence_bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean confidence less accuracy."""
+    count, confidence, hits = _binned(sentence_bins, weights)
+    return (confidence - hits).sum(-1) / count.sum(-1)
+
+
+def _binned(sentence_bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    n, three, bins = sentence_bins.shape
+    return np.moveaxis((weights @ sentence_bins.reshape(n, -1)).reshape(-1, three, bins), 1, 0)
+
+
+def nll(sentence_nll: np.ndarray, sentence_bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Nats a token from each sentence's sum of nats and its count of tokens."""
+    return (weights @ sentence_nll) / (weights @ sentence_bins[:, 0].sum(-1))
+
+
+def length_ratio(sentence_bleu: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Length of the hypotheses by that of the references, in BLEU's tokens."""
+    total = weights @ sentence_bleu
+    return total[:, 0] / total[:, 1]
+
+
+def bleu(sentence_bleu: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Corpus BLEU (Papineni et al. 2002) from sacrebleu's (n_sentences, 10) statistics: lengths of hypothesis and
+    reference, matches and counts of the four n-grams; sacrebleu's "exp" smoothing for orders without a match."""
+    total = weights @ sentence_bleu
+    hypothesis, reference, right, count = total[:, 0], total[:, 1], total[:, 2:6], total[:, 6:10]
+    smoothed = np.where(right > 0, right, 0.5 ** np.cumsum(right == 0, axis=1))
+    some = (count > 0).all(axis=1) & (right.sum(axis=1) > 0)
+    precision = np.log(smoothed / np.maximum(count, 1)).mean(axis=1)
+    penalty = np.minimum(0.0, 1 - reference / np.maximum(hypothesis, 1))
+    return np.where(some, 100 * np.exp(precision + penalty), 0.0)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over training seeds and its standard ``error``, with the degrees of freedom of Student's t."""
+
+    value: float
+    error: float
+    freedom: float
+    n_seeds: int
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """The central interval of this level."""
+        half = float(stats.t.ppf((1 + level) / 2, self.freedom)) * self.error if self.error else 0.0
+        return self.value - half, self.value + half
+
+
+def estimate(values: np.ndarray) -> Estimate:
+    """From (seeds, draws + 1) vectors: the variance of the sentences, by the resamples of the mean over seeds, plus
+    that of the mean over seeds, with the degrees of freedom of Welch (1947) and Satterthwaite (1946). Of one seed only
+    the sentences vary."""
+    n = len(values)
+    sentences = float(values[:, 1:].mean(axis=0).var(ddof=1))
+    seeds = float(values[:, 0].var(ddof=1)) / n if n > 1 else 0.0
+    freedom = (sentences + seeds) ** 2 * (n - 1) / seeds**2 if seeds else np.inf
+    return Estimate(float(values[:, 0].mean()), (sentences + seeds) ** 0.5, freedom, n)
