@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mt_ls.calibration import Bins
 from mt_ls.records import Measurement, RecordError, read
 
 
@@ -80,6 +81,16 @@ def alphas(rows: Iterable[Row]) -> list[float]:
 def at_fitted(rows: Sequence[Row]) -> list[Row]:
     """The rows at their run's fitted temperature."""
     return [r for r in rows if r.record.fitted_temperature == r.record.temperature]
+
+
+def held_out(row: Row) -> Bins | None:
+    """The bins of the sentences that the row's temperature was not fitted on: the odd-numbered ones of the split that
+    it was fitted on, all of another. None where the arrays that tell were not kept."""
+    record = row.record
+    if record.fitted_on != record.split:
+        return record.bins
+    sums = row.array("sentence_bins")
+    return None if sums is None else Bins.from_sums(sums[1::2].sum(axis=0))
 
 
 def interval(row: Row, rng: np.random.Generator, draws: int = 1000) -> tuple[float, float] | None:

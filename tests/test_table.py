@@ -44,6 +44,25 @@ def test_the_same_work_twice_counts_once(tmp_path):
     assert table.interval(row, np.random.default_rng(0)) is None  # no arrays beside it
 
 
+def test_the_sentences_that_were_fitted_on_do_not_report(tmp_path):
+    sums = np.zeros((4, 3, 15))
+    sums[:, 0, 3], sums[:, 1, 3], sums[:, 2, 3] = 10, 2, (9, 2, 9, 3)
+    np.savez(tmp_path / "x.npz", sentence_bins=sums)
+    on_valid = measurement(split="valid", fitted_on="valid", arrays="x.npz", bins=Bins.from_sums(sums.sum(0)))
+    assert table.held_out(table.Row(on_valid, tmp_path)).ece() == pytest.approx(0.05)  # 1 of 20
+    on_test = measurement(split="test", fitted_on="valid", bins=on_valid.bins)
+    assert table.held_out(table.Row(on_test, tmp_path)) is on_test.bins
+    assert table.held_out(table.Row(on_valid, tmp_path / "elsewhere")) is None
+
+
+def test_tables_speak_of_the_beam_that_was_searched_most():
+    rows = [table.Row(measurement(mode="beam", beam=beam, lenpen=1.0, temperature=t), None)
+            for beam, t in ((5, 0.9), (5, 1.0), (50, 1.0))]  # fmt: skip
+    forced = table.Row(measurement(), None)
+    assert table.main_search([*rows, forced]) == [*rows[:2], forced]
+    assert table.main_search([forced]) == [forced]
+
+
 def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(RecordError, match="nowhere: no such file or folder"):
         table.load([tmp_path / "nowhere"])
