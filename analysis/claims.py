@@ -59,8 +59,8 @@ class Panel:
         return np.stack([self._of_run(quantity, alpha, seed, temperature, beam) for seed in self.seeds])
 
     def _of_run(self, quantity: str, alpha: float, seed: int, temperature: float | str, beam: int | None) -> np.ndarray:
-        mode = "forced" if beam is None else "beam"
-        rows = select(self._rows, alpha=alpha, seed=seed, mode=mode, beam=beam)
+        mode, rows = self._measured(beam)
+        rows = select(rows, alpha=alpha, seed=seed)
         rows = table.at_fitted(rows) if temperature == "fitted" else select(rows, temperature=temperature)
         what = f"{self._split}, alpha {alpha:g}, seed {seed}, {mode}{beam or ''}, T {temperature}"
         if not rows:
@@ -72,6 +72,10 @@ class Panel:
             raise Missing(f"{what}: its {' and '.join(names)}")
         return getattr(significance, quantity)(*arrays, self._weights(len(arrays[0])))
 
+    def _measured(self, beam: int | None) -> tuple[str, list[Row]]:
+        mode = "forced" if beam is None else "beam"
+        return mode, select(self._rows, mode=mode, beam=beam)
+
     def _weights(self, n_sentences: int) -> np.ndarray:
         if n_sentences not in self._drawn:
             rng = np.random.default_rng(1)
@@ -80,8 +84,7 @@ class Panel:
 
     def temperatures(self, beam: int | None = None) -> list[float]:
         """Those that every run was measured at."""
-        mode = "forced" if beam is None else "beam"
-        rows = select(self._rows, mode=mode, beam=beam)
+        mode, rows = self._measured(beam)
         measured = [
             {row.record.temperature for row in select(rows, alpha=alpha, seed=seed)}
             for alpha in self._alphas

@@ -12,6 +12,8 @@ import numpy as np
 from mt_ls.calibration import Bins
 from mt_ls.records import Measurement, RecordError, read
 
+from . import significance
+
 
 @dataclass(frozen=True)
 class Row:
@@ -98,10 +100,8 @@ def interval(row: Row, rng: np.random.Generator, draws: int = 1000) -> tuple[flo
     sums = row.array("sentence_bins")
     if sums is None:
         return None
-    weights = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=draws)
-    resampled = (weights @ sums.reshape(len(sums), -1)).reshape(draws, *sums.shape[1:])
-    ece = np.abs(resampled[:, 2] - resampled[:, 1]).sum(1) / resampled[:, 0].sum(1)
-    low, high = np.quantile(ece, [0.025, 0.975])
+    _, *resampled = significance.ece(sums, significance.resamples(len(sums), draws, rng))
+    low, high = np.quantile(resampled, [0.025, 0.975])
     return float(low), float(high)
 
 

@@ -134,9 +134,6 @@ class Checkpoint:
         ours = self.fields["sha"]
         return record.split == split and all(record.sha[key] == ours[key] for key in ("checkpoint", "data"))
 
-    def _on_device(self, sample: Dict[str, Any]) -> Dict[str, Any]:
-        return utils.move_to_cuda(sample) if self.device.type == "cuda" else sample
-
     def dataset(self, split: str):
         """The fairseq data set of a split."""
         if split not in self.task.datasets:

@@ -60,13 +60,14 @@ class TranslationWithCalibrationTask(TranslationTask):
 
     def inference_step(self, generator, models, sample, prefix_tokens=None, constraints=None):
         """The stock hypotheses; records them on the way when asked to."""
+        if not self.cfg.calibration_records:
+            return super().inference_step(generator, models, sample, prefix_tokens, constraints)
         with encoder_states(generator) as encoded:
             hypotheses = super().inference_step(generator, models, sample, prefix_tokens, constraints)
-        if self.cfg.calibration_records:
-            kept = [ranked[: self._nbest] for ranked in hypotheses]
-            temperature = getattr(generator, "temperature", 1.0)
-            statistics = token_probabilities(models, sample, kept, temperature, encoded)
-            self._record(sample, kept, statistics, temperature)
+        kept = [ranked[: self._nbest] for ranked in hypotheses]
+        temperature = getattr(generator, "temperature", 1.0)
+        statistics = token_probabilities(models, sample, kept, temperature, encoded)
+        self._record(sample, kept, statistics, temperature)
         return hypotheses
 
     def _record(self, sample, hypotheses, statistics, temperature) -> None:
