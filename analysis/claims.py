@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,12 @@ ABOUT_THE_SAME = 0.011
 
 Parts = dict[str, np.ndarray]
 
+_RECORDED: dict[str, Callable[[Any], float]] = {
+    "ece": lambda record: record.bins.ece(),
+    "nll": lambda record: record.nll,
+    "bleu": lambda record: record.bleu["score"],
+}
+
 
 class Missing(Exception):
     """A claim needs records that are not there; the message names them."""
@@ -39,7 +46,7 @@ class Missing(Exception):
 
 class Panel:
     """The quantities of a grid of runs on one split, as (seeds, draws + 1) vectors over the training seeds that every
-    alpha in ``alphas`` was trained with."""
+    alpha in ``alphas`` was trained with. Without draws they are the records' own values, and need no arrays."""
 
     def __init__(self, rows: Sequence[Row], split: str, draws: int, alphas: Sequence[float] = (0.0, 0.1)) -> None:
         self._rows = select(rows, split=split)
@@ -65,6 +72,8 @@ class Panel:
         what = f"{self._split}, alpha {alpha:g}, seed {seed}, {mode}{beam or ''}, T {temperature}"
         if not rows:
             raise Missing(what)
+        if not self._draws:
+            return np.array([_RECORDED[quantity](rows[-1].record)])
         names = {"nll": ("sentence_nll", "sentence_bins"), "bleu": ("sentence_bleu",),
                  "length_ratio": ("sentence_bleu",)}.get(quantity, ("sentence_bins",))  # fmt: skip
         arrays = [array for name in names if (array := rows[-1].array(name)) is not None]

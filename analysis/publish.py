@@ -1,7 +1,8 @@
 """python -m analysis.publish RUNS... --out recipes/NAME: the records of finished runs and what their intervals need.
 
-Beside the records go, for T = 1 and the fitted temperature, the sums of each sentence and the hypotheses; the values of
-each token stay behind. What is there already is replaced whole; name --out among the inputs too to add to it.
+Beside the records go the sums of each sentence and the hypotheses: on test for every record, on any other split for
+T = 1 and the fitted temperature. The values of each token stay behind. What is there already is replaced whole; name
+--out among the inputs too to add to it.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def publish(rows: list[Row], out: Path) -> None:
     published = {Path("records.jsonl")}
     for row in rows:
         record = row.record
-        if record.arrays and record.temperature in (1.0, record.fitted_temperature):
+        if record.arrays and (record.split == "test" or record.temperature in (1.0, record.fitted_temperature)):
             published.add(Path(record.arrays))
             if not (row.folder / record.arrays).is_file():
                 raise RecordError(f"{row.folder / record.arrays}: missing; {record.signature} needs it: measure again")

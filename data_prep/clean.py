@@ -75,9 +75,7 @@ def without_leaks(splits: Splits) -> tuple[Splits, list[Step]]:
     from train, and then from valid, goes every source that stands in a later one."""
     test = [pair for pair in splits["test"] if all(side.strip() for side in pair)]
     in_test = set(map(source_key, test))
-    valid = [
-        pair for pair in splits["valid"] if all(s.strip() for s in pair) and source_key(pair) not in in_test
-    ]
+    valid = [pair for pair in splits["valid"] if all(s.strip() for s in pair) and source_key(pair) not in in_test]
     train, steps = clean(splits["train"])
     held_out = in_test | set(map(source_key, valid))
     kept = [pair for pair in train if source_key(pair) not in held_out]

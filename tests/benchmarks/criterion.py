@@ -28,9 +28,7 @@ def problem(n: int, width: int, n_classes: int) -> Problem:
     return features.to(DEVICE).requires_grad_(), weight.to(DEVICE).requires_grad_(), target.to(DEVICE)
 
 
-def ours(
-    features: torch.Tensor, weight: torch.Tensor, target: torch.Tensor, products: str = "float32"
-) -> torch.Tensor:
+def ours(features: torch.Tensor, weight: torch.Tensor, target: torch.Tensor, products: str = "float32") -> torch.Tensor:
     """Everything that our criterion does, the bins included."""
     total, rows = linear_smoothed_cross_entropy(features, weight, target, 0.1, "fairseq", products)
     bin_sums(rows.confidence, rows.hit)
