@@ -7,7 +7,7 @@ forced=(0.6 0.7 0.8 0.85 0.9 0.95 1.0 1.05 1.1 1.15 1.2 1.3 1.4 1.6)
 searched=(0.7 0.8 0.9 1.0 1.1 1.2 1.3)
 beams=(1 20 50)
 case ${SCALE:-cpu} in
-  smoke) data=multi30k_smoke updates=20 vocabulary=2000 accumulate=1 forced=(1.0) searched=(1.0) beams=(1) ;;
+  smoke) data=multi30k_smoke updates=20 vocabulary=2000 accumulate=1 forced=(1.0) searched=(1.0) beams=(2) ;;
   cpu) data=multi30k updates=2400 vocabulary=8000 accumulate=1 ;;
   # two batches an update: the two GPUs of the original
   paper) data=multi30k_paper updates=8000 vocabulary=8000 accumulate=2 ;;

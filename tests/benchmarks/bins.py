@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
 
 import torch
-from harness import DEVICE, Row, alternate, row, seconds
+from harness import DEVICE, Row, alternate, peak_memory, row, seconds
 from torchmetrics.classification import MulticlassCalibrationError
 
 from mt_ls.calibration import Bins, bin_sums
@@ -41,7 +40,7 @@ def theirs(data: tuple[torch.Tensor, torch.Tensor], n: int) -> float:
 
 
 def benchmark(rounds: int = 3, tokens: int = 1_000_000) -> list[Row]:
-    """Time of a million tokens in turns, and the peak memory of half a million and of a million."""
+    """Time of a million tokens in turns, and the peak memory of a tenth and of all of them."""
     data = batch()
     n = tokens // BATCH
     difference = abs(ours(data, 2) - theirs(data, 2))
@@ -50,20 +49,20 @@ def benchmark(rounds: int = 3, tokens: int = 1_000_000) -> list[Row]:
     times = alternate(lambda: seconds(lambda: ours(data, n)), lambda: seconds(lambda: theirs(data, n)), rounds, 0)
     case = f"{tokens:,} tokens, V = {N_CLASSES}"
     rows = [row("bins", case, "torchmetrics", *times, "s")]
-    growth = [[_grown(name, n)] for name in ("ours", "theirs")]
-    rows.append(row("bins", case, "torchmetrics", *growth, "MB, growth of memory from 1/10 to all tokens"))
+    memory = {name: [_peak(name, n // 10), _peak(name, n)] for name in ("ours", "theirs")}
+    for name, (tenth, whole) in memory.items():
+        print(f"bins: {name}: {tenth:.1f} MB for a tenth of the tokens, {whole:.1f} MB for all")
+    rows.append(row("bins", case, "torchmetrics", *([whole] for _, whole in memory.values()), "MB, peak memory",
+                    tenth_of_tokens={name: tenth for name, (tenth, _) in memory.items()}))  # fmt: skip
     return rows
 
 
-def _grown(name: str, n: int) -> float:
+def _peak(name: str, n: int) -> float:
+    """Peak memory (MB) of ``n`` batches in a fresh process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_growth, (name, n))
+        return pool.apply(_peak_here, (name, n))
 
 
-def _growth(name: str, n: int) -> float:
+def _peak_here(name: str, n: int) -> float:
     run, data = {"ours": ours, "theirs": theirs}[name], batch()
-    run(data, n // 10)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    run(data, n)
-    # A floor of a tenth of a MB, so that the ratio of two growths exists.
-    return max((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10, 0.1)
+    return peak_memory(lambda: run(data, n))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
-import resource
 from collections.abc import Callable
 
 import torch
 from fairseq.criterions.label_smoothed_cross_entropy import label_smoothed_nll_loss
-from harness import DEVICE, Row, alternate, row, seconds
+from harness import DEVICE, Row, alternate, peak_memory, row, seconds
 from torch.nn import functional
 
 from mt_ls.calibration import bin_sums
@@ -128,11 +127,4 @@ def _peak(name: str, size: tuple[int, int, int]) -> float:
     loss = {"ours": ours, "stock": stock}[name]
     step(loss, problem(64, 8, 100))  # libraries load their code
     inputs = problem(*size)
-    if DEVICE == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.max_memory_allocated()
-        step(loss, inputs)
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    step(loss, inputs)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
+    return peak_memory(lambda: step(loss, inputs))

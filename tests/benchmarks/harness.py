@@ -39,6 +39,25 @@ def alternate(
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
+def peak_memory(run: Callable[[], Any]) -> float:
+    """MB by which one call raises the memory of this process at its peak (on a GPU: what torch has allocated)."""
+    if DEVICE == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.max_memory_allocated()
+        run()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    # Not ru_maxrss: it cannot be reset, and a child starts with its parent's.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _resident("VmRSS")
+    run()
+    return _resident("VmHWM") - before
+
+
+def _resident(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 2**10 for line in lines if line.startswith(field))
+
+
 def row(benchmark: str, case: str, against: str, ours: list[float], theirs: list[float], unit: str, **more: Any) -> Row:
     """One line of the results: the median of the paired ratios ours / theirs with the least and the greatest."""
     ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
