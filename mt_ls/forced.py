@@ -16,11 +16,11 @@ from .calibration import FINE_BINS, Bins, bin_sums, grouped_bin_sums
 from .checkpoint import Checkpoint, Window
 from .projection import output_projection
 from .records import Measurement
+from .smoothing import chunk_rows, project
 from .spool import ArraySpool, spools
 from .temperature import at_temperatures, fit_temperature
 
 _KEPT_BYTES = 2**28  # outputs of a split are kept for the next pass if they fit in this
-_CHUNK_ELEMENTS = 2**22
 
 
 class Outputs(NamedTuple):
@@ -69,10 +69,10 @@ class ForcedPass:
     @torch.no_grad()
     def logits(self, outputs: Outputs) -> Iterator[Outputs]:
         """The same tokens with their logits (N, K) as values, a chunk at a time."""
-        step = max(64, _CHUNK_ELEMENTS // len(self._model.task.target_dictionary))
+        step = chunk_rows(len(self._model.task.target_dictionary))
         for start in range(0, len(outputs.target), step):
             values, target, sentence = (column[start : start + step] for column in outputs)
-            yield Outputs(values if self._projection is None else values @ self._projection.t(), target, sentence)
+            yield Outputs(values if self._projection is None else project(values, self._projection), target, sentence)
 
     def fit_temperature(self) -> float:
         """The temperature of least NLL on the even-numbered sentences of this split: the others can report on it."""

@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from .alignment import align
 from .calibration import grouped_bin_sums
 from .projection import output_projection
+from .smoothing import chunk_rows, project
 from .temperature import check_temperature
 
 
@@ -83,10 +84,8 @@ def encoder_states(generator: Any) -> Iterator[list[Any]]:
         del ensemble.forward_encoder
 
 
-# Decoder positions of one pass (many groups pad little: lengths vary widely in a batch of equal sources), and logits of
-# one chunk (16 MB in float32).
+# Decoder positions of one pass: many groups pad little, as lengths vary widely in a batch of equal sources.
 _POSITIONS = 1024
-_CHUNK_ELEMENTS = 2**22
 
 
 def _score(
@@ -107,7 +106,7 @@ def _score(
         values = output[0] if projection is not None else model.get_normalized_probs(output, log_probs=True)
         members.append((values[real.to(rows.device)], projection))
     chosen = target[real.to(rows.device)]
-    step = max(64, _CHUNK_ELEMENTS // len(dictionary))
+    step = chunk_rows(len(dictionary))
     parts = [
         _statistics(_log_probabilities(members, slice(start, start + step), temperature), chosen[start : start + step])
         for start in range(0, len(chosen), step)
@@ -119,7 +118,7 @@ def _score(
 def _log_probabilities(members: list[tuple[Any, Any]], rows: slice, temperature: float) -> torch.Tensor:
     """(N, K) logits of an ensemble's probabilities: with one member its own, unnormalised."""
     logits = [
-        (values[rows] if projection is None else values[rows] @ projection.t()).float() / temperature
+        (values[rows] if projection is None else project(values[rows], projection)).float() / temperature
         for values, projection in members
     ]
     if len(logits) == 1:

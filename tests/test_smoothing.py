@@ -47,6 +47,7 @@ def test_fairseq_convention_is_the_stock_criterion(epsilon):
 def test_projection_and_loss_in_one_pass_are_the_two_one_after_the_other(alpha, convention, n, monkeypatch):
     """Chunked: 64 rows at a time here, so that 200 rows are three chunks and a remainder."""
     monkeypatch.setattr(smoothing, "_CHUNK_ELEMENTS", 1)
+    monkeypatch.setattr(smoothing, "_CHUNK_ROWS", 64)
     generator = torch.Generator().manual_seed(n)
     features, weight = (torch.randn(size, 17, generator=generator, dtype=torch.float64) for size in (n, 53))
     target = torch.randint(53, (n,), generator=generator)
@@ -80,6 +81,14 @@ def test_projection_in_float32_is_as_close_to_float64_as_stock():
     exact = [stock(*inputs).detach(), *torch.autograd.grad(stock(*inputs), inputs)]
     for our_error, their_error in zip(errors(ours), errors(stock), strict=True):
         assert our_error <= 2 * their_error + 1e-7
+
+
+def test_logits_are_those_of_the_plain_product_with_and_without_onednn(monkeypatch):
+    features, weight = torch.randn(70, 24), torch.randn(90, 24)
+    expected = features.double() @ weight.double().T
+    for present in (smoothing._has_onednn(), False):
+        monkeypatch.setattr(smoothing, "_has_onednn", lambda present=present: present)
+        torch.testing.assert_close(smoothing.project(features, weight).double(), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_projection_keeps_no_logits_and_needs_no_gradient():
