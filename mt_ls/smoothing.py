@@ -193,6 +193,7 @@ class _LinearSmoothedCrossEntropy(torch.autograd.Function):
                 e, scaled = e.to(x.dtype), (x / s).to(x.dtype)
                 d_features[rows] = torch.mm(e, weight) / s
                 _add_product(d_weight, e.t(), scaled)
+            del z, e  # or two chunks of logits are held
         loss = (1 - alpha) * nll + alpha * spread
         if with_gradient:
             if alpha:
