@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from mt_ls.records import RecordError, written_whole
+from mt_ls.records import RecordError
 
 from . import significance, table
 from .significance import Estimate
@@ -272,25 +272,6 @@ def cells(found: Sequence[Finding]) -> list[list[str]]:
     return lines
 
 
-def markdown(found: Sequence[Finding]) -> str:
-    """The table as a README shows it."""
-    rows = [HEADER, ("---",) * len(HEADER), *cells(found)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-_BEGIN, _END = "<!-- claims: written by python -m analysis.claims -->", "<!-- end of claims -->"
-
-
-def write_into(file: Path, text: str) -> None:
-    """Put the table between the two marks of a file. Raises RecordError for a file without them."""
-    before, begin, rest = file.read_text(encoding="utf-8").partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not (begin and end):
-        raise RecordError(f"{file}: no lines {_BEGIN!r} and {_END!r} to write the table between")
-    with written_whole(file) as path:
-        path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Print the table; 0, or 2 with one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m analysis.claims", description=__doc__)
@@ -300,7 +281,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         found = findings(table.load(options.records))
         if options.into:
-            write_into(options.into, markdown(found))
+            table.write_between(options.into, "claims", table.markdown(HEADER, cells(found)))
     except RecordError as error:
         print(f"analysis.claims: error: {error}", file=sys.stderr)
         return 2

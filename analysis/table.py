@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mt_ls.calibration import Bins
-from mt_ls.records import Measurement, RecordError, read
+from mt_ls.records import Measurement, RecordError, read, written_whole
 
 from . import significance
 
@@ -114,6 +114,23 @@ def text(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
         aligned = [name.ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(others, widths[1:], strict=True))]
         lines.append("  ".join(aligned).rstrip())
     return "\n".join(lines)
+
+
+def markdown(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """The same as a README shows it."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *cells])
+
+
+def write_between(file: Path, name: str, text: str) -> None:
+    """Put the text between the marks ``<!-- name -->`` and ``<!-- end of name -->`` of a file, which appears whole.
+    Raises RecordError for a file without them."""
+    marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, begin, rest = file.read_text(encoding="utf-8").partition(marks[0])
+    _, end, after = rest.partition(marks[1])
+    if not (begin and end):
+        raise RecordError(f"{file}: no lines {marks[0]} and {marks[1]} to write the table between")
+    with written_whole(file) as path:
+        path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def number(value: float | None, digits: int) -> str:

@@ -109,7 +109,7 @@ def test_one_seed_proves_nothing_and_what_is_missing_is_named(tmp_path):
 def test_the_command_prints_the_table_and_writes_it_into_a_readme(tmp_path):
     write_grid(tmp_path / "runs")
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{claims._BEGIN}\nold\n{claims._END}\nafter\n")
+    readme.write_text("before\n<!-- claims -->\nold\n<!-- end of claims -->\nafter\n")
     found = run([sys.executable, "-m", "analysis.claims", str(tmp_path / "runs"), "--into", str(readme)])
     assert found.returncode == 0, found.stderr
     text = readme.read_text()
@@ -121,4 +121,4 @@ def test_the_command_prints_the_table_and_writes_it_into_a_readme(tmp_path):
     assert readme.read_text() == again  # the same records give the same table
     (tmp_path / "other.md").write_text("no marks\n")
     with pytest.raises(RecordError, match="no lines"):
-        claims.write_into(tmp_path / "other.md", "x")
+        table.write_between(tmp_path / "other.md", "claims", "x")

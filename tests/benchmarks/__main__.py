@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib
 
-from harness import RESULTS, ROOT, publish, table
+from harness import HEADER, NAMES, RESULTS, ROOT, cells, publish
 
-NAMES = ("criterion", "training", "temperatures", "decoding", "bins", "growth")
+from analysis import table
 
 
 def main() -> None:
@@ -20,8 +20,8 @@ def main() -> None:
     for name in chosen:
         rows = importlib.import_module(name).benchmark()
         publish(rows)
-        print(table(rows), flush=True)
-    print(f"\nwritten: {RESULTS.relative_to(ROOT)}")
+        print(table.text(HEADER, cells(rows)), flush=True)
+    print(f"\nwritten: {RESULTS.relative_to(ROOT)} and the table of README.md")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import logging
 import statistics
 import subprocess
 import sys
@@ -14,9 +15,15 @@ from typing import Any
 
 import torch
 
+from analysis import table
+from mt_ls.records import code_hash, written_whole
+
+logging.disable(logging.INFO)  # fairseq's own of what it could not import
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "recipes" / "benchmarks.json"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+NAMES = ("criterion", "training", "temperatures", "decoding", "bins", "growth")
+COMMIT = code_hash()  # before the first result changes a tracked file
 Row = dict[str, Any]
 
 
@@ -58,25 +65,36 @@ def _resident(field: str) -> float:
     return next(int(line.split()[1]) / 2**10 for line in lines if line.startswith(field))
 
 
-def row(benchmark: str, case: str, against: str, ours: list[float], theirs: list[float], unit: str, **more: Any) -> Row:
-    """One line of the results: the median of the paired ratios ours / theirs with the least and the greatest."""
+def row(
+    benchmark: str,
+    case: str,
+    against: str,
+    ours: list[float],
+    theirs: list[float],
+    unit: str,
+    target: str | None = None,
+    **more: Any,
+) -> Row:
+    """One line of the results: the median of the paired ratios ours / theirs with the least and the greatest.
+    ``target`` is a relation and a number, as ``<= 0.50``."""
     ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
     return {
         "benchmark": benchmark, "case": case, "against": against, "ratio": statistics.median(ratios),
         "ratio_min": min(ratios), "ratio_max": max(ratios), "ours": statistics.median(ours),
-        "theirs": statistics.median(theirs), "unit": unit, **more, "threads": torch.get_num_threads(),
+        "theirs": statistics.median(theirs), "unit": unit, "target": target, **more, "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if DEVICE == "cuda" else _processor(), "versions": _versions(),
-        "commit": _commit(),
+        "commit": COMMIT,
     }  # fmt: skip
 
 
 def publish(rows: list[Row]) -> None:
-    """Put the rows into the results file in place of those of the same benchmarks."""
+    """Put the rows into the results file, in place of those of the same benchmarks, and all into the README's table."""
     names = {new["benchmark"] for new in rows}
     kept = [old for old in results() if old["benchmark"] not in names]
-    aside = RESULTS.with_suffix(".new")
-    aside.write_text("[\n" + ",\n".join(json.dumps(r) for r in [*kept, *rows]) + "\n]\n")
-    aside.replace(RESULTS)
+    everything = sorted([*kept, *rows], key=lambda r: NAMES.index(r["benchmark"]))
+    with written_whole(RESULTS) as aside:
+        aside.write_text("[\n" + ",\n".join(json.dumps(r) for r in everything) + "\n]\n")
+    table.write_between(ROOT / "README.md", "benchmarks", readme_table(everything))
 
 
 def results() -> list[Row]:
@@ -84,16 +102,32 @@ def results() -> list[Row]:
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
 
 
-def table(rows: list[Row]) -> str:
-    """The rows as aligned columns."""
-    names = f"{'benchmark':14}{'case':44}{'against':34}"
-    lines = [f"{names}{'ratio':>8}{'least':>8}{'most':>8}{'ours':>12}{'theirs':>12}  unit"]
+HEADER = ("benchmark", "case", "against", "ratio", "target", "ours", "theirs", "unit")
+
+
+def cells(rows: list[Row]) -> list[list[str]]:
+    """One line a row: the median ratio with the least and the greatest, and whether it reaches its target."""
+    lines = []
     for r in rows:
-        lines.append(
-            f"{r['benchmark']:14}{r['case']:44}{r['against']:34}{r['ratio']:8.3f}{r['ratio_min']:8.3f}"
-            f"{r['ratio_max']:8.3f}{r['ours']:12.4g}{r['theirs']:12.4g}  {r['unit']}"
-        )
-    return "\n".join(lines)
+        spread = f"{r['ratio']:.3f}"
+        if r["ratio_max"] > r["ratio_min"]:
+            spread += f" ({r['ratio_min']:.3f} to {r['ratio_max']:.3f})"
+        lines.append([r["benchmark"], r["case"], r["against"], spread, _judged(r), f"{r['ours']:.3g}",
+                      f"{r['theirs']:.3g}", r["unit"]])  # fmt: skip
+    return lines
+
+
+def _judged(r: Row) -> str:
+    if not r["target"]:
+        return ""
+    relation, value = r["target"].split()
+    reached = r["ratio"] <= float(value) if relation == "<=" else r["ratio"] >= float(value)
+    return f"{r['target']}: {'reached' if reached else 'missed'}"
+
+
+def readme_table(rows: list[Row]) -> str:
+    """What the README shows: all but the growth, which is a figure."""
+    return table.markdown(HEADER, cells([r for r in rows if r["benchmark"] != "growth"]))
 
 
 def run(arguments: list[str], **options: Any) -> str:
@@ -119,9 +153,3 @@ def _versions() -> dict[str, str]:
     names = ("torch", "numpy", "ve-fairseq", "fairseq-fixed", "ctranslate2", "torchmetrics", "sacrebleu")
     installed = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
     return {name: installed[name] for name in names if name in installed}
-
-
-def _commit() -> str:
-    from mt_ls.records import code_hash
-
-    return code_hash()[:12]
