@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 from typing import Any
@@ -29,14 +28,13 @@ def stock_twin(folder: str) -> Path:
 
     state = torch.load(CHECKPOINT, map_location="cpu", weights_only=True)
     cfg: Any = state["cfg"]
-    cfg["criterion"] = argparse.Namespace(
-        _name="label_smoothed_cross_entropy", label_smoothing=0.1, report_accuracy=False, ignore_prefix_size=0,
-        sentence_avg=False,
-    )  # fmt: skip
-    for settings in (cfg["task"], cfg["model"], cfg["criterion"]):
-        if getattr(settings, "task", None):
-            settings.task = "translation"
-    cfg["task"]._name = "translation"
+    cfg["criterion"] = {
+        "_name": "label_smoothed_cross_entropy", "label_smoothing": 0.1, "report_accuracy": False,
+        "ignore_prefix_size": 0, "sentence_avg": False,
+    }  # fmt: skip
+    del cfg["task"]["calibration_records"]
+    cfg["task"]["_name"] = cfg["model"].task = "translation"
+    cfg["model"].criterion = "label_smoothed_cross_entropy"
     path = Path(folder) / "stock.pt"
     torch.save(state, path)
     return path

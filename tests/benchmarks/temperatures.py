@@ -23,8 +23,9 @@ def benchmark(rounds: int = 5) -> list[Row]:
     """Whole commands, start-up and the fit of the temperature included."""
     with tempfile.TemporaryDirectory() as folder:
         stock = stock_twin(folder)
-        validate = [tool("fairseq-validate"), str(DATA), "--user-dir", "mt_ls", "--path", str(stock), "--valid-subset",
-                    "valid", "--max-tokens", "4000", *(["--cpu"] if DEVICE == "cpu" else [])]  # fmt: skip
+        validate = [tool("fairseq-validate"), str(DATA), "--task", "translation", "--user-dir", "mt_ls", "--path",
+                    str(stock), "--valid-subset", "valid", "--max-tokens", "4000",
+                    *(["--cpu"] if DEVICE == "cpu" else [])]  # fmt: skip
         ours = ["--gen-subset", "valid", "--modes", "forced", "--temperatures", *TEMPERATURES]
         times = alternate(
             lambda: seconds(lambda: measure(folder, *ours)), lambda: seconds(lambda: run(validate)), rounds
