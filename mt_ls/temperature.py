@@ -12,15 +12,16 @@ from typing import NamedTuple
 
 import torch
 
-# Logits of a chunk of rows: 2 MB in float32, so that every temperature finds them in cache.
-_CHUNK_ELEMENTS = 2**19
+# Logits of a chunk of rows: 4 MB in float32, so that every temperature finds them in cache.
+_CHUNK_ELEMENTS = 2**20
+_LOG2_E = 1 / math.log(2)
 
 Batches = Callable[[], Iterable[tuple[torch.Tensor, torch.Tensor]]]
 
 
 class TokenStatistics(NamedTuple):
     """``nll`` (nats), ``confidence`` (greatest probability) and ``brier`` of N tokens at each of the temperatures, each
-    (T, N), and ``hit`` (N,), which is the same at all of them."""
+    (T, N), and ``hit`` (N,), which is the same at all of them: no class has a greater logit than the reference."""
 
     nll: torch.Tensor
     confidence: torch.Tensor
@@ -35,6 +36,7 @@ def check_temperature(temperature: float) -> float:
     return temperature
 
 
+@torch.no_grad()
 def at_temperatures(logits: torch.Tensor, target: torch.Tensor, temperatures: Sequence[float]) -> TokenStatistics:
     """Statistics of ``logits`` (N, K) for ``target`` (N,) at each temperature, in their order.
 
@@ -49,16 +51,16 @@ def at_temperatures(logits: torch.Tensor, target: torch.Tensor, temperatures: Se
     columns = logits.new_empty(3, len(temperatures), len(target))
     hit = torch.empty(len(target), dtype=torch.bool, device=logits.device)
     step = max(16, _CHUNK_ELEMENTS // logits.size(-1))
+    buffers = logits.new_empty(2, min(step, len(target)), logits.size(-1))
     for start in range(0, len(target), step):
         rows = slice(start, start + step)
         y = target[rows].unsqueeze(-1)
-        top, guess = logits[rows].max(dim=-1, keepdim=True)
-        below = logits[rows] - top
-        hit[rows] = (guess == y)[:, 0]
+        below, e = buffers[:, : len(y)]
+        torch.sub(logits[rows], logits[rows].amax(dim=-1, keepdim=True), out=below)
         gold = below.gather(-1, y)[:, 0]
-        e = torch.empty_like(below)
+        hit[rows] = gold == 0
         for i, temperature in enumerate(temperatures):
-            torch.mul(below, 1 / temperature, out=e).exp_()
+            torch.mul(below, _LOG2_E / temperature, out=e).exp2_()  # half the time of exp on a CPU
             s = e.sum(dim=-1)
             nll = s.log() - gold / temperature
             squares = torch.linalg.vector_norm(e, dim=-1) / s
