@@ -44,6 +44,8 @@ def _line(
     known = [array for row in (at_one[-1], there[-1]) for name in names if (array := row.array(name)) is not None]
     if len(known) < 2 * len(names):
         return []
+    if there[-1].record.fitted_on == there[-1].record.split:  # the even-numbered sentences chose the temperature
+        known = [array[1::2] for array in known]
     weights = significance.resamples(len(known[0]), draws, np.random.default_rng(1))
     measure = getattr(significance, quantity)
     before, after = measure(*known[: len(names)], weights), measure(*known[len(names) :], weights)

@@ -3,6 +3,7 @@
 Annotations stay old style here: fairseq's dataclasses are read at run time and know no ``X | None``.
 """
 
+import logging
 import math
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Tuple
@@ -25,6 +26,8 @@ from .smoothing import (
     paper_alpha,
     smoothed_cross_entropy,
 )
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -64,6 +67,7 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
         self.ignore_prefix_size = ignore_prefix_size
         self.report_accuracy = report_accuracy
         self.products = check_products(str(projection_products))
+        self._said = False
 
     def forward(self, model, sample, reduce=True):
         """(loss, sample size, logging output): the loss is the sum over tokens in nats, or with
@@ -93,11 +97,18 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
         settings = self.label_smoothing, self.convention
         projection = output_projection(model)
         if projection is None:
+            self._say_once(f"{type(model).__name__} does its last step itself: loss and calibration from its log-"
+                           "probabilities, in more time and memory")  # fmt: skip
             log_p = model.get_normalized_probs(model(**sample["net_input"]), log_probs=True)
             rows = smoothed_cross_entropy(self._rows(log_p, real), target[real], *settings)
             return rows.loss.sum(), rows
         features = self._rows(model(**sample["net_input"], features_only=True)[0], real)
         return linear_smoothed_cross_entropy(features, projection, target[real], *settings, self.products)
+
+    def _say_once(self, message: str) -> None:
+        if not self._said:
+            logger.info(message)
+        self._said = True
 
     def _rows(self, output, real) -> torch.Tensor:
         """(B, T, ...) as one row a real token, without the prefix."""

@@ -9,8 +9,11 @@ import pytest
 import torch
 from conftest import command, logged, run, train_command
 from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
+from fairseq.distributed import LegacyDistributedDataParallel, ModuleProxyWrapper
 from fairseq.logging import metrics
 from fairseq.models.transformer import TransformerConfig, TransformerModelBase
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
 
 from mt_ls import criterion
 from mt_ls.calibration import Bins
@@ -42,7 +45,7 @@ def test_fairseq_convention_is_the_stock_criterion(loaded, prefix, projects, mon
     torch.testing.assert_close(gradient, their_gradient, rtol=1e-3, atol=1e-2)
 
 
-def test_an_adaptive_softmax_is_smoothed_as_the_stock_criterion_does_it(loaded):
+def test_an_adaptive_softmax_is_smoothed_as_the_stock_criterion_does_it(loaded, caplog):
     (model,), task, sample = loaded
     settings = copy.deepcopy(model.cfg)
     settings.adaptive_softmax_cutoff, settings.share_all_embeddings = [20, 40], False
@@ -50,7 +53,11 @@ def test_an_adaptive_softmax_is_smoothed_as_the_stock_criterion_does_it(loaded):
     adaptive = TransformerModelBase.build_model(TransformerConfig.from_namespace(settings), task).eval()
     assert adaptive.decoder.adaptive_softmax is not None
     their_loss, _, theirs = LabelSmoothedCrossEntropyCriterion(task, False, 0.1)(adaptive, sample)
-    loss, _, found = _ours(task, smoothing_convention="fairseq")(adaptive, sample)
+    ours = _ours(task, smoothing_convention="fairseq")
+    with caplog.at_level("INFO"):
+        loss, _, found = ours(adaptive, sample)
+        ours(adaptive, sample)
+    assert caplog.text.count("TransformerModelBase does its last step itself") == 1
     torch.testing.assert_close(loss, their_loss)
     assert float(found["nll_loss"]) == pytest.approx(float(theirs["nll_loss"]), rel=1e-5)
 
@@ -98,13 +105,71 @@ def test_bad_settings_fail_at_the_start(options):
         LabelSmoothedCrossEntropyWithCalibration(task, False, **{"label_smoothing": 0.1, **options})
 
 
+@pytest.fixture
+def alone():
+    """A process group of one."""
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    yield distributed.group.WORLD
+    distributed.destroy_process_group()
+
+
+def _wrapped(model, backend, group):
+    """As fairseq wraps it for a ``--ddp-backend``."""
+    wrappers = {
+        "none": lambda: model,
+        "pytorch_ddp": lambda: DistributedDataParallel(model),
+        "pytorch_ddp, find_unused_parameters": lambda: DistributedDataParallel(model, find_unused_parameters=True),
+        "legacy_ddp": lambda: LegacyDistributedDataParallel(model, group),
+    }
+    return wrappers[backend]() if backend == "none" else ModuleProxyWrapper(wrappers[backend]())
+
+
+@pytest.mark.parametrize("backend", ["none", "legacy_ddp", "pytorch_ddp", "pytorch_ddp, find_unused_parameters"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_gradient_reaches_the_weight_of_the_projection_once(loaded, alone, backend, shared):
+    """Over two accumulated batches, by the stock criterion and by ours, for every wrapper and kind of embedding."""
+    (trained,), task, _ = loaded
+    model = copy.deepcopy(trained)
+    if not shared:
+        model.decoder.output_projection.weight = torch.nn.Parameter(model.decoder.embed_tokens.weight.detach().clone())
+    dataset = task.datasets["test"]
+    batches = [dataset.collater([dataset[i] for i in range(start, start + 20)]) for start in (0, 20)]
+    stock = LabelSmoothedCrossEntropyCriterion(task, False, 0.1)
+    for batch in batches:
+        stock(model, batch)[0].backward()
+    expected = {name: p.grad.clone() for name, p in model.named_parameters()}
+    model.zero_grad()
+    wrapped = _wrapped(model, backend, alone)
+    ours = _ours(task, smoothing_convention="fairseq")
+    for batch in batches:
+        ours(wrapped, batch)[0].backward()
+    if backend == "legacy_ddp":
+        wrapped.all_reduce_grads()
+    assert ("decoder.output_projection.weight" in expected) != shared
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-3, atol=1e-2, msg=name)
+
+
+def test_mixed_precision_leaves_loss_and_gradients_close_to_those_in_float32(loaded):
+    (model,), task, sample = loaded
+    ours = _ours(task)
+    exact = ours(model, sample)[0]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = ours(model, sample)[0]
+    weight = model.decoder.output_projection.weight
+    gradients = [torch.autograd.grad(value, weight)[0] for value in (loss, exact)]
+    torch.testing.assert_close(loss, exact, rtol=0.01, atol=0)
+    assert gradients[0].dtype == torch.float32 and (gradients[0] - gradients[1]).norm() < 0.05 * gradients[1].norm()
+
+
 @pytest.mark.slow
-def test_two_workers_log_what_one_process_does(data, tmp_path):
+@pytest.mark.parametrize("backend", ["legacy_ddp", "pytorch_ddp"])
+def test_two_workers_log_what_one_process_does(data, tmp_path, backend):
     """gloo on a CPU against one process that accumulates two batches; no dropout, so all that differs is the split."""
     size = ["--max-tokens", "600", "--max-update", "6", "--dropout", "0", "--no-save"]
     one = run(train_command(data, tmp_path / "one", *size, "--update-freq", "2"))
     worker = " ".join(f"'{part}'" for part in train_command(data, tmp_path / "two", *size))
-    distributed = ("--ddp-backend legacy_ddp --distributed-backend gloo --distributed-init-method env:// "
+    distributed = (f"--ddp-backend {backend} --distributed-backend gloo --distributed-init-method env:// "
                    "--distributed-world-size $WORLD_SIZE --distributed-rank $RANK --distributed-no-spawn")  # fmt: skip
     two = run(command("torchrun", "--no-python", "--nproc_per_node", "2", "bash", "-c", f"exec {worker} {distributed}"))
     assert one.returncode == two.returncode == 0, two.stderr[-2000:]

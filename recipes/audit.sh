@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Is a model calibrated, and would a temperature help? bash recipes/audit.sh DATA_BIN CHECKPOINT [MORE CHECKPOINTS]
+# measures fairseq checkpoints on the valid and test sets of a binarised folder. bash recipes/audit.sh FOLDER [MORE]
+# takes translations of any system: hypotheses.txt, references.txt and tokens.jsonl, one JSON line a token (see
+# python -m mt_ls.measure_text --help). Either way the records and the report are in OUT (default out/audit).
+# BEAM=5, TEMPERATURES="0.7 1.0 1.3" and SPLITS="valid test" choose; the same command again goes on where it stopped.
+here=$PWD
+# shellcheck source=recipes/lib.sh
+source "$(dirname "$0")/lib.sh"
+[ $# -gt 0 ] || fail "name a binarised folder and its checkpoints, or folders of translations (see the head of $0)"
+read -ra temperatures <<<"${TEMPERATURES:-0.7 0.8 0.9 1.0 1.1 1.2 1.3 1.5}"
+read -ra splits <<<"${SPLITS:-valid test}"
+out=${OUT:-out/audit}
+set_up fast
+
+# Paths are the caller's, whose folder set_up left.
+absolute() { (cd "$here" && realpath -e -- "$1") || fail "no such file or folder: $1"; }
+
+audit_text() {
+  run python -m mt_ls.measure_text "$1" --records "$out/$(basename "$1")/records.jsonl"
+}
+
+# The name of a checkpoint's run: its folder's and its own, so that two of one folder are two models.
+name_of() {
+  local folder
+  folder=$(dirname "$1")
+  if [ "$(basename "$folder")" = checkpoints ]; then folder=$(dirname "$folder"); fi
+  printf '%s-%s' "$(basename "$folder")" "$(basename "$1" .pt)"
+}
+
+audit_checkpoint() {
+  local data=$1 checkpoint=$2 name=$3 split
+  for split in "${splits[@]}"; do
+    run python -m mt_ls.measure "$data" --path "$checkpoint" --run "$name" --gen-subset "$split" \
+      --fit-subset "${splits[0]}" --temperatures "${temperatures[@]}" --beam "${BEAM:-5}" \
+      --records "$out/$name/records.jsonl"
+  done
+}
+
+paths=()
+for path in "$@"; do paths+=("$(absolute "$path")"); done
+if [ -e "${paths[0]}/tokens.jsonl" ]; then
+  for folder in "${paths[@]}"; do audit_text "$folder"; done
+else
+  [ ${#paths[@]} -gt 1 ] || fail "$1 holds no tokens.jsonl, and no checkpoint is named"
+  names=()
+  for checkpoint in "${paths[@]:1}"; do names+=("$(name_of "$checkpoint")"); done
+  twice=$(printf '%s\n' "${names[@]}" | sort | uniq -d)
+  [ -z "$twice" ] || fail "two checkpoints would be called $twice: audit them apart, each with its OUT=FOLDER"
+  for i in "${!names[@]}"; do audit_checkpoint "${paths[0]}" "${paths[i + 1]}" "${names[i]}"; done
+fi
+run python -m analysis.report "$out" --out "$out"
