@@ -15,44 +15,53 @@ _ARRAYS = {"ece": ("sentence_bins",), "nll": ("sentence_nll", "sentence_bins"), 
 
 def lines(rows: Sequence[Row], draws: int = 2000) -> list[list[str]]:
     """For each run: ECE and NLL at the temperature of greatest likelihood, BLEU at that of best BLEU. A gain is an
-    improvement; its interval is that of one model over resamples of the test sentences. A run without the records of
-    a line has none."""
+    improvement; its interval is that of one model over resamples of the test sentences. Where no other temperature was
+    measured there is only the value; what was not measured at T = 1 has no line."""
     rows = main_search(rows)
     found = []
     for run in sorted({row.record.run for row in rows}):
         ours = select(rows, run=run)
         test = select(ours, split="test")
-        for mode, name, quantity in (("forced", "forced ECE", "ece"), ("forced", "NLL, nats", "nll"),
-                                     ("beam", "beam ECE", "ece")):  # fmt: skip
-            scaled = at_fitted(select(test, mode=mode))
-            found += _line(run, name, quantity, "likelihood", select(test, mode=mode, temperature=1.0), scaled, draws)
-        searched = {row.record.temperature: row.record.bleu["score"]
-                    for row in select(ours, split="valid", mode="beam") if row.record.bleu}  # fmt: skip
-        if searched:
-            best = max(searched, key=lambda t: searched[t])
-            at_one, there = (select(test, mode="beam", temperature=t) for t in (1.0, best))
-            found += _line(run, "BLEU", "bleu", "BLEU", at_one, there, draws)
+        forced, beam = select(test, mode="forced"), select(test, mode="beam")
+        found += _line(run, "forced ECE", "ece", "likelihood", forced, at_fitted(forced), draws)
+        found += _line(run, "NLL, nats", "nll", "likelihood", forced, at_fitted(forced), draws)
+        found += _line(run, "beam ECE", "ece", "likelihood", beam, at_fitted(beam), draws)
+        found += _line(run, "BLEU", "bleu", "BLEU", beam, select(beam, temperature=_best_on_valid(ours)), draws)
     return found
 
 
+def _best_on_valid(rows: Sequence[Row]) -> float | None:
+    beam = select(rows, split="valid", mode="beam")
+    scores = {row.record.temperature: row.record.bleu["score"] for row in beam if row.record.bleu}
+    return max(scores, key=lambda temperature: scores[temperature], default=None)
+
+
 def _line(
-    run: str, name: str, quantity: str, chosen_by: str, at_one: list[Row], there: list[Row], draws: int
+    run: str, name: str, quantity: str, chosen_by: str, test: list[Row], chosen: list[Row], draws: int
 ) -> list[list[str]]:
-    if not (at_one and there):
+    digits = 2 if quantity == "bleu" else 4
+    held_out = bool(chosen) and chosen[-1].record.fitted_on == chosen[-1].record.split
+    before = _values(select(test, temperature=1.0), quantity, draws, held_out)
+    after = _values(chosen, quantity, draws, held_out)
+    if before is None:
         return []
-    names = _ARRAYS[quantity]
-    known = [array for row in (at_one[-1], there[-1]) for name in names if (array := row.array(name)) is not None]
-    if len(known) < 2 * len(names):
-        return []
-    if there[-1].record.fitted_on == there[-1].record.split:  # the even-numbered sentences chose the temperature
-        known = [array[1::2] for array in known]
-    weights = significance.resamples(len(known[0]), draws, np.random.default_rng(1))
-    measure = getattr(significance, quantity)
-    before, after = measure(*known[: len(names)], weights), measure(*known[len(names) :], weights)
+    if after is None:
+        return [[run, name, "", "", number(before[0], digits), "", "", ""]]
     gained = significance.estimate((after - before if quantity == "bleu" else before - after)[None])
     low, high = gained.interval()
-    digits = 2 if quantity == "bleu" else 4
-    values = (number(value, digits) for value in (before[0], after[0]))
-    spread = f"{low:+.{digits}f} to {high:+.{digits}f}"
-    temperature = number(there[-1].record.temperature, 2)
-    return [[run, name, temperature, chosen_by, *values, f"{gained.value:+.{digits}f}", spread]]
+    return [[
+        run, name, number(chosen[-1].record.temperature, 2), chosen_by, number(before[0], digits),
+        number(after[0], digits), f"{gained.value:+.{digits}f}", f"{low:+.{digits}f} to {high:+.{digits}f}",
+    ]]  # fmt: skip
+
+
+def _values(rows: list[Row], quantity: str, draws: int, held_out: bool) -> np.ndarray | None:
+    """(draws + 1,): the quantity of the last row and of resamples of its sentences; of the odd-numbered ones where the
+    others chose the temperature."""
+    names = _ARRAYS[quantity]
+    known = [array for row in rows[-1:] for name in names if (array := row.array(name)) is not None]
+    if len(known) < len(names):
+        return None
+    known = [array[1::2] for array in known] if held_out else known
+    weights = significance.resamples(len(known[0]), draws, np.random.default_rng(1))
+    return getattr(significance, quantity)(*known, weights)

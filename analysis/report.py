@@ -12,7 +12,7 @@ import jinja2
 
 from mt_ls.records import RecordError, written_whole
 
-from . import plots, quality, reliability, table, temperature
+from . import advice, plots, quality, reliability, table, temperature
 from .table import Row
 
 _FIGURES = (
@@ -36,6 +36,7 @@ bins; "95 %" by resampling sentences; "floor" is what a perfectly calibrated mod
 Beam ECE is another quantity: the probability of generated tokens, right by TER alignment.</p>
 <h2>Main table (test)</h2>{{ main }}
 <h2>Table 3</h2>{{ table_3 }}
+<h2>The temperature to use</h2>{{ advice }}
 <h2>Beam calibration by token class (test, T = 1)</h2>{{ token_classes }}
 {% for title, svg in figures %}<figure><h2>{{ title }}</h2>{{ svg }}</figure>
 {% endfor %}
@@ -87,12 +88,14 @@ def write(rows: Sequence[Row], out: Path) -> str:
     tables = {
         "main": (quality.MAIN_HEADER, quality.main_table(rows)),
         "table_3": (quality.TABLE_3_HEADER, quality.table_3(rows)),
+        "advice": (advice.HEADER, advice.lines(rows)),
         "token_classes": (quality.CLASS_HEADER, quality.class_table(rows)),
     }
     for name, (header, cells) in tables.items():
         with written_whole(out / "tables" / f"{name}.txt") as path:
             path.write_text(table.text(header, cells) + "\n", encoding="utf-8")
-        missing += _missing(header, cells)
+        if name != "advice":  # where it has no temperature, there is none to choose
+            missing += _missing(header, cells)
     page = jinja2.Environment(autoescape=True).from_string(_PAGE)
     body = page.render(
         corpus=rows[0].record.corpus, n=len(rows), figures=figures, missing=missing,

@@ -1,4 +1,4 @@
-"""The README says what the published records say."""
+"""The README says what the published records and benchmarks say."""
 
 import numpy as np
 import pytest
@@ -32,3 +32,13 @@ def test_every_record_says_where_it_comes_from(rows):
             sums = row.array("sentence_bins")
             np.testing.assert_allclose(sums.sum(0)[0], record.bins.count)
             np.testing.assert_allclose(sums.sum(0)[2], record.bins.hits)
+
+
+def test_the_benchmarks_stand_in_the_readme(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tests" / "benchmarks")
+    import harness
+
+    rows = harness.results()
+    assert {row["benchmark"] for row in rows} == set(harness.NAMES)
+    assert f"<!-- benchmarks -->\n{harness.readme_table(rows)}\n<!-- end of benchmarks -->" in README
+    assert all(set(row["commit"]) <= set("0123456789abcdef") and row["versions"]["torch"] for row in rows)

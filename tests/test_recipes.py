@@ -1,11 +1,13 @@
 """The recipes as a user runs them, in a copy of the tree whose path has a space in it."""
 
 import os
+import re
 import shutil
 import subprocess
 
 import pytest
 from conftest import ROOT, run
+from test_measure_text import write
 
 from mt_ls.records import read
 
@@ -30,8 +32,8 @@ def tree(tmp_path_factory):
     return folder
 
 
-def _recipe(tree, path, **environment):
-    return subprocess.run(["bash", f"recipes/{path}"], cwd=tree, capture_output=True, text=True,
+def _recipe(tree, path, *arguments, **environment):
+    return subprocess.run(["bash", f"recipes/{path}", *map(str, arguments)], cwd=tree, capture_output=True, text=True,
                           env={**os.environ, **environment})  # fmt: skip
 
 
@@ -77,6 +79,43 @@ def test_what_another_command_left_is_not_taken_for_this_ones(finished):
     found = _recipe(tree, "synthetic/run.sh", SCALE="smoke")
     command.write_text(kept)
     assert found.returncode == 1 and "holds a model of another command" in found.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_audit_tells_the_temperature_for_each_checkpoint(finished):
+    tree, _ = finished
+    checkpoints = [
+        tree / "runs" / f"synthetic_smoke_a{a}_s1" / "checkpoints" / "checkpoint_last.pt" for a in ("0.00", "0.10")
+    ]
+    found = _recipe(tree, "audit.sh", tree / "data-bin" / "synthetic_smoke", *checkpoints,
+                    TEMPERATURES="1.0 1.2", BEAM="2", OUT="out/my audit")  # fmt: skip
+    assert found.returncode == 0, found.stderr[-3000:]
+    for alpha in ("0.00", "0.10"):
+        name = f"synthetic_smoke_a{alpha}_s1-checkpoint_last"
+        assert (tree / "out" / "my audit" / name / "records.jsonl").is_file()
+        assert re.search(rf"^{name} +forced ECE +\d\.\d\d +likelihood", found.stdout, re.M)
+    assert (tree / "out" / "my audit" / "report.html").is_file()
+
+
+@pytest.mark.slow
+def test_audit_takes_text_and_probabilities(tree, tmp_path):
+    folder = write(tmp_path / "a system")
+    found = _recipe(tree, "audit.sh", folder, OUT=str(tmp_path / "out"))
+    assert found.returncode == 0, found.stderr[-3000:]
+    assert re.search(r"^a system +BLEU +27\.89", found.stdout, re.M)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "name a binarised folder"),
+        (("/nowhere",), "no such file or folder: /nowhere"),
+        (("tests",), "no checkpoint"),
+    ],
+)
+def test_audit_says_what_it_lacks(tree, arguments, message):
+    found = _recipe(tree, "audit.sh", *arguments)
+    assert found.returncode == 1 and message in found.stderr and len(found.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("path", ["home_assistant/run.sh", "multi30k/run.sh", "synthetic/run.sh"])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 
 from harness import HEADER, NAMES, RESULTS, ROOT, cells, publish
 
 from analysis import table
+
+logging.disable(logging.INFO)  # fairseq's, of what it could not import
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import logging
 import statistics
 import subprocess
 import sys
@@ -18,7 +17,6 @@ import torch
 from analysis import table
 from mt_ls.records import code_hash, written_whole
 
-logging.disable(logging.INFO)  # fairseq's own of what it could not import
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "recipes" / "benchmarks.json"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
