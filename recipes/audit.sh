@@ -14,7 +14,7 @@ out=${OUT:-out/audit}
 set_up fast
 
 # Paths are the caller's, whose folder set_up left.
-absolute() { (cd "$here" && realpath -e -- "$1") || fail "no such file or folder: $1"; }
+absolute() { (cd "$here" && realpath -e -- "$1" 2>/dev/null) || fail "no such file or folder: $1"; }
 
 audit_text() {
   run python -m mt_ls.measure_text "$1" --records "$out/$(basename "$1")/records.jsonl"

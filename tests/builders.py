@@ -22,7 +22,8 @@ def write_records(folder, alphas=(0.0, 0.1), beam=True):
     """Records of made-up runs on valid and test at three temperatures, with arrays beside them."""
     rng = np.random.default_rng(0)
     folder.mkdir()
-    np.savez(folder / "x.npz", sentence_bins=rng.random((20, 3, 15)))
+    for temperature in (0.8, 1.0, 1.2):
+        np.savez(folder / f"x{temperature}.npz", sentence_bins=rng.random((20, 3, 15)))
     for alpha in alphas:
         for split in ("valid", "test"):
             for temperature in (0.8, 1.0, 1.2):
@@ -30,7 +31,7 @@ def write_records(folder, alphas=(0.0, 0.1), beam=True):
                 common = {
                     "run": f"toy_a{alpha}_s1", "alpha": alpha, "split": split, "temperature": temperature,
                     "bins": Bins.of(confidence, rng.random(2000) < confidence), "perplexity": 9.0, "accuracy": 0.6,
-                    "fitted_temperature": 1.2, "arrays": "x.npz",
+                    "fitted_temperature": 1.2, "arrays": f"x{temperature}.npz",
                     "sha": {"data": "d" * 64, "checkpoint": f"{alpha}" * 20, "code": "e" * 40},
                 }  # fmt: skip
                 append(folder / "records.jsonl", measurement(**common))
