@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from . import significance
-from .table import Row, at_fitted, main_search, number, select
+from .table import Row, at_fitted, main_search, number, resampled, select
 
 HEADER = ("model", "quantity", "temperature", "chosen on valid by", "at T = 1", "at that T", "gain", "95 %")
-_ARRAYS = {"ece": ("sentence_bins",), "nll": ("sentence_nll", "sentence_bins"), "bleu": ("sentence_bleu",)}
 
 
 def lines(rows: Sequence[Row], draws: int = 2000) -> list[list[str]]:
@@ -40,9 +39,13 @@ def _line(
     run: str, name: str, quantity: str, chosen_by: str, test: list[Row], chosen: list[Row], draws: int
 ) -> list[list[str]]:
     digits = 2 if quantity == "bleu" else 4
+    # The even-numbered sentences of a split that chose the temperature do not report.
     held_out = bool(chosen) and chosen[-1].record.fitted_on == chosen[-1].record.split
-    before = _values(select(test, temperature=1.0), quantity, draws, held_out)
-    after = _values(chosen, quantity, draws, held_out)
+    before, after = (
+        resampled(rows[-1], quantity, draws, np.random.default_rng(1), slice(held_out, None, 1 + held_out))
+        if rows else None
+        for rows in (select(test, temperature=1.0), chosen)
+    )  # fmt: skip
     if before is None:
         return []
     if after is None:
@@ -53,15 +56,3 @@ def _line(
         run, name, number(chosen[-1].record.temperature, 2), chosen_by, number(before[0], digits),
         number(after[0], digits), f"{gained.value:+.{digits}f}", f"{low:+.{digits}f} to {high:+.{digits}f}",
     ]]  # fmt: skip
-
-
-def _values(rows: list[Row], quantity: str, draws: int, held_out: bool) -> np.ndarray | None:
-    """(draws + 1,): the quantity of the last row and of resamples of its sentences; of the odd-numbered ones where the
-    others chose the temperature."""
-    names = _ARRAYS[quantity]
-    known = [array for row in rows[-1:] for name in names if (array := row.array(name)) is not None]
-    if len(known) < len(names):
-        return None
-    known = [array[1::2] for array in known] if held_out else known
-    weights = significance.resamples(len(known[0]), draws, np.random.default_rng(1))
-    return getattr(significance, quantity)(*known, weights)

@@ -74,8 +74,7 @@ class Panel:
             raise Missing(what)
         if not self._draws:
             return np.array([_RECORDED[quantity](rows[-1].record)])
-        names = {"nll": ("sentence_nll", "sentence_bins"), "bleu": ("sentence_bleu",),
-                 "length_ratio": ("sentence_bleu",)}.get(quantity, ("sentence_bins",))  # fmt: skip
+        names = table.ARRAYS.get(quantity, ("sentence_bins",))
         arrays = [array for name in names if (array := rows[-1].array(name)) is not None]
         if len(arrays) < len(names):
             raise Missing(f"{what}: its {' and '.join(names)}")

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 
 from mt_ls.records import written_whole
 
-RED, BLUE = "#c0392b", "#2166ac"
-_COLOURS = {0.0: "#444444", 0.1: "#2166ac"}
+# Okabe and Ito's, which colour-blind readers tell apart.
+RED, BLUE, GREEN = "#d55e00", "#0072b2", "#009e73"
+_COLOURS = {0.0: RED, 0.1: BLUE}
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9.5,
@@ -24,8 +25,13 @@ _STYLE: dict[Any, Any] = {
 
 
 def colour(alpha: float | None) -> str:
-    """The colour of an amount of smoothing: grey for none, blue for 0.1."""
-    return _COLOURS.get(alpha if alpha is not None else -1.0, "#1b9e77")
+    """The colour of an amount of smoothing: red for none, blue for 0.1."""
+    return _COLOURS.get(alpha if alpha is not None else -1.0, GREEN)
+
+
+def marker(alpha: float | None) -> str:
+    """The marker that goes with it."""
+    return {0.0: "s", 0.1: "o"}.get(alpha if alpha is not None else -1.0, "D")
 
 
 def new(rows: int, columns: int, width: float, height: float = 3.6, **grid: Any) -> tuple[Figure, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Sequence
 
@@ -110,24 +111,34 @@ def _class_cells(bins: Bins) -> list[str]:
     ]
 
 
-def figure(rows: Sequence[Row], split: str = "test") -> Figure | None:
-    """BLEU (left) and perplexity (right) against forced ECE at T = 1, one point a run; None without beam records."""
+def figure(rows: Sequence[Row], split: str = "test", seed: int = 1) -> Figure | None:
+    """BLEU (left) and perplexity (right) against forced ECE at T = 1, one point a run, with 95 % intervals over the
+    sentences; None without beam records."""
     points = []
-    for row in select(rows, mode="forced", split=split, temperature=1.0):
-        beam = select(rows, mode="beam", split=split, temperature=1.0, run=row.record.run)
-        if beam and beam[0].record.bleu:
-            points.append((row.record, beam[0].record.bleu["score"]))
+    for forced in select(rows, mode="forced", split=split, temperature=1.0):
+        searched = select(rows, mode="beam", split=split, temperature=1.0, run=forced.record.run)
+        if searched and searched[0].record.bleu:
+            points.append((forced, searched[0], searched[0].record.bleu["score"]))
     if not points:
         return None
     fig, axes = plots.new(1, 2, width=8.5)
+    rng = np.random.default_rng(seed)
+    for forced, beam, score in points:
+        alpha, ece = forced.record.alpha, forced.record.bins.ece()
+        nll = interval(forced, rng, quantity="nll")
+        heights = (score, interval(beam, rng, quantity="bleu")), (
+            forced.record.perplexity, nll and (math.exp(nll[0]), math.exp(nll[1])))  # fmt: skip
+        for axis, (value, bounds) in zip(axes, heights, strict=True):
+            axis.errorbar(ece, value, _bars(value, bounds), _bars(ece, interval(forced, rng)), lw=0.8, ms=5,
+                          marker=plots.marker(alpha), color=plots.colour(alpha))  # fmt: skip
+            label = forced.record.run if alpha is None else f"α = {alpha:g}"
+            axis.annotate(label, (ece, value), xytext=(6, 4), textcoords="offset points")
     for axis, name in zip(axes, ("BLEU", "perplexity"), strict=True):
-        for record, bleu in points:
-            value = bleu if name == "BLEU" else record.perplexity
-            color = plots.colour(record.alpha)
-            axis.scatter(record.bins.ece(), value, color=color, zorder=3)
-            point = (record.bins.ece(), value)
-            axis.annotate(f"α = {record.alpha:g}", point, xytext=(6, 4), textcoords="offset points")
         axis.margins(0.25)
         axis.set(xlabel=f"forced ECE ({split}, T = 1)", ylabel=name)
-    plots.sign(fig, [record.signature for record, _ in points])
+    plots.sign(fig, [forced.record.signature for forced, *_ in points])
     return fig
+
+
+def _bars(value: float, bounds: tuple[float, float] | None) -> list[list[float]] | None:
+    return None if bounds is None else [[max(0.0, value - bounds[0])], [max(0.0, bounds[1] - value)]]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from . import plots
-from .table import Row, at_fitted, select
+from .table import Row, at_fitted, mean, number, select
 
 
 def wilson(hits: np.ndarray, count: np.ndarray, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
@@ -21,7 +23,8 @@ def wilson(hits: np.ndarray, count: np.ndarray, z: float = 1.96) -> tuple[np.nda
 
 
 def figure(rows: Sequence[Row], split: str = "test", mode: str = "forced") -> Figure | None:
-    """A diagram each for alpha 0, alpha 0 at its fitted temperature, and alpha 0.1; None if none was measured."""
+    """A diagram each for alpha 0, alpha 0 at its fitted temperature, and alpha 0.1; None if none was measured. Bins of
+    several training seeds are pooled; the numbers are their means."""
     ours = select(rows, split=split, mode=mode)
     hard, smooth = select(ours, alpha=0.0), select(ours, alpha=0.1, temperature=1.0)
     panels = [("hard targets", select(hard, temperature=1.0)), ("hard + temperature", at_fitted(hard)),
@@ -32,19 +35,21 @@ def figure(rows: Sequence[Row], split: str = "test", mode: str = "forced") -> Fi
     fig, grid = plots.new(2, len(panels), width=3.6 * len(panels), height=4.6, height_ratios=(3, 1), sharex=True)
     for column, (title, chosen) in enumerate(panels):
         record = chosen[0].record
-        bins = record.bins
+        bins = functools.reduce(operator.add, (row.record.bins for row in chosen))
+        ece, temperature = (mean(values) for values in zip(*((row.record.bins.ece(), row.record.temperature)
+                                                             for row in chosen), strict=True))  # fmt: skip
         confidence, accuracy, count = bins.curve()
         low, high = wilson(accuracy * count, count)
         top, bottom = grid[0][column], grid[1][column]
         top.plot([0, 1], [0, 1], color="0.7", lw=1, ls="--")
         top.errorbar(confidence, accuracy, (np.maximum(accuracy - low, 0), np.maximum(high - accuracy, 0)),
-                     color=plots.colour(record.alpha), marker="o", ms=3.5, lw=1)  # fmt: skip
-        top.set(title=f"{title}\nT = {record.temperature:.2f}, ECE {bins.ece():.3f}", ylim=(0, 1), xlim=(0, 1))
+                     color=plots.colour(record.alpha), marker=plots.marker(record.alpha), ms=3.5, lw=1)  # fmt: skip
+        top.set(title=f"{title}\nT = {number(temperature, 2)}, ECE {number(ece, 3)}", ylim=(0, 1), xlim=(0, 1))
         bottom.bar(bins.edges[:-1], bins.count, np.diff(bins.edges), align="edge", color="0.75", ec="white")
         bottom.set(xlabel="confidence")
         bottom.ticklabel_format(axis="y", style="sci", scilimits=(0, 3))
         if column == 0:
             top.set_ylabel("accuracy")
             bottom.set_ylabel("tokens")
-    plots.sign(fig, [chosen[0].record.signature for _, chosen in panels])
+    plots.sign(fig, [row.record.signature for _, chosen in panels for row in chosen])
     return fig

@@ -3,48 +3,50 @@
 from __future__ import annotations
 
 import argparse
-import html
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jinja2
+from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from mt_ls.records import RecordError, written_whole
 
-from . import advice, plots, quality, reliability, table, temperature
-from .table import Row
+from . import advice, claims, explorer, plots, quality, reliability, table, temperature
+from .table import Row, alphas, number
 
-_FIGURES = (
-    ("temperature", "BLEU and calibration against temperature (the paper's Figure 4)", temperature.figure),
-    ("reliability", "Reliability of next-token predictions (the paper's Figure 3)", reliability.figure),
-    ("quality", "Translation quality and perplexity against calibration", quality.figure),
-)
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{{ corpus }}: when does label smoothing help?</title>
-<style>
- body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
- table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .25rem .7rem; text-align: right }
- th:first-child, td:first-child { text-align: left } thead { border-bottom: 1px solid #888 }
- tbody tr:nth-child(even) { background: #f5f5f5 } figure { margin: 1.5rem 0 } svg { max-width: 100%; height: auto }
- .missing { color: #a33 } code { font-size: 11px; color: #555; overflow-wrap: anywhere }
-</style></head><body>
-<h1>When does label smoothing help? <small>{{ corpus }}</small></h1>
-<p>{{ n }} records. Temperatures are fitted on valid and reported on test. Forced ECE: teacher-forced, 15 equal-width
-bins; "95 %" by resampling sentences; "floor" is what a perfectly calibrated model would show at these counts.
-Beam ECE is another quantity: the probability of generated tokens, right by TER alignment.</p>
-<h2>Main table (test)</h2>{{ main }}
-<h2>Table 3</h2>{{ table_3 }}
-<h2>The temperature to use</h2>{{ advice }}
-<h2>Beam calibration by token class (test, T = 1)</h2>{{ token_classes }}
-{% for title, svg in figures %}<figure><h2>{{ title }}</h2>{{ svg }}</figure>
-{% endfor %}
-<h2>Missing</h2>{% if missing %}<ul class="missing">{% for item in missing %}<li>{{ item }}</li>{% endfor %}</ul>
-{% else %}<p>Nothing: every cell was measured.</p>{% endif %}
-<h2>Signatures</h2>{% for s in signatures %}<code>{{ s }}</code><br>{% endfor %}
-</body></html>
-"""
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of the report: how to read it, and what the paper has there."""
+
+    name: str
+    title: str
+    draw: Callable[[Sequence[Row]], Figure | None]
+    how: str
+    paper: str
+
+
+DRAWINGS = (
+    Drawing("reliability", "Reliability of next-token predictions (the paper's Figure 3)", reliability.figure,
+            "Each point is a bin of predictions: their mean confidence, and how many of them are right, with its 95 % "
+            "interval. Below the dashed line the model is over-confident. The bars count the tokens. Bins of several "
+            "training seeds are pooled, numbers are means.",
+            "ECE 0.056 with hard targets, 0.018 at T = 1.13, 0.019 with smoothing 0.1 (Table 3)."),
+    Drawing("temperature", "BLEU and calibration against temperature (the paper's Figure 4)", temperature.figure,
+            "Left and centre: forced ECE (red circles, left scale) and BLEU (blue squares, right scale) of each model; "
+            "calibration is best where the red curve is lowest. Right: NLL of both. Means over training seeds.",
+            "its curves are only drawn. Base Transformer, dev: BLEU 25.3 to 25.8 and perplexity 4.67 to 4.92 with "
+            "smoothing (Table 1)."),
+    Drawing("quality", "Translation quality and perplexity against calibration", quality.figure,
+            "One point a trained model at T = 1; bars are 95 % intervals over the test sentences. If calibration made "
+            "BLEU, points would fall from left to right.",
+            "smoothing lowers ECE and raises BLEU, and its perplexity is worse."),
+)  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -75,51 +77,110 @@ def _one_corpus(rows: list[Row], corpus: str | None) -> list[Row]:
 
 
 def write(rows: Sequence[Row], out: Path) -> str:
-    """Figures, tables and report.html under ``out``; returns the main table as text."""
+    """Figures, tables and report.html under ``out``; returns the tables as text."""
+    findings = claims.findings(rows)
     rows = table.main_search(rows)
-    figures, missing = [], []
-    for name, title, draw in _FIGURES:
-        figure = draw(rows)
-        if figure is None:
-            missing.append(f"figure “{title}”: its records were not measured")
-            continue
-        svg = plots.save(figure, out / "figures", name)[0].read_text(encoding="utf-8")
-        figures.append((title, jinja2.utils.markupsafe.Markup(svg[svg.index("<svg") :])))
-    tables = {
-        "main": (quality.MAIN_HEADER, quality.main_table(rows)),
-        "table_3": (quality.TABLE_3_HEADER, quality.table_3(rows)),
-        "advice": (advice.HEADER, advice.lines(rows)),
-        "token_classes": (quality.CLASS_HEADER, quality.class_table(rows)),
-    }
-    for name, (header, cells) in tables.items():
+    missing: list[str] = []
+    figures = _figures(rows, out / "figures", missing)
+    tables = _tables(rows)
+    for name, (_, _, header, cells) in tables.items():
         with written_whole(out / "tables" / f"{name}.txt") as path:
             path.write_text(table.text(header, cells) + "\n", encoding="utf-8")
-        if name != "advice":  # where it has no temperature, there is none to choose
-            missing += _missing(header, cells)
-    page = jinja2.Environment(autoescape=True).from_string(_PAGE)
-    body = page.render(
-        corpus=rows[0].record.corpus, n=len(rows), figures=figures, missing=missing,
+        missing += _missing(name, header, cells)
+    template = jinja2.Environment(
+        loader=jinja2.PackageLoader("analysis", "."), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    ).get_template("page.html.jinja")  # fmt: skip
+    page = template.render(
+        corpus=rows[0].record.corpus, n_records=len(rows), n_runs=len({row.record.run for row in rows}),
+        summary=_summary(findings, rows), claims=_cards(findings), figures=figures, tables=tables.values(),
+        missing=missing, measured=Markup(explorer.embedded(explorer.data(rows))),
         signatures=sorted({row.record.signature for row in rows}),
-        **{name: jinja2.utils.markupsafe.Markup(_html(*content)) for name, content in tables.items()},
+        commits=sorted({row.record.sha["code"][:12] for row in rows}),
+        versions=sorted({f"{name} {version}" for row in rows for name, version in row.record.versions.items()}),
     )  # fmt: skip
     with written_whole(out / "report.html") as path:
-        path.write_text(body, encoding="utf-8")
-    return "\n\n".join(table.text(*content) for content in tables.values())
+        path.write_text(page, encoding="utf-8")
+    return "\n\n".join(table.text(header, cells) for _, _, header, cells in tables.values())
 
 
-def _missing(header: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
+def _tables(rows: Sequence[Row]) -> dict[str, tuple[str, str, Sequence[str], list[list[str]]]]:
+    """{name: (title, how to read it, header, cells)}."""
+    return {
+        "main": ("Main table (test)", "Temperatures are fitted on valid. Forced ECE: teacher-forced, 15 equal-width "
+                 "bins; “95 %” by resampling sentences; “floor” is what a perfectly calibrated model would show. Beam "
+                 "ECE is another quantity: the probability of generated tokens, right by TER alignment.",
+                 quality.MAIN_HEADER, quality.main_table(rows)),
+        "table_3": ("Table 3", "Expected calibration error beside the paper's.", quality.TABLE_3_HEADER,
+                    quality.table_3(rows)),
+        "advice": ("The temperature to use", "Chosen on valid, gained on test: a gain is an improvement over T = 1.",
+                   advice.HEADER, advice.lines(rows)),
+        "token_classes": ("Beam calibration by token class (test, T = 1)", "Ends of sentence apart from other tokens; "
+                          "shifted tokens are neither right nor wrong.", quality.CLASS_HEADER,
+                          quality.class_table(rows)),
+    }  # fmt: skip
+
+
+def _figures(rows: Sequence[Row], folder: Path, missing: list[str]) -> list[dict[str, Any]]:
+    found = []
+    for drawing in DRAWINGS:
+        figure = drawing.draw(rows)
+        if figure is None:
+            missing.append(f"figure “{drawing.title}”: its records were not measured")
+            continue
+        svg = plots.save(figure, folder, drawing.name)[0].read_text(encoding="utf-8")
+        found.append({"title": drawing.title, "how": drawing.how, "paper": drawing.paper,
+                      "svg": Markup(svg[svg.index("<svg") :]),
+                      "alt": f"{drawing.title}. {_in_words(rows)}"})  # fmt: skip
+    return found
+
+
+def _in_words(rows: Sequence[Row], split: str = "test") -> str:
+    """The key numbers at T = 1, for a reader who does not see the figures."""
+    here = table.select(rows, split=split, temperature=1.0)
+    parts = []
+    for alpha in alphas(here):
+        forced, beam = (table.select(here, alpha=alpha, mode=mode) for mode in ("forced", "beam"))
+        values = {
+            "forced ECE": number(table.mean(row.record.bins.ece() for row in forced), 3),
+            "perplexity": number(table.mean(row.record.perplexity for row in forced), 1),
+            "BLEU": number(table.mean(row.record.bleu["score"] if row.record.bleu else None for row in beam), 1),
+        }
+        known = ", ".join(f"{name} {value}" for name, value in values.items() if value)
+        parts.append(f"Smoothing {alpha:g} at T = 1: {known or 'not measured'}.")
+    return " ".join(parts)
+
+
+def _summary(findings: Sequence[claims.Finding], rows: Sequence[Row]) -> str:
+    """The verdicts in a sentence, and the claims that do not hold at this scale in another."""
+    count = Counter(finding.verdict for finding in findings)
+    sentence = f"Of {len(findings)} claims: {', '.join(f'{n} {verdict}' for verdict, n in count.most_common())}."
+    refuted = [f"{f.claim.number} ({f.claim.words})" for f in findings if f.verdict == "not reproduced"]
+    updates = sorted({row.record.updates for row in rows if row.record.updates})
+    if refuted:
+        scale = f"{rows[0].record.corpus}" + (f", {updates[-1]} updates" if updates else "")
+        sentence += f" At this scale ({scale}) these do not hold, which is a finding: {'; '.join(refuted)}."
+    return sentence
+
+
+def _cards(findings: Sequence[claims.Finding]) -> list[dict[str, str]]:
+    cards = []
+    for finding, line in zip(findings, claims.cells(findings), strict=True):
+        title, where, paper, _, estimate, interval, of = line
+        cards.append({"title": title, "where": where, "paper": paper, "verdict": finding.verdict, "why": finding.why,
+                      "estimate": estimate, "interval": interval, "of": of})  # fmt: skip
+    return cards
+
+
+def _missing(name: str, header: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
+    if name == "advice":  # where there is no other temperature, there is none to choose
+        return []
     return [
-        f"{row[0]}{', T ' + row[1] if header is quality.MAIN_HEADER else ''}: {name}"
+        f"{row[0]}{', T ' + row[1] if name == 'main' else ''}: {column}"
         for row in cells
-        for name, cell in zip(header, row, strict=True)
+        for column, cell in zip(header, row, strict=True)
         if not cell
     ]
-
-
-def _html(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
-    rows = ("".join(f"<td>{html.escape(cell) or '–'}</td>" for cell in row) for row in cells)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>"
 
 
 if __name__ == "__main__":

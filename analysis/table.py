@@ -95,13 +95,31 @@ def held_out(row: Row) -> Bins | None:
     return None if sums is None else Bins.from_sums(sums[1::2].sum(axis=0))
 
 
-def interval(row: Row, rng: np.random.Generator, draws: int = 1000) -> tuple[float, float] | None:
-    """95 % interval of the ECE by resampling sentences (percentile bootstrap); None without per-sentence sums."""
-    sums = row.array("sentence_bins")
-    if sums is None:
+ARRAYS = {"nll": ("sentence_nll", "sentence_bins"), "bleu": ("sentence_bleu",), "length_ratio": ("sentence_bleu",)}
+"""Names of the arrays that a quantity of `significance` is computed from, where they are not the bins alone."""
+
+
+def resampled(
+    row: Row, quantity: str, draws: int, rng: np.random.Generator, sentences: slice = slice(None)
+) -> np.ndarray | None:
+    """(draws + 1,): a quantity of `significance` on the row's sentences as they are, and on resamples of them; None
+    where the arrays were not kept."""
+    names = ARRAYS.get(quantity, ("sentence_bins",))
+    arrays = [array[sentences] for name in names if (array := row.array(name)) is not None]
+    if len(arrays) < len(names):
         return None
-    _, *resampled = significance.ece(sums, significance.resamples(len(sums), draws, rng))
-    low, high = np.quantile(resampled, [0.025, 0.975])
+    return getattr(significance, quantity)(*arrays, significance.resamples(len(arrays[0]), draws, rng))
+
+
+def interval(
+    row: Row, rng: np.random.Generator, draws: int = 1000, quantity: str = "ece"
+) -> tuple[float, float] | None:
+    """95 % interval of a quantity by resampling sentences (percentile bootstrap); None where the arrays were not
+    kept."""
+    values = resampled(row, quantity, draws, rng)
+    if values is None:
+        return None
+    low, high = np.quantile(values[1:], [0.025, 0.975])
     return float(low), float(high)
 
 

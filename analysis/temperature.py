@@ -42,7 +42,9 @@ def figure(rows: Sequence[Row], split: str = "test") -> Figure | None:
         axis.set_ylim(0, max(eces))
     for alpha in pair:
         temperatures, nll = curve(select(ours, alpha=alpha, mode="forced"), "nll")
-        axes[-1].plot(temperatures, nll, marker="o", ms=3, color=plots.colour(alpha), label=f"α = {alpha:g}")
+        axes[-1].plot(
+            temperatures, nll, marker=plots.marker(alpha), ms=3, color=plots.colour(alpha), label=f"α = {alpha:g}"
+        )
     axes[-1].set(xlabel="temperature", ylabel="NLL (nats a token)", title="likelihood")
     axes[-1].legend(frameon=False)
     plots.sign(fig, [row.record.signature for row in select(ours, temperature=1.0)])

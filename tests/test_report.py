@@ -4,8 +4,11 @@ import re
 import sys
 
 import pytest
-from builders import write_records
+from builders import measurement, write_records
 from conftest import run
+
+from analysis import explorer, table
+from mt_ls.records import append
 
 
 def _report(*arguments):
@@ -17,12 +20,53 @@ def test_report_is_whole_and_self_contained(tmp_path):
     found = _report(tmp_path / "runs", "--out", tmp_path / "out")
     assert found.returncode == 0, found.stderr
     page = (tmp_path / "out" / "report.html").read_text()
-    assert page.count("<svg") == 3 and "Nothing: every cell was measured" in page
+    assert page.count("<figure>") == 3 and "Nothing: every cell was measured" in page
     assert not re.search(r'(src|href)="(?!#)', page)
     for name in ("temperature", "reliability", "quality"):
         assert (tmp_path / "out" / "figures" / f"{name}.png").stat().st_size > 10_000
         assert "ECE|mode:forced" in (tmp_path / "out" / "figures" / f"{name}.svg").read_text()
     assert "21.0" in found.stdout and str(tmp_path / "out" / "report.html") in found.stdout
+
+
+def test_what_comes_from_data_is_text_and_not_a_script(tmp_path):
+    evil = "</script><script>alert(1)</script>"
+    (tmp_path / "runs").mkdir()
+    for alpha in (0.0, 0.1):
+        record = measurement(corpus=evil, run=f"{evil}{alpha}", alpha=alpha, versions={"mt_ls": evil})
+        append(
+            tmp_path / "runs" / "records.jsonl",
+            dataclasses.replace(record, sha=record.sha | {"checkpoint": f"{alpha}"}),
+        )
+    found = _report(tmp_path / "runs", "--out", tmp_path / "out")
+    assert found.returncode == 0, found.stderr
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "alert(1)" in page and page.count("<script") == 2 and evil not in page
+
+
+def test_the_slider_has_the_numbers_of_the_records_and_means_of_seeds(tmp_path):
+    for seed, alpha in ((1, 0.0), (2, 0.0), (1, 0.1)):
+        for temperature in (1.0, 1.0 + seed / 10):
+            sha = {"data": "d", "checkpoint": f"{alpha}{seed}", "code": "e"}
+            record = measurement(run=f"a{alpha}s{seed}", alpha=alpha, seed=seed, temperature=temperature,
+                                 nll=seed + 1.0, sha=sha)  # fmt: skip
+            append(tmp_path / "records.jsonl", record)
+    found = explorer.data(table.load([tmp_path]))
+    assert found["temperatures"] == [1.0, 1.1]  # 1.2 was measured for one seed of two
+    hard, smooth = found["models"]
+    assert (hard["name"], smooth["name"]) == ("α = 0", "α = 0.1")
+    assert hard["at"][0]["nll"] == 2.5 and hard["at"][0]["count"] == [2, 2] and hard["at"][0]["bleu"] is None
+    assert hard["at"][1] is None and smooth["at"][1]["nll"] == 2.0
+    assert smooth["at"][0]["ece"] == pytest.approx(measurement().bins.ece())
+
+
+def test_every_figure_is_told_in_words_and_verdicts_come_first(tmp_path):
+    write_records(tmp_path / "runs")
+    assert _report(tmp_path / "runs", "--out", tmp_path / "out").returncode == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    words = re.findall(r'class="drawing" role="img" aria-label="([^"]*)"', page)
+    assert len(words) == 3 and all("Smoothing 0.1 at T = 1: forced ECE 0." in text for text in words)
+    assert page.index("<h2>Verdicts</h2>") < page.index("<figure>") < page.index("<h2>Main table")
+    assert page.count("<article") == 10 and "4. Smoothing raises BLEU at T = 1" in page
 
 
 def test_what_was_not_measured_is_an_empty_cell_and_is_named(tmp_path):
