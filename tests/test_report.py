@@ -32,11 +32,9 @@ def test_what_comes_from_data_is_text_and_not_a_script(tmp_path):
     evil = "</script><script>alert(1)</script>"
     (tmp_path / "runs").mkdir()
     for alpha in (0.0, 0.1):
-        record = measurement(corpus=evil, run=f"{evil}{alpha}", alpha=alpha, versions={"mt_ls": evil})
-        append(
-            tmp_path / "runs" / "records.jsonl",
-            dataclasses.replace(record, sha=record.sha | {"checkpoint": f"{alpha}"}),
-        )
+        sha = {"data": "d", "checkpoint": f"{alpha}", "code": evil}
+        record = measurement(corpus=evil, run=f"{evil}{alpha}", alpha=alpha, versions={"mt_ls": evil}, sha=sha)
+        append(tmp_path / "runs" / "records.jsonl", record)
     found = _report(tmp_path / "runs", "--out", tmp_path / "out")
     assert found.returncode == 0, found.stderr
     page = (tmp_path / "out" / "report.html").read_text()
