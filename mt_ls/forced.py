@@ -33,7 +33,7 @@ class Outputs(NamedTuple):
 
 
 class ForcedPass:
-    """Passes over a split with the correct prefixes. The second costs no forward if the first's outputs are small."""
+    """Passes over a split with the correct prefixes; one after a fit costs no forward if the outputs are small."""
 
     def __init__(self, model: Checkpoint, split: str) -> None:
         self.split = split
@@ -41,19 +41,21 @@ class ForcedPass:
         self._projection = output_projection(model.models[0])
         self._kept: list[tuple[Window, list[Outputs]]] | None = None
 
-    def windows(self) -> Iterator[tuple[Window, list[Outputs]]]:
-        """Each window of sentences (see `Checkpoint.windows`) and the outputs of its batches."""
+    def windows(self, keep: bool = False) -> Iterator[tuple[Window, list[Outputs]]]:
+        """Each window of sentences (see `Checkpoint.windows`) and the outputs of its batches; to ``keep`` them, if they
+        are small, is for a caller who comes again."""
         if self._kept is not None:
             yield from self._kept
             return
-        kept: list[tuple[Window, list[Outputs]]] | None = []
+        kept: list[tuple[Window, list[Outputs]]] = []
         size = 0
         for window in self._model.windows(self.split):
             outputs = [self._forward(sample) for sample in window.batches]
-            size += sum(batch.values.nbytes for batch in outputs)
-            kept = [*kept, (window, outputs)] if kept is not None and size <= _KEPT_BYTES else None
+            size += sum(column.nbytes for batch in outputs for column in batch)
+            keep = keep and size <= _KEPT_BYTES
+            kept = [*kept, (window._replace(batches=[]), outputs)] if keep else []
             yield window, outputs
-        self._kept = kept
+        self._kept = kept if keep else None
 
     @torch.no_grad()
     def _forward(self, sample: dict[str, Any]) -> Outputs:
@@ -78,7 +80,7 @@ class ForcedPass:
         """The temperature of least NLL on the even-numbered sentences of this split: the others can report on it."""
 
         def pairs() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-            for _, batches in self.windows():
+            for _, batches in self.windows(keep=True):
                 for outputs in batches:
                     for logits, target, sentence in self.logits(outputs):
                         fitted = sentence % 2 == 0
