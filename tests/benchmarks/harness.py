@@ -110,8 +110,8 @@ def cells(rows: list[Row]) -> list[list[str]]:
         spread = f"{r['ratio']:.3f}"
         if r["ratio_max"] > r["ratio_min"]:
             spread += f" ({r['ratio_min']:.3f} to {r['ratio_max']:.3f})"
-        lines.append([r["benchmark"], r["case"], r["against"], spread, _judged(r), f"{r['ours']:.3g}",
-                      f"{r['theirs']:.3g}", r["unit"]])  # fmt: skip
+        values = (f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" for value in (r["ours"], r["theirs"]))
+        lines.append([r["benchmark"], r["case"], r["against"], spread, _judged(r), *values, r["unit"]])
     return lines
 
 
