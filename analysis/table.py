@@ -30,6 +30,11 @@ class Row:
         with np.load(path) as arrays:
             return arrays[name].astype(float) if name in arrays else None
 
+    def hypotheses(self) -> list[str] | None:
+        """The text of a search, one a sentence; None where it was not kept."""
+        text = self.array("text")
+        return None if text is None else text.astype("u1").tobytes().decode().split("\n")[:-1]
+
 
 def load(paths: Iterable[str | Path]) -> list[Row]:
     """The records of files, and of each ``records.jsonl`` under folders; of two of the same work the last counts.
