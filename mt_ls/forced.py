@@ -82,9 +82,9 @@ class ForcedPass:
         def pairs() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
             for _, batches in self.windows(keep=True):
                 for outputs in batches:
-                    for logits, target, sentence in self.logits(outputs):
-                        fitted = sentence % 2 == 0
-                        yield logits[fitted], target[fitted]
+                    even = outputs.sentence % 2 == 0
+                    for logits, target, _ in self.logits(Outputs(*(column[even] for column in outputs))):
+                        yield logits, target
 
         return fit_temperature(pairs)
 

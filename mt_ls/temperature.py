@@ -97,8 +97,7 @@ def _nll_derivatives(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], inver
         z = logits if logits.dtype == torch.float64 else logits.float()
         # Centred on the reference's logit, the slope is a mean of differences and cancels little.
         z = z - z.gather(-1, target.unsqueeze(-1))
-        p = torch.softmax(z * inverse, dim=-1)
-        weighted = p * z
+        weighted = torch.softmax(z * inverse, dim=-1).mul_(z)
         mean = weighted.sum(-1)
         slope += mean.sum(dtype=torch.float64).item()
         variance = weighted.mul_(z).sum(-1) - mean.square()
