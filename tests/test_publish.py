@@ -12,25 +12,26 @@ from mt_ls.records import append
 
 def test_published_records_give_the_same_tables(tmp_path):
     write_records(tmp_path / "runs")
-    arrays = tmp_path / "runs" / "x.npz"
+    arrays = tmp_path / "runs" / "x1.0.npz"
     np.savez(arrays, sentence_bins=np.load(arrays)["sentence_bins"], confidence=np.ones(9))
+    names = {"x0.8.npz", "x1.0.npz", "x1.2.npz"}
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "stale.npz").write_bytes(b"")
     found = run([sys.executable, "-m", "analysis.publish", str(tmp_path / "runs"), "--out", str(tmp_path / "out")])
     assert found.returncode == 0 and found.stdout.startswith("24 records published"), found.stderr
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"records.jsonl", "x.npz"}
-    assert list(np.load(tmp_path / "out" / "x.npz")) == ["sentence_bins"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"records.jsonl", *names}
+    assert list(np.load(tmp_path / "out" / "x1.0.npz")) == ["sentence_bins"]
     theirs, ours = (table.load([tmp_path / name]) for name in ("runs", "out"))
     assert quality.main_table(ours) == quality.main_table(theirs)
     publish.publish(ours, tmp_path / "out")  # onto itself, as to add a run to what is published
-    assert list(np.load(tmp_path / "out" / "x.npz")) == ["sentence_bins"]
+    assert list(np.load(tmp_path / "out" / "x1.0.npz")) == ["sentence_bins"]
 
 
 def test_arrays_that_are_gone_are_not_left_out_in_silence(tmp_path, capsys):
     write_records(tmp_path / "runs")
-    (tmp_path / "runs" / "x.npz").unlink()
+    (tmp_path / "runs" / "x1.0.npz").unlink()
     assert publish.main([str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 2
-    assert "x.npz: missing" in capsys.readouterr().err
+    assert "x1.0.npz: missing" in capsys.readouterr().err
 
 
 def test_numbers_of_uncommitted_code_are_not_published(tmp_path, capsys):
