@@ -74,10 +74,9 @@ class Panel:
             raise Missing(what)
         if not self._draws:
             return np.array([_RECORDED[quantity](rows[-1].record)])
-        names = table.ARRAYS.get(quantity, ("sentence_bins",))
-        arrays = [array for name in names if (array := rows[-1].array(name)) is not None]
-        if len(arrays) < len(names):
-            raise Missing(f"{what}: its {' and '.join(names)}")
+        arrays = table.arrays_of(rows[-1], quantity)
+        if arrays is None:
+            raise Missing(f"{what}: its {' and '.join(table.ARRAYS.get(quantity, ('sentence_bins',)))}")
         return getattr(significance, quantity)(*arrays, self._weights(len(arrays[0])))
 
     def _measured(self, beam: int | None) -> tuple[str, list[Row]]:

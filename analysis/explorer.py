@@ -6,9 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from mt_ls.calibration import Bins
-
-from .table import Row, alphas, mean, select
+from .table import Row, alphas, mean, pooled, select
 
 
 def data(rows: Sequence[Row], split: str = "test") -> dict[str, Any]:
@@ -39,8 +37,7 @@ def _measured(rows: Sequence[Row]) -> dict[float, dict[str, Any]]:
         if len({row.record.run for row in here}) < n_runs:
             continue
         searched = [row.record.bleu for row in select(beam, temperature=temperature)]
-        bins = sum((row.record.bins for row in here), Bins.zeros(len(here[0].record.bins.count)))
-        confidence, accuracy, count = (values.tolist() for values in bins.curve())
+        confidence, accuracy, count = (values.tolist() for values in pooled(here).curve())
         found[temperature] = {
             "confidence": confidence, "accuracy": accuracy, "count": count,
             "ece": mean(row.record.bins.ece() for row in here), "nll": mean(row.record.nll for row in here),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from . import plots
-from .table import Row, at_fitted, mean, number, select
+from .table import Row, at_fitted, mean, number, pooled, select
 
 
 def wilson(hits: np.ndarray, count: np.ndarray, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
@@ -35,7 +33,7 @@ def figure(rows: Sequence[Row], split: str = "test", mode: str = "forced") -> Fi
     fig, grid = plots.new(2, len(panels), width=3.6 * len(panels), height=4.6, height_ratios=(3, 1), sharex=True)
     for column, (title, chosen) in enumerate(panels):
         record = chosen[0].record
-        bins = functools.reduce(operator.add, (row.record.bins for row in chosen))
+        bins = pooled(chosen)
         ece, temperature = (mean(values) for values in zip(*((row.record.bins.ece(), row.record.temperature)
                                                              for row in chosen), strict=True))  # fmt: skip
         confidence, accuracy, count = bins.curve()

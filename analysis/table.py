@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,15 +106,27 @@ ARRAYS = {"nll": ("sentence_nll", "sentence_bins"), "bleu": ("sentence_bleu",), 
 """Names of the arrays that a quantity of `significance` is computed from, where they are not the bins alone."""
 
 
+def arrays_of(row: Row, quantity: str) -> list[np.ndarray] | None:
+    """What a quantity of `significance` is computed from; None where it was not kept."""
+    names = ARRAYS.get(quantity, ("sentence_bins",))
+    arrays = [array for name in names if (array := row.array(name)) is not None]
+    return arrays if len(arrays) == len(names) else None
+
+
+def pooled(rows: Iterable[Row]) -> Bins:
+    """The bins of all rows together. Raises TypeError for none."""
+    return functools.reduce(operator.add, (row.record.bins for row in rows))
+
+
 def resampled(
     row: Row, quantity: str, draws: int, rng: np.random.Generator, sentences: slice = slice(None)
 ) -> np.ndarray | None:
     """(draws + 1,): a quantity of `significance` on the row's sentences as they are, and on resamples of them; None
     where the arrays were not kept."""
-    names = ARRAYS.get(quantity, ("sentence_bins",))
-    arrays = [array[sentences] for name in names if (array := row.array(name)) is not None]
-    if len(arrays) < len(names):
+    arrays = arrays_of(row, quantity)
+    if arrays is None:
         return None
+    arrays = [array[sentences] for array in arrays]
     return getattr(significance, quantity)(*arrays, significance.resamples(len(arrays[0]), draws, rng))
 
 

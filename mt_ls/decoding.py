@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from .calibration import Bins
 from .checkpoint import Checkpoint, Window
-from .generator import JudgedTokens, judge, token_probabilities
+from .generator import judge, token_probabilities
+from .judged import JudgedTokens
 from .records import Measurement
 from .scores import Scorer, Statistics
 from .search import Search

@@ -17,7 +17,6 @@ from fairseq.sequence_generator import EnsembleModel
 from torch.nn.utils.rnn import pad_sequence
 
 from .alignment import align
-from .calibration import grouped_bin_sums
 from .projection import output_projection
 from .smoothing import chunk_rows, project
 from .temperature import check_temperature
@@ -136,33 +135,6 @@ def _statistics(logits: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tenso
     # Where a logit is -inf, e z is 0: its limit.
     weighted = e.mul_(z.clamp_min_(torch.finfo(z.dtype).min)).sum(dim=-1)
     return gold.exp() / s, s.reciprocal(), s.log() - weighted / s
-
-
-class JudgedTokens(NamedTuple):
-    """Generated tokens held against references, one hypothesis after the other, each (N,): the ``probability`` of each
-    token, whether TER's alignment finds it right (``hit``) and not shifted (``kept``), whether it is EOS (``eos``), and
-    its ``sentence``, counted from 0."""
-
-    probability: torch.Tensor
-    hit: torch.Tensor
-    kept: torch.Tensor
-    eos: torch.Tensor
-    sentence: torch.Tensor
-
-    def sums(self, n_sentences: int) -> dict[str, torch.Tensor]:
-        """(sentences, 3, bins) sums of each token class (see `bin_sums`); beam ECE is that of "others". Shifted tokens
-        are left out, as InfECE does."""
-        chosen = {"others": self.kept & ~self.eos, "eos": self.eos}
-        probability = self.probability.clamp(max=1.0)
-        return {
-            name: grouped_bin_sums(probability[mask], self.hit[mask], self.sentence[mask], n_sentences)
-            for name, mask in chosen.items()
-        }
-
-    @property
-    def n_left_out(self) -> int:
-        """How many tokens stand in no class: the shifted ones."""
-        return int((~self.kept).sum())
 
 
 def judge(dictionary: Any, ids: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

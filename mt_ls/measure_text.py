@@ -28,7 +28,8 @@ import numpy as np
 import torch
 
 from .alignment import align
-from .calibration import Bins, grouped_bin_sums
+from .calibration import Bins
+from .judged import JudgedTokens
 from .records import Measurement, RecordError, append, code_hash, read, sha256_of, versions, written_whole
 from .scores import Scorer
 
@@ -79,20 +80,21 @@ def measure(folder: Path, split: str) -> tuple[Measurement, dict[str, Any]]:
     words = _words(files[2], hypotheses)
     scorer = Scorer()
     statistics = [scorer.statistics(*pair) for pair in zip(hypotheses, references, strict=True)]
-    classes, n_left_out = _judged(words, references)
+    judged = _judged(words, references)
+    classes = judged.sums(len(words))
     bins = {name: Bins.from_sums(sums.sum(0)) for name, sums in classes.items()}
-    others = bins["others"]
+    others, references_hash = bins["others"], sha256_of(files[1])
     record = Measurement(
         run=folder.resolve().name, mode="beam", split=split, temperature=1.0, bins=others, bins_by_class=bins,
-        n_tokens=sum(map(len, words)), n_left_out=n_left_out, n_sentences=len(hypotheses),
+        n_tokens=sum(map(len, words)), n_left_out=judged.n_left_out, n_sentences=len(hypotheses),
         n_sentences_in_set=len(hypotheses), accuracy=others.accuracy, confidence=others.mean_confidence, unit="word",
-        sha={"data": sha256_of(files[1]), "checkpoint": sha256_of(files[0], files[2]), "code": code_hash()},
-        versions=versions("sacrebleu", "numpy"), corpus=folder.resolve().name,
+        sha={"data": references_hash, "checkpoint": sha256_of(files[0], files[2]), "code": code_hash()},
+        versions=versions("sacrebleu", "numpy"), corpus=f"references {references_hash[:8]}",
         **scorer.scores({name: np.sum([s[name] for s in statistics], axis=0) for name in statistics[0]}),
     )  # fmt: skip
     record = dataclasses.replace(record, arrays=f"text_{split}_{record.sha['checkpoint'][:8]}.npz")
     return record, {
-        "sentence_bins": classes["others"].astype("f4"),
+        "sentence_bins": classes["others"].numpy().astype("f4"),
         "sentence_bleu": np.stack([s["bleu"] for s in statistics]).astype("i4"),
         "text": np.frombuffer("".join(f"{line}\n" for line in hypotheses).encode(), "u1"),
     }
@@ -160,8 +162,7 @@ def _joined(text: str, tokens: list[Word]) -> list[Word] | None:
     return [Word(word, math.prod(own)) for word, own in zip(words, factors, strict=True)] + end
 
 
-def _judged(words: list[list[Word]], references: list[str]) -> tuple[dict[str, np.ndarray], int]:
-    """((sentences, 3, bins) sums of each class of words, how many were shifted and left out)."""
+def _judged(words: list[list[Word]], references: list[str]) -> JudgedTokens:
     probability, hit, kept, end, sentence = [], [], [], [], []
     for index, (own, reference) in enumerate(zip(words, references, strict=True)):
         spelled = [word.text for word in own if word.text != END]
@@ -171,13 +172,7 @@ def _judged(words: list[list[Word]], references: list[str]) -> tuple[dict[str, n
         kept += flags.kept[: len(own)]
         end += [False] * len(spelled) + [True] * (len(own) - len(spelled))
         sentence += [index] * len(own)
-    columns = torch.tensor(probability, dtype=torch.float64), torch.tensor(hit), torch.tensor(sentence)
-    unmoved, is_end = torch.tensor(kept), torch.tensor(end)
-    sums = {}
-    for name, mask in (("others", unmoved & ~is_end), ("eos", is_end)):
-        confidence, right, group = (column[mask] for column in columns)
-        sums[name] = grouped_bin_sums(confidence, right, group, len(words)).numpy()
-    return sums, int((~unmoved).sum())
+    return JudgedTokens(torch.tensor(probability, dtype=torch.float64), *map(torch.tensor, (hit, kept, end, sentence)))
 
 
 if __name__ == "__main__":

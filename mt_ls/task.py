@@ -14,7 +14,8 @@ from fairseq.tasks.translation import TranslationConfig, TranslationTask
 
 from .calibration import Bins
 from .dropout import hasten_dropout
-from .generator import JudgedTokens, encoder_states, judge, token_probabilities
+from .generator import encoder_states, judge, token_probabilities
+from .judged import JudgedTokens
 from .records import written_whole
 from .temperature import check_temperature
 

@@ -7,12 +7,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import sacrebleu
 from checkpoints import CHECKPOINT, DATA, stock_twin
 from harness import DEVICE, Row, alternate, row, run, seconds, tool
 
-from mt_ls.records import read
+from analysis import table
 
 TEMPERATURES = [f"{0.7 + 0.1 * i:.1f}" for i in range(9)]
 DEVICE_OPTIONS = ["--cpu"] if DEVICE == "cpu" else []
@@ -56,10 +55,9 @@ def compare(records: Path, theirs: dict[str, dict[int, str]]) -> dict[str, float
     n = identical = 0
     difference = 0.0
     references = (DATA / "text" / "test.de").read_text(encoding="utf-8").split("\n")[:-1]
-    for record in read(records):
-        with np.load(records.with_name(record.arrays or "")) as arrays:
-            ours = arrays["text"].tobytes().decode().split("\n")[:-1]
-        stock = theirs[f"{record.temperature:.1f}"]
+    for measured in table.load([records]):
+        ours = measured.hypotheses() or []
+        stock = theirs[f"{measured.record.temperature:.1f}"]
         n += len(stock)
         identical += sum(ours[sentence] == line for sentence, line in stock.items())
         pairs = [(ours[sentence], line, references[sentence]) for sentence, line in sorted(stock.items())]
