@@ -37,16 +37,24 @@ audit_checkpoint() {
   done
 }
 
-paths=()
+paths=() names=()
 for path in "$@"; do paths+=("$(absolute "$path")"); done
 if [ -e "${paths[0]}/tokens.jsonl" ]; then
-  for folder in "${paths[@]}"; do audit_text "$folder"; done
+  models=("${paths[@]}")
+  for folder in "${models[@]}"; do names+=("$(basename "$folder")"); done
 else
-  [ ${#paths[@]} -gt 1 ] || fail "$1 holds no tokens.jsonl, and no checkpoint is named"
-  names=()
-  for checkpoint in "${paths[@]:1}"; do names+=("$(name_of "$checkpoint")"); done
-  twice=$(printf '%s\n' "${names[@]}" | sort | uniq -d)
-  [ -z "$twice" ] || fail "two checkpoints would be called $twice: audit them apart, each with its OUT=FOLDER"
-  for i in "${!names[@]}"; do audit_checkpoint "${paths[0]}" "${paths[i + 1]}" "${names[i]}"; done
+  models=("${paths[@]:1}")
+  [ ${#models[@]} -gt 0 ] || fail "$1 holds no tokens.jsonl, and no checkpoint is named"
+  for checkpoint in "${models[@]}"; do names+=("$(name_of "$checkpoint")"); done
 fi
-run python -m analysis.report "$out" --out "$out"
+twice=$(printf '%s\n' "${names[@]}" | sort | uniq -d)
+[ -z "$twice" ] || fail "two models would be called $twice: audit them apart, each with its OUT=FOLDER"
+for i in "${!names[@]}"; do
+  if [ -e "${paths[0]}/tokens.jsonl" ]; then
+    audit_text "${models[i]}"
+  else
+    audit_checkpoint "${paths[0]}" "${models[i]}" "${names[i]}"
+  fi
+done
+# Of this audit: the folder may hold others, on other data.
+run python -m analysis.report "${names[@]/#/$out/}" --out "$out"

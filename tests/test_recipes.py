@@ -99,10 +99,15 @@ def test_audit_tells_the_temperature_for_each_checkpoint(finished):
 
 @pytest.mark.slow
 def test_audit_takes_text_and_probabilities(tree, tmp_path):
-    folder = write(tmp_path / "a system")
-    found = _recipe(tree, "audit.sh", folder, OUT=str(tmp_path / "out"))
+    """Two systems in one report; what an earlier audit left on other references does not come in."""
+    other = write(tmp_path / "other", references=["Das Haus ist rot .", "Ein Hund"])
+    assert _recipe(tree, "audit.sh", other, OUT=str(tmp_path / "out")).returncode == 0
+    systems = [write(tmp_path / name, probability=p) for name, p in (("a system", 0.5), ("another", 0.9))]
+    found = _recipe(tree, "audit.sh", *systems, OUT=str(tmp_path / "out"))
     assert found.returncode == 0, found.stderr[-3000:]
-    assert re.search(r"^a system +BLEU +27\.89", found.stdout, re.M)
+    for name in ("a system", "another"):
+        assert re.search(rf"^{name} +BLEU +27\.89", found.stdout, re.M)
+    assert not re.search("^other ", found.stdout, re.M)
 
 
 @pytest.mark.parametrize(
