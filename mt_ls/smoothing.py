@@ -16,8 +16,7 @@ rows at a time, and leaves no (N, K) tensor behind.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -92,6 +91,7 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
 # few rows that the products with them are slow.
 _CHUNK_ELEMENTS = 2**22
 _CHUNK_ROWS = 256
+_LOG2_E = 1 / math.log(2)
 
 
 def chunk_rows(n_classes: int) -> int:
@@ -129,36 +129,25 @@ def linear_smoothed_cross_entropy(
     they are computed in the same pass, so memory grows with N D + K D and a constant, not with N K. A row whose
     reference shares the greatest logit with another class is a hit.
 
-    With ``products="bfloat16"`` the three matrix products of float32 inputs round their factors to bfloat16 and
-    accumulate in float32; the softmax stays float32. Raises ValueError as `paper_alpha` and `check_products` do.
+    With ``products="bfloat16"`` the three matrix products of float32 inputs round their factors and results to bfloat16
+    and accumulate in float32; the softmax stays float32, and hits that rounding has tied are decided by exact logits.
+    Raises ValueError as `paper_alpha` and `check_products` do.
     """
     alpha = paper_alpha(smoothing, convention, weight.size(0))
-    with _matrix_products(check_products(products)):
-        total, *rows = _LinearSmoothedCrossEntropy.apply(features, weight, target, alpha, torch.is_grad_enabled())
+    half = check_products(products) == "bfloat16" and features.dtype == torch.float32
+    factors = torch.bfloat16 if half else features.dtype
+    total, *rows = _LinearSmoothedCrossEntropy.apply(features, weight, target, alpha, factors, torch.is_grad_enabled())
     return total, SmoothedLoss(*rows)
 
 
 def check_products(products: str) -> str:
     """The name itself. Raises ValueError for another than `PRODUCTS`, or bfloat16 on a processor that has none: there
-    it would be float32 in silence."""
+    it would be slower than float32."""
     if products not in PRODUCTS:
         raise ValueError(f"unknown precision of products {products!r}: choose one of {', '.join(PRODUCTS)}")
     if products == "bfloat16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         raise ValueError("bfloat16 products need a processor with AVX-512 BF16 or AMX, and this is none: use float32")
     return products
-
-
-@contextlib.contextmanager
-def _matrix_products(products: str) -> Iterator[None]:
-    if products == "float32":
-        yield
-        return
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")  # torch's name for bfloat16 factors
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 class _LinearSmoothedCrossEntropy(torch.autograd.Function):
@@ -167,8 +156,9 @@ class _LinearSmoothedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, features: torch.Tensor, weight: torch.Tensor, target: torch.Tensor, alpha: float, with_gradient: bool
-    ) -> tuple[torch.Tensor, ...]:
+        ctx: Any, features: torch.Tensor, weight: torch.Tensor, target: torch.Tensor, alpha: float, factors: torch.dtype,
+        with_gradient: bool,
+    ) -> tuple[torch.Tensor, ...]:  # fmt: skip
         (n, width), n_classes = features.shape, weight.size(0)
         exact = torch.promote_types(features.dtype, torch.float32)
         nll, spread, confidence = features.new_empty(3, n, dtype=exact)
@@ -177,23 +167,28 @@ class _LinearSmoothedCrossEntropy(torch.autograd.Function):
         if with_gradient:
             d_features = features.new_empty(n, width, dtype=exact)
             d_weight = weight.new_zeros(weight.shape, dtype=exact)
+        w = weight.to(factors)
         step = chunk_rows(n_classes)
         for start in range(0, n, step):
             rows = slice(start, start + step)
-            x, y = features[rows], target[rows].unsqueeze(-1)
-            z = project(x, weight).to(exact)
+            x, y = features[rows].to(factors), target[rows].unsqueeze(-1)
+            logits = project(x, w)
+            z = logits.to(exact)
             gold, top = z.gather(-1, y), z.amax(dim=-1, keepdim=True)
-            e = z.sub_(top).exp_()
+            hit[rows] = (gold == top)[:, 0]
+            if factors != features.dtype:
+                _break_ties(hit[rows], z, features[rows], weight, y)
+            e = torch.add(top * -_LOG2_E, z, alpha=_LOG2_E, out=z).exp2_()  # faster than exp on a CPU
             s = e.sum(dim=-1, keepdim=True)
             lse = top + s.log()
-            nll[rows], confidence[rows], hit[rows] = ((lse - gold)[:, 0], s.reciprocal()[:, 0], (gold == top)[:, 0])
-            spread[rows] = lse[:, 0] - x.to(exact) @ mean_row
+            nll[rows], confidence[rows] = (lse - gold)[:, 0], s.reciprocal()[:, 0]
+            spread[rows] = lse[:, 0] - features[rows].to(exact) @ mean_row
             if with_gradient:
                 e.scatter_add_(-1, y, (alpha - 1) * s)
-                e, scaled = e.to(x.dtype), (x / s).to(x.dtype)
-                d_features[rows] = torch.mm(e, weight) / s
-                _add_product(d_weight, e.t(), scaled)
-            del z, e  # or two chunks of logits are held
+                e = logits.copy_(e)  # the same storage, unless the products have half the precision
+                d_features[rows] = torch.mm(e, w) / s
+                _add_product(d_weight, e.t(), (features[rows] / s).to(factors))
+            del logits, z, e  # or two chunks of logits are held
         loss = (1 - alpha) * nll + alpha * spread
         if with_gradient:
             if alpha:
@@ -212,7 +207,18 @@ class _LinearSmoothedCrossEntropy(torch.autograd.Function):
             (gradient if as_it_is else gradient * grads[0]).to(dtype)
             for gradient, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
         )
-        return d_features, d_weight, None, None, None
+        return d_features, d_weight, None, None, None, None
+
+
+def _break_ties(
+    hit: torch.Tensor, z: torch.Tensor, features: torch.Tensor, weight: torch.Tensor, y: torch.Tensor
+) -> None:
+    """Decide, in place, by exact logits where the reference shares the greatest one of those that were rounded."""
+    gold = z.gather(-1, y)
+    rival = z.scatter_(-1, y, -torch.inf).amax(dim=-1)
+    z.scatter_(-1, y, gold)
+    tied = (gold[:, 0] == rival).nonzero()[:, 0]
+    hit[tied] = project(features[tied], weight).argmax(dim=-1) == y[tied, 0]
 
 
 def _add_product(total: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> None:

@@ -112,18 +112,42 @@ def test_projection_in_half_precision_trains_in_half_precision():
         assert (ours - theirs).float().norm() < 0.02 * theirs.float().norm()
 
 
-def test_bfloat16_products_where_the_processor_has_them_and_nowhere_else():
-    features, weight, target = torch.randn(300, 64), torch.randn(900, 64) / 4, torch.arange(300)
-    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        with pytest.raises(ValueError, match="bfloat16 products need a processor"):
-            linear_smoothed_cross_entropy(features, weight, target, 0.1, products="bfloat16")
-    else:
-        exact, rough = (linear_smoothed_cross_entropy(features, weight, target, 0.1, products=products)[0]
-                        for products in ("float32", "bfloat16"))  # fmt: skip
-        assert rough != exact and rough.item() == pytest.approx(exact.item(), rel=1e-3)
-    assert torch.get_float32_matmul_precision() == "highest"
+needs_bfloat16 = pytest.mark.skipif(
+    not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="the processor has no bfloat16 products"
+)
+
+
+@needs_bfloat16
+def test_bfloat16_products_stay_near_float32_in_loss_and_gradients():
+    features, weight = torch.randn(300, 64, requires_grad=True), (torch.randn(900, 64) / 4).requires_grad_()
+    found = []
+    for products in ("float32", "bfloat16"):
+        total, _ = linear_smoothed_cross_entropy(features, weight, torch.arange(300), 0.1, products=products)
+        found.append([total, *torch.autograd.grad(total, (features, weight))])
+    for exact, rough in zip(*found, strict=True):
+        error = ((rough - exact).norm() / exact.norm()).item()
+        assert 0 < error < 0.006, "bfloat16 keeps 8 bits: rounding to nearest errs by up to 2^-9, twice"
+
+
+@needs_bfloat16
+def test_rounding_to_bfloat16_makes_no_hits_of_ties():
+    """Rows of logits near 300 (bfloat16's steps are 2 there) of which the reference is the second greatest by 0.1."""
+    features, weight = torch.ones(40, 1), torch.arange(299, 300, 0.1).unsqueeze(1)
+    target = torch.arange(40) % len(weight)
+    for products in ("float32", "bfloat16"):
+        _, rows = linear_smoothed_cross_entropy(features, weight, target, products=products)
+        assert torch.equal(rows.hit, target == len(weight) - 1)
+
+
+@pytest.mark.skipif(torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="the processor has bfloat16 products")
+def test_bfloat16_products_are_refused_where_the_processor_has_none():
+    with pytest.raises(ValueError, match="bfloat16 products need a processor"):
+        linear_smoothed_cross_entropy(*torch.ones(2, 3, 3), torch.arange(3), products="bfloat16")
+
+
+def test_an_unknown_precision_of_products_is_refused():
     with pytest.raises(ValueError, match="unknown precision of products 'int8'"):
-        linear_smoothed_cross_entropy(features, weight, target, products="int8")
+        linear_smoothed_cross_entropy(*torch.ones(2, 3, 3), torch.arange(3), products="int8")
 
 
 def test_statistics_are_those_of_softmax():
