@@ -156,8 +156,8 @@ class _LinearSmoothedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, features: torch.Tensor, weight: torch.Tensor, target: torch.Tensor, alpha: float, factors: torch.dtype,
-        with_gradient: bool,
+        ctx: Any, features: torch.Tensor, weight: torch.Tensor, target: torch.Tensor, alpha: float,
+        factors: torch.dtype, with_gradient: bool,
     ) -> tuple[torch.Tensor, ...]:  # fmt: skip
         (n, width), n_classes = features.shape, weight.size(0)
         exact = torch.promote_types(features.dtype, torch.float32)
