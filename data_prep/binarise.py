@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -16,17 +15,13 @@ from tqdm import tqdm
 
 from . import DataError, subwords
 from .corpora import LANGUAGES, Splits
+from .sources import built_whole
 
 
 def build(out: Path, splits: Splits, description: dict[str, Any]) -> dict[str, Any]:
-    """Write the data folder ``out`` and return its manifest.
-
-    It is built in a hidden folder beside and renamed at the end: a folder named ``out`` is always complete.
-    """
-    aside = out.with_name(f".{out.name}.{os.getpid()}")
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
-        (aside / "text").mkdir(parents=True)
+    """Write the data folder ``out``, whole, and return its manifest."""
+    with built_whole(out) as aside:
+        (aside / "text").mkdir()
         for split, pairs in splits.items():
             for side, language in enumerate(LANGUAGES):
                 text = "".join(pair[side] + "\n" for pair in pairs)
@@ -37,11 +32,6 @@ def build(out: Path, splits: Splits, description: dict[str, Any]) -> dict[str, A
         _preprocess(aside)
         manifest = _manifest(aside, splits, description)
         (aside / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
-        if out.exists():
-            shutil.rmtree(out)
-        aside.rename(out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return manifest
 
 

