@@ -15,6 +15,7 @@ from . import _fairseq  # noqa: F401  (lets checkpoints load)
 from .records import Measurement, code_hash, sha256_of, versions
 
 WINDOW_SENTENCES = 4096
+_SUBSET_BATCH = 24
 
 
 class Window(NamedTuple):
@@ -27,9 +28,11 @@ class Window(NamedTuple):
     collate: Callable[[List[int]], Dict[str, Any]]
 
     def subset(self, sentences: Set[int]) -> "Window":
-        """The same window with batches of these sentences only."""
-        chosen = ([i for i in sample["id"].tolist() if i in sentences] for sample in self.batches)
-        return self._replace(batches=[self.collate(ids) for ids in chosen if ids])
+        """The same window with batches of these sentences only, filled anew: a step of a search costs the same for
+        one sentence as for a few."""
+        chosen = [i for sample in self.batches for i in sample["id"].tolist() if i in sentences]
+        starts = range(0, len(chosen), _SUBSET_BATCH)
+        return self._replace(batches=[self.collate(chosen[start : start + _SUBSET_BATCH]) for start in starts])
 
 
 class MeasureError(Exception):

@@ -116,10 +116,10 @@ def _score(
 
 def _log_probabilities(members: list[tuple[Any, Any]], rows: slice, temperature: float) -> torch.Tensor:
     """(N, K) logits of an ensemble's probabilities: with one member its own, unnormalised."""
-    logits = [
-        (values[rows] if projection is None else project(values[rows], projection)).float() / temperature
-        for values, projection in members
-    ]
+    logits = []
+    for values, projection in members:
+        scaled = values[rows].float() / temperature  # features or log-probabilities: the last step is linear in both
+        logits.append(scaled if projection is None else project(scaled.to(projection.dtype), projection).float())
     if len(logits) == 1:
         return logits[0]
     return functools.reduce(torch.logaddexp, (torch.log_softmax(member, dim=-1) for member in logits))
