@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,13 +11,13 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
-from .calibration import FINE_BINS, Bins, bin_sums, grouped_bin_sums
 from .checkpoint import Checkpoint, Window
 from .projection import output_projection
 from .records import Measurement
 from .smoothing import chunk_rows, project
 from .spool import ArraySpool, spools
-from .temperature import at_temperatures, fit_temperature
+from .tally import Tally
+from .temperature import TokenStatistics, at_temperatures, fit_temperature
 
 _KEPT_BYTES = 2**28  # outputs of a split are kept for the next pass if they fit in this
 
@@ -97,59 +96,21 @@ def measure_forced(
     start = time.perf_counter()
     temperatures = [measurement.temperature for measurement in planned]
     with spools(len(planned), folder) as made:
-        columns = [
-            _Column(spool, keeps_tokens=measurement.temperature in (1.0, measurement.fitted_temperature))
+        tallies = [
+            Tally(spool, keeps_each=measurement.temperature in (1.0, measurement.fitted_temperature))
             for spool, measurement in zip(made, planned, strict=True)
         ]
         with tqdm(total=planned[0].n_sentences, desc=f"forced {forced.split}", unit="sentence", disable=None) as bar:
             for window, batches in forced.windows():
-                _add_window(forced, window, batches, temperatures, columns)
+                _add_window(forced, window, batches, temperatures, tallies)
                 bar.update(window.n)
         seconds = round(time.perf_counter() - start, 2)
-        for measurement, column, spool in zip(planned, columns, made, strict=True):
-            yield replace(measurement, **column.fields(), seconds=seconds), spool
-
-
-class _Column:
-    """What one temperature adds up to over the windows, and the arrays that are kept of it."""
-
-    def __init__(self, spool: ArraySpool, keeps_tokens: bool) -> None:
-        self._spool = spool
-        self._keeps_tokens = keeps_tokens
-        self._bins = Bins.zeros()
-        self._fine = Bins.zeros(FINE_BINS)
-        self._nll = self._brier = 0.0
-
-    def add(
-        self, window: Window, nll: torch.Tensor, confidence: torch.Tensor, brier: torch.Tensor, hit: torch.Tensor,
-        token: torch.Tensor, sentence: torch.Tensor,
-    ) -> None:  # fmt: skip
-        """The tokens of a window, in the order of its sentences, each argument but the first (N,)."""
-        confidence = confidence.clamp(max=1.0)
-        sums = grouped_bin_sums(confidence, hit, sentence - window.first, window.n)
-        self._bins = self._bins + Bins.from_sums(sums.sum(0))
-        self._fine = self._fine + Bins.from_sums(bin_sums(confidence, hit, FINE_BINS))
-        self._nll += nll.sum(dtype=torch.float64).item()
-        self._brier += brier.sum(dtype=torch.float64).item()
-        sentence_nll = torch.zeros(window.n, dtype=torch.float64).index_add_(0, sentence - window.first, nll.double())
-        self._spool.append(sentence_bins=sums.numpy().astype("f4"), sentence_nll=sentence_nll.numpy().astype("f4"))
-        if self._keeps_tokens:
-            self._spool.append(
-                confidence=confidence.numpy().astype("f4"), hit=hit.numpy(), nll=nll.numpy().astype("f4"),
-                sentence=sentence.numpy().astype("i4"), token=token.numpy().astype("i4"),
-            )  # fmt: skip
-
-    def fields(self) -> dict[str, Any]:
-        """What the record says; ``nll`` in nats a token."""
-        bins, n = self._bins, self._bins.n
-        nll = self._nll / n
-        return {"bins": bins, "bins_equal_mass": self._fine.equal_mass(), "n_tokens": n, "nll": nll,
-                "perplexity": math.exp(nll), "accuracy": bins.accuracy, "confidence": bins.mean_confidence,
-                "brier": self._brier / n}  # fmt: skip
+        for measurement, tally, spool in zip(planned, tallies, made, strict=True):
+            yield replace(measurement, **tally.fields(), seconds=seconds), spool
 
 
 def _add_window(
-    forced: ForcedPass, window: Window, batches: list[Outputs], temperatures: list[float], columns: list[_Column]
+    forced: ForcedPass, window: Window, batches: list[Outputs], temperatures: list[float], tallies: list[Tally]
 ) -> None:
     """Every temperature of a chunk while its logits are at hand; then the tokens in the order of their sentences."""
     parts = [
@@ -159,6 +120,6 @@ def _add_window(
     ]
     nll, confidence, brier, hit, target, sentence = (torch.cat(part, dim=-1).cpu() for part in zip(*parts, strict=True))
     order = torch.argsort(sentence, stable=True)
-    for i, column in enumerate(columns):
-        values = (nll[i, order], confidence[i, order], brier[i, order], hit[order])
-        column.add(window, *values, target[order], sentence[order])
+    for i, tally in enumerate(tallies):
+        values = TokenStatistics(nll[i, order], confidence[i, order], brier[i, order], hit[order])
+        tally.add(values, target[order], sentence[order], window.first, window.n)
