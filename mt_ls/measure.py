@@ -26,9 +26,9 @@ from .calibration import Bins
 from .checkpoint import Checkpoint, MeasureError
 from .decoding import References, measure_beam
 from .forced import ForcedPass, measure_forced
-from .records import Measurement, RecordError, append, read, versions, written_whole
+from .records import Measurement, RecordError, read, versions, written_whole
 from .search import exact_search
-from .spool import ArraySpool
+from .spool import write
 from .temperature import check_temperature
 
 
@@ -89,7 +89,7 @@ def measure(model: Checkpoint, options: argparse.Namespace) -> None:
     forced_ones = [record for record in planned if record.mode == "forced"]
     if forced_ones:
         for record, arrays in measure_forced(forced, forced_ones, folder):
-            _write(options.records, record, arrays)
+            write(options.records, record, arrays)
     searches = [record for record in planned if record.mode == "beam"]
     if searches:
         _measure_searches(model, options, searches, folder)
@@ -103,7 +103,7 @@ def _measure_searches(model: Checkpoint, options: argparse.Namespace, planned: l
     for plan in planned:
         plan = replace(plan, versions=plan.versions | versions(search.name))
         for record, arrays in measure_beam(model, search, references, plan, folder):
-            _write(options.records, record, arrays)
+            write(options.records, record, arrays)
 
 
 def _fitted(model: Checkpoint, forced: ForcedPass, options: argparse.Namespace) -> float:
@@ -141,15 +141,6 @@ def summary(records: list[Measurement]) -> str:
             lines.append(f"beam ECE by token class (tokens) at T = 1: {', '.join(classes)}")
             lines.append(f"shifted tokens, in no class: {record.n_left_out}")
     return "\n".join(lines)
-
-
-def _write(records: str, measurement: Measurement, arrays: ArraySpool) -> None:
-    checkpoint = measurement.sha["checkpoint"][:8]
-    mode = measurement.mode if measurement.beam is None else f"beam{measurement.beam}"
-    mode += "" if measurement.lenpen in (None, 1.0) else f"_lenpen{measurement.lenpen:g}"
-    name = f"{mode}_{measurement.split}_T{measurement.temperature:.4f}_{checkpoint}.npz"
-    arrays.save(Path(records).with_name(name))
-    append(records, replace(measurement, arrays=name))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ class Measurement:
     from the line. ``nll`` is in nats a token, ``bins`` hold sums, ``seconds`` are wall-clock."""
 
     run: str
-    mode: str  # forced | beam | images
+    mode: str  # forced | beam | images | information
     split: str
     temperature: float
     bins: Bins
@@ -46,6 +46,11 @@ class Measurement:
     convention: str | None = None
     seed: int | None = None
     updates: int | None = None
+    network: str | None = None
+    teacher: dict[str, Any] | None = None  # run, network, alpha, temperature, beta, gamma, checkpoint
+    gamma: float | None = None  # mean probability on wrong classes, times K / (K - 1)
+    mutual_information: dict[str, Any] | None = None  # nats; of the input's index and a difference of two logits
+    geometry: dict[str, Any] | None = None  # of penultimate activations and templates, a number each
     beam: int | None = None
     lenpen: float | None = None
     n_left_out: int | None = None
@@ -71,7 +76,7 @@ class Measurement:
     @property
     def signature(self) -> str:
         """What an ECE from this record needs to travel with, sacrebleu's way."""
-        hit = {"forced": "argmax", "beam": "ter", "images": "argmax"}[self.mode]
+        hit = "ter" if self.mode == "beam" else "argmax"
         alpha = "" if self.alpha is None else f"a:{self.alpha:.2f}{self.convention}"
         beam = "" if self.beam is None else f"b:{self.beam}"
         seed = "" if self.seed is None else f"s:{self.seed}"

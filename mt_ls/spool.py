@@ -6,12 +6,13 @@ import contextlib
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from .records import written_whole
+from .records import Measurement, append, written_whole
 
 
 class ArraySpool:
@@ -61,3 +62,13 @@ def spools(n: int, folder: Path) -> Iterator[list[ArraySpool]]:
     finally:
         for spool in made:
             spool.close()
+
+
+def write(records: str | Path, measurement: Measurement, arrays: ArraySpool) -> None:
+    """Save the arrays beside a records file under a name that tells what they are of, and append the record."""
+    checkpoint = measurement.sha["checkpoint"][:8]
+    mode = measurement.mode if measurement.beam is None else f"beam{measurement.beam}"
+    mode += "" if measurement.lenpen in (None, 1.0) else f"_lenpen{measurement.lenpen:g}"
+    name = f"{mode}_{measurement.split}_T{measurement.temperature:.4f}_{checkpoint}.npz"
+    arrays.save(Path(records).with_name(name))
+    append(records, replace(measurement, arrays=name))

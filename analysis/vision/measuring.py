@@ -1,0 +1,82 @@
+"""A trained network held against labels: its records of mode "images", at many temperatures from one pass."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mt_ls.calibration import Bins
+from mt_ls.records import Measurement, append, code_hash, sha256_of, versions
+from mt_ls.spool import spools, write
+from mt_ls.tally import Tally
+from mt_ls.temperature import TokenStatistics, at_temperatures, fit_temperature
+
+from .images import Images
+from .networks import Classifier
+from .training import Settings, protocol_of
+
+TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+TEACHING_TEMPERATURES = (1.0, 2.0, 3.0, 4.0, 8.0, 12.0, 16.0)
+"""Figure 5's, at which a network's smoothing of its training images is recorded."""
+_BATCH = 500
+
+
+@torch.no_grad()
+def logits_of(network: Classifier, name: str, data: Images) -> torch.Tensor:
+    """(N, K), on the CPU, of images as the network's protocol evaluates them."""
+    prepare = protocol_of(name).plain
+    network.eval()
+    return torch.cat([network(prepare(pixels)).float().cpu() for pixels in data.pixels.split(_BATCH)])
+
+
+def template(settings: Settings, corpus: str, run: str, checkpoint: Path, updates: int) -> Measurement:
+    """A record of a run, without what was measured."""
+    return Measurement(
+        run=run, mode="images", split="", temperature=1.0, bins=Bins.zeros(), n_tokens=0, n_sentences=0,
+        n_sentences_in_set=0, corpus=corpus, alpha=settings.alpha, convention="paper", seed=settings.seed,
+        updates=updates, network=settings.network, teacher=settings.teacher, unit="image",
+        versions=versions("torch", "numpy"),
+        sha={"data": settings.data, "checkpoint": sha256_of(checkpoint), "code": code_hash()},
+    )  # fmt: skip
+
+
+def measure(
+    network: Classifier, record: Measurement, data: dict[str, Images], records: Path, done: set[tuple[Any, ...]]
+) -> None:
+    """Append what `records` does not hold yet of the splits valid and test, the fitted temperature included, and of
+    train how smooth the network's probabilities are there (equal to alpha for its targets; section 4's gamma)."""
+    logits = {split: logits_of(network, str(record.network), images) for split, images in data.items()}
+    even = slice(None, None, 2)
+    fitted = round(fit_temperature(lambda: [(logits["valid"][even], data["valid"].labels.cpu()[even])]), 4)
+    record = replace(record, fitted_temperature=fitted, fitted_on="valid", device=str(data["valid"].labels.device))
+    for split, temperatures in (
+        ("train", TEACHING_TEMPERATURES), ("valid", (*TEMPERATURES, fitted)), ("test", (*TEMPERATURES, fitted)),
+    ):  # fmt: skip
+        n = len(logits[split])
+        planned = [
+            replace(record, split=split, temperature=t, n_sentences=n, n_sentences_in_set=n)
+            for t in dict.fromkeys(temperatures)
+        ]
+        planned = [one for one in planned if one.key() not in done]
+        _measure_split(logits[split], data[split].labels.cpu(), planned, records)
+
+
+def _measure_split(logits: torch.Tensor, labels: torch.Tensor, planned: list[Measurement], records: Path) -> None:
+    start = time.perf_counter()
+    n, n_classes = logits.shape
+    found = at_temperatures(logits, labels, [record.temperature for record in planned])
+    with spools(len(planned), records.parent) as made:
+        for i, (record, spool) in enumerate(zip(planned, made, strict=True)):
+            tally = Tally(spool, keeps_each=False)
+            statistics = TokenStatistics(found.nll[i], found.confidence[i], found.brier[i], found.hit)
+            tally.add(statistics, labels, torch.arange(n), 0, n)
+            record = replace(record, **tally.fields(), seconds=round(time.perf_counter() - start, 2))
+            if record.split == "train":
+                wrong = 1 - (-found.nll[i]).double().exp().mean().item()
+                append(records, replace(record, gamma=wrong * n_classes / (n_classes - 1)))
+            else:
+                write(records, record, spool)

@@ -1,0 +1,98 @@
+"""python -m analysis.vision.run DATA --network alexnet --alpha 0.1 --seed 1 --run runs/cifar10_alexnet_a0.10_s1
+
+One network, trained by the paper's protocol and measured: records of mode "images" in the run's folder. With
+``--teacher RUN`` it learns from that run's network. The same command again goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mt_ls import records
+from mt_ls.records import RecordError
+
+from . import VisionError, images, measuring, mutual_information
+from .training import Settings, Teacher, Training, protocol_of, trained
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train and measure; 0, or 2 with one line on stderr."""
+    try:
+        run(_options(arguments))
+    except (VisionError, RecordError, ValueError) as error:
+        print(f"analysis.vision.run: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m analysis.vision.run", description=__doc__)
+    add = parser.add_argument
+    add("data", type=Path, help="folder that data_prep made")
+    add("--network", required=True, help="mlp_1200, mlp_800, alexnet, resnet_56, resnet_20, inception_v4, ...")
+    add("--alpha", type=float, default=0.0, help="label smoothing, the paper's convention")
+    add("--seed", type=int, default=1)
+    add("--updates", type=int, help="how long, instead of the protocol's; the learning rate falls in proportion")
+    add("--dropout", action="store_true", help="of the fully connected networks")
+    add("--train-on", nargs="+", default=["train"], choices=("train", "valid"), help="both, where nothing is chosen")
+    add("--run", type=Path, required=True, help="folder of the checkpoint and of the records")
+    add("--teacher", type=Path, help="folder of a finished run to learn from")
+    add("--beta", type=float, default=1.0, help="the teacher's part of the loss")
+    add("--teacher-temperature", default="1", help="a number, or logits: half the squared error of the logits")
+    add("--information", nargs=2, metavar="CLASS", help="record the mutual information of two classes at each epoch")
+    add("--cpu", action="store_true")
+    return parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train and measure one network."""
+    device = torch.device("cuda" if torch.cuda.is_available() and not options.cpu else "cpu")
+    found = images.manifest(options.data)
+    data = {split: images.load(options.data, split, device) for split in ("train", "valid", "test")}
+    teacher, told = _teacher(options, device)
+    settings = Settings(
+        options.network, options.alpha, options.seed, options.updates or protocol_of(options.network).updates,
+        options.dropout, list(data["train"].pixels.shape[1:]), len(found["classes"]),
+        "+".join([found["hash"], *options.train_on[1:]]), told,
+    )  # fmt: skip
+    chosen = images.Images(
+        *(torch.cat(parts) for parts in zip(*(data[name] for name in options.train_on), strict=True))
+    )
+    checkpoint, file = options.run / "checkpoint.pt", options.run / "records.jsonl"
+    training = Training(settings, chosen, checkpoint)
+    corpus = found["corpus"] + (" (JPEG)" if found["encoding"] == "JPEG" else "")
+
+    def template(updates: int) -> Any:
+        return measuring.template(settings, corpus, options.run.resolve().name, checkpoint, updates)
+
+    pair = options.information and mutual_information.pair(chosen, found["classes"], options.information)
+    for update in training.epochs(teacher):
+        if pair:
+            mutual_information.record(training.network, template(update), pair, file)
+    done = {record.key() for record in records.read(file)} if file.exists() else set()
+    measuring.measure(training.network, template(settings.updates), data, file, done)
+
+
+def _teacher(options: argparse.Namespace, device: torch.device) -> tuple[Teacher | None, dict[str, Any] | None]:
+    """The teacher, and what the records say of it."""
+    if options.teacher is None:
+        return None, None
+    network, settings = trained(options.teacher, device)
+    temperature = None if options.teacher_temperature == "logits" else float(options.teacher_temperature)
+    known = records.read(options.teacher / "records.jsonl")
+    at = [record.gamma for record in known if record.split == "train" and record.temperature == temperature]
+    told = {
+        "run": options.teacher.resolve().name, "network": settings.network, "alpha": settings.alpha,
+        "dropout": settings.dropout, "temperature": temperature, "beta": options.beta, "gamma": at[-1] if at else None,
+        "checkpoint": records.sha256_of(options.teacher / "checkpoint.pt"),
+    }  # fmt: skip
+    return Teacher(network, options.beta, temperature), told
+
+
+if __name__ == "__main__":
+    sys.exit(main())
