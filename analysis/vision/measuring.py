@@ -10,37 +10,29 @@ from typing import Any
 import torch
 
 from mt_ls.calibration import Bins
-from mt_ls.records import Measurement, append, code_hash, sha256_of, versions
+from mt_ls.records import Measurement, append, code_hash, versions
 from mt_ls.spool import spools, write
 from mt_ls.tally import Tally
 from mt_ls.temperature import TokenStatistics, at_temperatures, fit_temperature
 
 from .images import Images
 from .networks import Classifier
-from .training import Settings, protocol_of
+from .penultimate import activations, geometry, templates_of
+from .training import Settings, weights_hash
 
 TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 TEACHING_TEMPERATURES = (1.0, 2.0, 3.0, 4.0, 8.0, 12.0, 16.0)
 """Figure 5's, at which a network's smoothing of its training images is recorded."""
-_BATCH = 500
 
 
-@torch.no_grad()
-def logits_of(network: Classifier, name: str, data: Images) -> torch.Tensor:
-    """(N, K), on the CPU, of images as the network's protocol evaluates them."""
-    prepare = protocol_of(name).plain
-    network.eval()
-    return torch.cat([network(prepare(pixels)).float().cpu() for pixels in data.pixels.split(_BATCH)])
-
-
-def template(settings: Settings, corpus: str, run: str, checkpoint: Path, updates: int) -> Measurement:
-    """A record of a run, without what was measured."""
+def template(network: Classifier, settings: Settings, corpus: str, run: str, updates: int) -> Measurement:
+    """A record of a run's network, without what was measured."""
     return Measurement(
         run=run, mode="images", split="", temperature=1.0, bins=Bins.zeros(), n_tokens=0, n_sentences=0,
         n_sentences_in_set=0, corpus=corpus, alpha=settings.alpha, convention="paper", seed=settings.seed,
         updates=updates, network=settings.network, teacher=settings.teacher, unit="image",
         versions=versions("torch", "numpy"),
-        sha={"data": settings.data, "checkpoint": sha256_of(checkpoint), "code": code_hash()},
+        sha={"data": settings.data, "checkpoint": weights_hash(network), "code": code_hash()},
     )  # fmt: skip
 
 
@@ -48,8 +40,11 @@ def measure(
     network: Classifier, record: Measurement, data: dict[str, Images], records: Path, done: set[tuple[Any, ...]]
 ) -> None:
     """Append what `records` does not hold yet of the splits valid and test, the fitted temperature included, and of
-    train how smooth the network's probabilities are there (equal to alpha for its targets; section 4's gamma)."""
-    logits = {split: logits_of(network, str(record.network), images) for split, images in data.items()}
+    train how smooth the network's probabilities are there (equal to alpha for its targets; section 4's gamma). Records
+    at T = 1 on train and valid also tell the geometry of the penultimate activations."""
+    features = {split: activations(network, str(record.network), images) for split, images in data.items()}
+    templates = templates_of(network)
+    logits = {split: (found @ templates.t()).float() for split, found in features.items()}
     even = slice(None, None, 2)
     fitted = round(fit_temperature(lambda: [(logits["valid"][even], data["valid"].labels.cpu()[even])]), 4)
     record = replace(record, fitted_temperature=fitted, fitted_on="valid", device=str(data["valid"].labels.device))
@@ -62,7 +57,11 @@ def measure(
             for t in dict.fromkeys(temperatures)
         ]
         planned = [one for one in planned if one.key() not in done]
-        _measure_split(logits[split], data[split].labels.cpu(), planned, records)
+        labels = data[split].labels.cpu()
+        if split != "test":
+            found = geometry(features[split], labels, templates)
+            planned = [replace(one, geometry=found) if one.temperature == 1 else one for one in planned]
+        _measure_split(logits[split], labels, planned, records)
 
 
 def _measure_split(logits: torch.Tensor, labels: torch.Tensor, planned: list[Measurement], records: Path) -> None:

@@ -8,7 +8,6 @@ appended (section 1.1). The plane's origin is the templates' mean, its basis the
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import NamedTuple
 import torch
 from matplotlib.figure import Figure
 
-from mt_ls.records import RecordError, written_whole
+from mt_ls.records import RecordError
 
 from .. import plots
 from . import VisionError, images
@@ -115,7 +114,7 @@ def figure(panels: Sequence[tuple[str, torch.Tensor, torch.Tensor]], names: Sequ
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Draw the figure and write its numbers; 0, or 2 with one line on stderr."""
+    """Draw the figure; 0, or 2 with one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m analysis.vision.penultimate", description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="folders of finished runs, a pair of panels each")
     parser.add_argument("--data", type=Path, required=True)
@@ -131,13 +130,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def draw(options: argparse.Namespace) -> None:
-    """Figure 1 of the runs, and the geometry of all classes on train and validation as JSON."""
+    """Figure 1 of the runs."""
     known = images.manifest(options.data)["classes"]
     unknown = [name for name in options.classes if name not in known]
     if unknown:
         raise VisionError(f"no class {unknown[0]!r}; there are {', '.join(known)}")
     three = [known.index(name) for name in options.classes]
-    panels, numbers = [], {}
+    panels = []
     for run in options.runs:
         network, settings = trained(run, torch.device("cpu"))
         templates = templates_of(network)
@@ -148,13 +147,7 @@ def draw(options: argparse.Namespace) -> None:
             points = plane.project(activations(network, settings.network, shown))
             rank = torch.tensor([three.index(int(label)) for label in shown.labels])
             panels.append((f"α = {settings.alpha:g}, {split}", points, rank))
-            some = some_of(data, range(len(known)), 1000)
-            found = geometry(activations(network, settings.network, some), some.labels, templates)
-            numbers[f"{run.resolve().name} {split}"] = found
-    name = "penultimate_" + "_".join(options.classes)
-    plots.save(figure(panels, options.classes), options.out, name)
-    with written_whole(options.out / f"{name}.json") as path:
-        path.write_text(json.dumps(numbers, indent=1) + "\n")
+    plots.save(figure(panels, options.classes), options.out, "penultimate_" + "_".join(options.classes))
 
 
 if __name__ == "__main__":

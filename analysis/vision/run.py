@@ -17,7 +17,7 @@ from mt_ls import records
 from mt_ls.records import RecordError
 
 from . import VisionError, images, measuring, mutual_information
-from .training import Settings, Teacher, Training, protocol_of, trained
+from .training import Settings, Teacher, Training, protocol_of, trained, weights_hash
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -63,12 +63,12 @@ def run(options: argparse.Namespace) -> None:
     chosen = images.Images(
         *(torch.cat(parts) for parts in zip(*(data[name] for name in options.train_on), strict=True))
     )
-    checkpoint, file = options.run / "checkpoint.pt", options.run / "records.jsonl"
-    training = Training(settings, chosen, checkpoint)
+    training = Training(settings, chosen, options.run / "checkpoint.pt")
+    file = options.run / "records.jsonl"
     corpus = found["corpus"] + (" (JPEG)" if found["encoding"] == "JPEG" else "")
 
     def template(updates: int) -> Any:
-        return measuring.template(settings, corpus, options.run.resolve().name, checkpoint, updates)
+        return measuring.template(training.network, settings, corpus, options.run.resolve().name, updates)
 
     pair = options.information and mutual_information.pair(chosen, found["classes"], options.information)
     for update in training.epochs(teacher):
@@ -89,7 +89,7 @@ def _teacher(options: argparse.Namespace, device: torch.device) -> tuple[Teacher
     told = {
         "run": options.teacher.resolve().name, "network": settings.network, "alpha": settings.alpha,
         "dropout": settings.dropout, "temperature": temperature, "beta": options.beta, "gamma": at[-1] if at else None,
-        "checkpoint": records.sha256_of(options.teacher / "checkpoint.pt"),
+        "checkpoint": weights_hash(network),
     }  # fmt: skip
     return Teacher(network, options.beta, temperature), told
 

@@ -6,6 +6,7 @@ and ends with the same numbers.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -64,8 +65,12 @@ PROTOCOLS = {
 
 
 def protocol_of(network: str) -> Protocol:
-    """That of a network's name, or of its kind."""
-    return PROTOCOLS.get(network) or PROTOCOLS[network.partition("_")[0]]
+    """That of a network's name, or of its kind. Raises VisionError for a kind that the paper does not train."""
+    kind = network.partition("_")[0]
+    found = PROTOCOLS.get(network) or PROTOCOLS.get(kind)
+    if found is None:
+        raise VisionError(f"no network {network!r}: choose of the kinds {', '.join(PROTOCOLS)}")
+    return found
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,15 @@ def trained(folder: Path, device: torch.device) -> tuple[Classifier, Settings]:
     network = settings.build().to(device)
     network.load_state_dict(state["network"])
     return network.eval(), settings
+
+
+def weights_hash(network: Classifier) -> str:
+    """Hex SHA-256 of all that a network has learnt: that of a checkpoint's file would depend on the name it was written
+    under."""
+    digest = hashlib.sha256()
+    for name, values in network.state_dict().items():
+        digest.update(name.encode() + values.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 class Training:
