@@ -60,6 +60,8 @@ IMAGE_SETS = {
                  "1 231 167 / 50 000 / 50 000 images", ("image", "label"), 342, "RGB", 50_000, resize=True),
         ImageSet("synthetic_images", "made by data_prep/images.py", "1", "MIT", "600 / 200 / 200 images",
                  ("image", "label"), 32, "RGB", 200),
+        ImageSet("synthetic_digits", "made by data_prep/images.py", "1", "MIT", "600 / 200 / 200 images",
+                 ("image", "label"), 28, "L", 200),
     )
 }  # fmt: skip
 
@@ -205,7 +207,8 @@ def _synthetic(images: ImageSet, seed: int) -> tuple[list[str], dict[str, Split]
 
     def drawn(n: int) -> Split:
         labels = rng.integers(10, size=n)
-        pixels = 128 + 12 * patterns[labels] + 60 * rng.normal(size=(n, *images.shape))
+        base, noise = (30, 20) if images.mode == "L" else (128, 60)  # digits are dark
+        pixels = base + 12 * patterns[labels] + noise * rng.normal(size=(n, *images.shape))
         return Split(n, zip(pixels.clip(0, 255).astype(np.uint8), labels.tolist(), strict=True))
 
     splits = {name: drawn(n) for name, n in (("train", 600), ("valid", images.held_out), ("test", 200))}

@@ -118,5 +118,13 @@ measure() {
   done
 }
 
+# picture DATA NAME SEED OPTIONS...: one network on images, trained and measured in runs/<data>_<name>_s<seed>.
+picture() {
+  local data=$1 name=$2 seed=$3
+  shift 3
+  say "training and measuring runs/${data}_${name}_s$seed"
+  run python -m analysis.vision.run "data-bin/$data" --seed "$seed" --run "runs/${data}_${name}_s$seed" "$@"
+}
+
 # report DATA OUT: figures, tables and one page from every run on this data.
 report() { run python -m analysis.report "runs/${1}_a"*_s* --out "out/$2"; }

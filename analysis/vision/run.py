@@ -39,7 +39,6 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     add("--seed", type=int, default=1)
     add("--updates", type=int, help="how long, instead of the protocol's; the learning rate falls in proportion")
     add("--dropout", action="store_true", help="of the fully connected networks")
-    add("--train-on", nargs="+", default=["train"], choices=("train", "valid"), help="both, where nothing is chosen")
     add("--run", type=Path, required=True, help="folder of the checkpoint and of the records")
     add("--teacher", type=Path, help="folder of a finished run to learn from")
     add("--beta", type=float, default=1.0, help="the teacher's part of the loss")
@@ -58,19 +57,16 @@ def run(options: argparse.Namespace) -> None:
     settings = Settings(
         options.network, options.alpha, options.seed, options.updates or protocol_of(options.network).updates,
         options.dropout, list(data["train"].pixels.shape[1:]), len(found["classes"]),
-        "+".join([found["hash"], *options.train_on[1:]]), told,
+        found["hash"], told,
     )  # fmt: skip
-    chosen = images.Images(
-        *(torch.cat(parts) for parts in zip(*(data[name] for name in options.train_on), strict=True))
-    )
-    training = Training(settings, chosen, options.run / "checkpoint.pt")
+    training = Training(settings, data["train"], options.run / "checkpoint.pt")
     file = options.run / "records.jsonl"
     corpus = found["corpus"] + (" (JPEG)" if found["encoding"] == "JPEG" else "")
 
     def template(updates: int) -> Any:
         return measuring.template(training.network, settings, corpus, options.run.resolve().name, updates)
 
-    pair = options.information and mutual_information.pair(chosen, found["classes"], options.information)
+    pair = options.information and mutual_information.pair(data["train"], found["classes"], options.information)
     for update in training.epochs(teacher):
         if pair:
             mutual_information.record(training.network, template(update), pair, file)

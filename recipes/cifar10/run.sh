@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# CIFAR-10: clusters, calibration, distillation and mutual information (Table 2, Figures 1, 2, 5 and 6).
+# SCALE=smoke (minutes) | cpu (many hours on 2 cores: ResNet-20, a coarser grid, shorter) | paper (one GPU).
+# shellcheck source=recipes/lib.sh
+source "$(dirname "$0")/../lib.sh"
+alphas=(0.0 0.1) pair=(airplane dog)
+case ${SCALE:-cpu} in
+  smoke) data=synthetic_images resnet=resnet_8 teacher=5 student=5 teaching=(1 4) pair=("pattern 0" "pattern 5") ;;
+  cpu) data=cifar10 resnet=resnet_20 teacher=6260 student=12520 alphas=(0.0 0.1 0.3 0.6) teaching=(1 2 4 8) ;;
+  paper)
+    data=cifar10 resnet=resnet_56_wide teacher=64000 student=390000
+    alphas=(0.0 0.05 0.1 0.15 0.3 0.45 0.6 0.75) teaching=(1 2 3 4 8 12 16)
+    ;;
+  *) fail "SCALE=$SCALE: choose smoke, cpu or paper" ;;
+esac
+set_up fast
+
+run python -m data_prep "$data" --out "data-bin/$data"
+for seed in ${SEEDS:-1}; do
+  # Table 2, and the teachers and the students without one of Figure 5
+  for alpha in "${alphas[@]}"; do
+    picture "$data" "${resnet}_a$alpha" "$seed" --network "$resnet" --alpha "$alpha" --updates "$teacher" \
+      --information "${pair[@]}"
+    picture "$data" "alexnet_a$alpha" "$seed" --network alexnet --alpha "$alpha" --updates "$student"
+  done
+  # Figure 5: the hard teacher at several temperatures, and each smoothed one at T = 1
+  for temperature in "${teaching[@]}"; do
+    picture "$data" "alexnet_of_a0.0_T$temperature" "$seed" --network alexnet --updates "$student" \
+      --teacher "runs/${data}_${resnet}_a0.0_s$seed" --teacher-temperature "$temperature"
+  done
+  for alpha in "${alphas[@]:1}"; do
+    picture "$data" "alexnet_of_a${alpha}_T1" "$seed" --network alexnet --updates "$student" \
+      --teacher "runs/${data}_${resnet}_a${alpha}_s$seed"
+  done
+done
