@@ -64,6 +64,7 @@ class CTranslate2Search:
         self._exact = FairseqSearch(model, beam, lenpen)
         self._folder = tempfile.TemporaryDirectory(prefix="mt_ls_ct2_")
         self._translators: dict[float, Any] = {}
+        self._threads = torch.get_num_threads()
         if model.device.type != "cpu":
             raise MeasureError("the model runs on a GPU")
         try:
@@ -106,8 +107,8 @@ class CTranslate2Search:
             self._translators.clear()  # one at a time: memory
             folder = f"{self._folder.name}/{temperature!r}"
             _converter(self._model, temperature).convert(folder, force=True)
-            threads = torch.get_num_threads()
-            self._translators[temperature] = ctranslate2.Translator(folder, inter_threads=threads, intra_threads=1)
+            self._translators[temperature] = ctranslate2.Translator(folder, inter_threads=self._threads, intra_threads=1)
+            torch.set_num_threads(self._threads)  # the translator has set OpenMP's, which are torch's too, to its own 1
         return self._translators[temperature]
 
 

@@ -24,6 +24,21 @@ def test_ctranslate2_finds_fairseqs_hypotheses(model, temperature):
     assert not different
 
 
+def test_a_translator_leaves_torch_its_threads(model):
+    """CTranslate2 sets OpenMP's threads, which are torch's: the next translator would have one, and so would torch."""
+    pytest.importorskip("ctranslate2")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        (window,) = model.windows("test")
+        found = search.CTranslate2Search(model, 2, 1.0)
+        for temperature in (1.0, 1.2):
+            found.best(window, temperature)
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_hypotheses_at_the_length_limit_are_fairseqs(model, monkeypatch):
     pytest.importorskip("ctranslate2")
     monkeypatch.setattr(search, "MAX_LENGTH", 6)  # every sentence of the grammar has eight words
