@@ -29,7 +29,7 @@ def data(rows: Sequence[Row], split: str = "test") -> dict[str, Any]:
 
 
 def _measured(rows: Sequence[Row]) -> dict[float, dict[str, Any]]:
-    forced, beam = select(rows, mode="forced"), select(rows, mode="beam")
+    forced, beam = select(rows, mode="forced") or select(rows, mode="images"), select(rows, mode="beam")
     n_runs = len({row.record.run for row in forced})
     found = {}
     for temperature in {row.record.temperature for row in forced}:

@@ -18,6 +18,21 @@ def resamples(n_sentences: int, draws: int, rng: np.random.Generator) -> np.ndar
     return np.vstack((np.ones((1, n_sentences)), drawn))
 
 
+class Resamples:
+    """The same `resamples` for every set of so many sentences, so that what is computed on them is paired."""
+
+    def __init__(self, draws: int, seed: int = 1) -> None:
+        self._draws, self._seed = draws, seed
+        self._drawn: dict[int, np.ndarray] = {}
+
+    def of(self, n_sentences: int) -> np.ndarray:
+        """(draws + 1, n_sentences)."""
+        if n_sentences not in self._drawn:
+            rng = np.random.default_rng(self._seed)
+            self._drawn[n_sentences] = resamples(n_sentences, self._draws, rng)
+        return self._drawn[n_sentences]
+
+
 def ece(sentence_bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Expected calibration error from (n_sentences, 3, bins) sums."""
     count, confidence, hits = _binned(sentence_bins, weights)
@@ -28,6 +43,12 @@ def overconfidence(sentence_bins: np.ndarray, weights: np.ndarray) -> np.ndarray
     """Mean confidence less accuracy."""
     count, confidence, hits = _binned(sentence_bins, weights)
     return (confidence - hits).sum(-1) / count.sum(-1)
+
+
+def accuracy(sentence_bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Share of hits."""
+    count, _, hits = _binned(sentence_bins, weights)
+    return hits.sum(-1) / count.sum(-1)
 
 
 def _binned(sentence_bins: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -55,6 +55,21 @@ def load(paths: Iterable[str | Path]) -> list[Row]:
     return list(found.values())
 
 
+def of_one_corpus(rows: list[Row], corpus: str | None) -> list[Row]:
+    """The rows of a corpus. Raises RecordError for one that is not there, and for several where none is named."""
+    found = sorted({str(row.record.corpus) for row in rows})
+    if corpus is None and len(found) > 1:
+        raise RecordError(f"records of several corpora ({', '.join(found)}): choose one with --corpus")
+    if corpus is not None and corpus not in found:
+        raise RecordError(f"no record of corpus {corpus!r}; there is {', '.join(found)}")
+    return [row for row in rows if corpus is None or row.record.corpus == corpus]
+
+
+def of_images(rows: Iterable[Row]) -> bool:
+    """Whether the records are of image classifiers."""
+    return any(row.record.mode == "images" for row in rows)
+
+
 def select(rows: Iterable[Row], **wanted: Any) -> list[Row]:
     """The rows whose record has these values; a temperature matches to 1e-6."""
 

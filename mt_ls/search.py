@@ -107,7 +107,9 @@ class CTranslate2Search:
             self._translators.clear()  # one at a time: memory
             folder = f"{self._folder.name}/{temperature!r}"
             _converter(self._model, temperature).convert(folder, force=True)
-            self._translators[temperature] = ctranslate2.Translator(folder, inter_threads=self._threads, intra_threads=1)
+            self._translators[temperature] = ctranslate2.Translator(
+                folder, inter_threads=self._threads, intra_threads=1
+            )
             torch.set_num_threads(self._threads)  # the translator has set OpenMP's, which are torch's too, to its own 1
         return self._translators[temperature]
 

@@ -7,7 +7,7 @@ import pytest
 from builders import measurement
 from conftest import run
 
-from analysis import claims, publish, significance, table
+from analysis import claims, publish, significance, table, translation_claims
 from mt_ls.calibration import Bins
 from mt_ls.records import RecordError, append
 
@@ -114,8 +114,8 @@ def test_the_command_prints_the_table_and_writes_it_into_a_readme(tmp_path):
     assert found.returncode == 0, found.stderr
     text = readme.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
-    assert len([line for line in text.splitlines() if line.startswith("| ")]) == 2 + len(claims.CLAIMS)
-    assert len(found.stdout.splitlines()) == 1 + len(claims.CLAIMS)
+    assert len([line for line in text.splitlines() if line.startswith("| ")]) == 2 + len(translation_claims.CLAIMS)
+    assert len(found.stdout.splitlines()) == 1 + len(translation_claims.CLAIMS)
     again = text
     assert run([sys.executable, "-m", "analysis.claims", str(tmp_path / "runs"), "--into", str(readme)]).returncode == 0
     assert readme.read_text() == again  # the same records give the same table

@@ -23,6 +23,9 @@ def data(tmp_path_factory):
     return out
 
 
+PLANE = "pattern 0,pattern 5,pattern 3"
+
+
 def _arguments(data, run, *options):
     return [str(data), "--network", "resnet_8", "--updates", "15", "--cpu", "--run", str(run), *map(str, options)]
 
@@ -30,7 +33,9 @@ def _arguments(data, run, *options):
 @pytest.fixture(scope="module")
 def teacher(data, tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "teacher"
-    assert main(_arguments(data, run, "--alpha", 0.1, "--information", "pattern 0", "pattern 5")) == 0
+    assert (
+        main(_arguments(data, run, "--alpha", 0.1, "--information", "pattern 0", "pattern 5", "--planes", PLANE)) == 0
+    )
     return run
 
 
@@ -60,7 +65,8 @@ def test_the_records_say_what_was_trained_and_measured(teacher):
 def test_a_killed_run_goes_on_with_the_same_numbers(data, teacher, tmp_path):
     run = tmp_path / "teacher"
     command = [sys.executable, "-m", "analysis.vision.run",
-               *_arguments(data, run, "--alpha", 0.1, "--information", "pattern 0", "pattern 5")]  # fmt: skip
+               *_arguments(data, run, "--alpha", 0.1, "--information", "pattern 0", "pattern 5",
+                           "--planes", PLANE)]  # fmt: skip
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     deadline = time.time() + 120
     while not (run / "checkpoint.pt").exists() and process.poll() is None and time.time() < deadline:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +33,14 @@ def manifest(folder: Path) -> dict[str, Any]:
     if "classes" not in found:
         raise VisionError(f"{folder}: no set of images; make it with python -m data_prep mnist --out {folder}")
     return found
+
+
+def numbers(classes: Sequence[str], names: Sequence[str]) -> list[int]:
+    """The numbers of named classes. Raises VisionError for a name that is none."""
+    unknown = [name for name in names if name not in classes]
+    if unknown:
+        raise VisionError(f"no class {unknown[0]!r}; there are {', '.join(classes)}")
+    return [classes.index(name) for name in names]
 
 
 def load(folder: Path, split: str, device: str | torch.device = "cpu") -> Images:

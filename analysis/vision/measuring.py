@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 
 from mt_ls.calibration import Bins
-from mt_ls.records import Measurement, append, code_hash, versions
+from mt_ls.records import Measurement, append, code_hash, read, versions
 from mt_ls.spool import spools, write
 from mt_ls.tally import Tally
 from mt_ls.temperature import TokenStatistics, at_temperatures, fit_temperature
 
 from .images import Images
 from .networks import Classifier
-from .penultimate import activations, geometry, templates_of
+from .penultimate import activations, geometry, shown, templates_of
 from .training import Settings, weights_hash
 
 TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
@@ -37,11 +37,13 @@ def template(network: Classifier, settings: Settings, corpus: str, run: str, upd
 
 
 def measure(
-    network: Classifier, record: Measurement, data: dict[str, Images], records: Path, done: set[tuple[Any, ...]]
+    network: Classifier, record: Measurement, data: dict[str, Images], planes: dict[str, list[int]], records: Path
 ) -> None:
     """Append what `records` does not hold yet of the splits valid and test, the fitted temperature included, and of
     train how smooth the network's probabilities are there (equal to alpha for its targets; section 4's gamma). Records
-    at T = 1 on train and valid also tell the geometry of the penultimate activations."""
+    at T = 1 on train and valid also tell the geometry of the penultimate activations, and keep some of them on the
+    ``planes`` through three templates, by the classes' names with a comma between."""
+    done = {known.key() for known in read(records)} if records.exists() else set()
     features = {split: activations(network, str(record.network), images) for split, images in data.items()}
     templates = templates_of(network)
     logits = {split: (found @ templates.t()).float() for split, found in features.items()}
@@ -58,24 +60,45 @@ def measure(
         ]
         planned = [one for one in planned if one.key() not in done]
         labels = data[split].labels.cpu()
+        views: dict[str, np.ndarray] = {}
         if split != "test":
-            found = geometry(features[split], labels, templates)
+            views = _views(features[split], labels, templates, planes)
+            found = {**geometry(features[split], labels, templates), "planes": [names.split(",") for names in planes]}
             planned = [replace(one, geometry=found) if one.temperature == 1 else one for one in planned]
-        _measure_split(logits[split], labels, planned, records)
+        _measure_split(logits[split], labels, planned, views, records)
 
 
-def _measure_split(logits: torch.Tensor, labels: torch.Tensor, planned: list[Measurement], records: Path) -> None:
+def _views(
+    features: torch.Tensor, labels: torch.Tensor, templates: torch.Tensor, planes: dict[str, list[int]]
+) -> dict[str, np.ndarray]:
+    found = {}
+    for i, classes in enumerate(planes.values()):
+        points, rank = shown(features, labels, templates, classes)
+        found[f"plane_{i}"] = points.numpy().astype("f4")
+        found[f"plane_{i}_class"] = rank.numpy().astype("i1")
+    return found
+
+
+def _measure_split(
+    logits: torch.Tensor, labels: torch.Tensor, planned: list[Measurement], views: dict[str, np.ndarray], records: Path
+) -> None:
     start = time.perf_counter()
     n, n_classes = logits.shape
     found = at_temperatures(logits, labels, [record.temperature for record in planned])
-    with spools(len(planned), records.parent) as made:
-        for i, (record, spool) in enumerate(zip(planned, made, strict=True)):
-            tally = Tally(spool, keeps_each=False)
+    with spools(2 * len(planned), records.parent) as made:
+        for i, record in enumerate(planned):
+            # Of the many images of train the sums of each are not kept.
+            sums, kept = made[2 * i], made[2 * i + (record.split == "train")]
+            tally = Tally(sums, keeps_each=False)
             statistics = TokenStatistics(found.nll[i], found.confidence[i], found.brier[i], found.hit)
             tally.add(statistics, labels, torch.arange(n), 0, n)
             record = replace(record, **tally.fields(), seconds=round(time.perf_counter() - start, 2))
             if record.split == "train":
                 wrong = 1 - (-found.nll[i]).double().exp().mean().item()
-                append(records, replace(record, gamma=wrong * n_classes / (n_classes - 1)))
+                record = replace(record, gamma=wrong * n_classes / (n_classes - 1))
+            if record.temperature == 1:
+                kept.append(**views)
+            if record.split == "train" and not (views and record.temperature == 1):
+                append(records, record)
             else:
-                write(records, record, spool)
+                write(records, record, kept)

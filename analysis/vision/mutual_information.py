@@ -22,7 +22,7 @@ from mt_ls.calibration import Bins, bin_sums
 from mt_ls.records import Measurement, append, read
 from mt_ls.smoothing import smoothed_cross_entropy
 
-from . import VisionError
+from . import images
 from .images import Images
 from .networks import Classifier
 from .training import protocol_of
@@ -53,14 +53,11 @@ def estimate(samples: torch.Tensor, fresh: torch.Tensor) -> float:
 
 def pair(data: Images, classes: Sequence[str], names: Sequence[str]) -> Pair:
     """The first `N_IMAGES` training images of two classes, or as many as both have."""
-    unknown = [name for name in names if name not in classes]
-    if unknown:
-        raise VisionError(f"no class {unknown[0]!r}; there are {', '.join(classes)}")
-    numbers = [classes.index(name) for name in names]
-    places = [(data.labels == number).nonzero()[:, 0] for number in numbers]
+    first, second = images.numbers(classes, names)
+    places = [(data.labels == number).nonzero()[:, 0] for number in (first, second)]
     n = min(N_IMAGES, *map(len, places))
     chosen = torch.cat([place[:n] for place in places])
-    return Pair(Images(data.pixels[chosen], data.labels[chosen]), (names[0], names[1]), (numbers[0], numbers[1]))
+    return Pair(Images(data.pixels[chosen], data.labels[chosen]), (names[0], names[1]), (first, second))
 
 
 @torch.no_grad()

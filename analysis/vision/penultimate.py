@@ -1,28 +1,24 @@
-"""python -m analysis.vision.penultimate HARD SMOOTHED --data DATA --classes airplane automobile bird --out FOLDER
+"""The paper's Figure 1: penultimate activations on the plane through three templates, and its geometry in numbers.
 
-The paper's Figure 1: penultimate activations on the plane through three templates, without and with smoothing, of train
-and of validation. A template is a column of the last layer's weights with its bias appended, an activation has 1
-appended (section 1.1). The plane's origin is the templates' mean, its basis the QR decomposition of their differences.
+A template is a column of the last layer's weights with its bias appended, an activation has 1 appended (section 1.1).
+The plane's origin is the templates' mean, its basis the QR decomposition of their differences.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from mt_ls.records import RecordError
-
 from .. import plots
-from . import VisionError, images
+from ..table import Row, select
+from . import VisionError
 from .images import Images
 from .networks import Classifier
-from .training import protocol_of, trained
+from .training import protocol_of
 
 N_EACH = 100
 """Images of each class that are drawn: 300 for the three."""
@@ -92,63 +88,53 @@ def geometry(points: torch.Tensor, labels: torch.Tensor, templates: torch.Tensor
     }  # fmt: skip
 
 
-def some_of(data: Images, classes: Sequence[int], n: int = N_EACH) -> Images:
-    """The first ``n`` images of each of the classes."""
-    chosen = torch.cat([(data.labels == c).nonzero()[:n, 0] for c in classes])
-    return Images(data.pixels[chosen], data.labels[chosen])
+def shown(
+    points: torch.Tensor, labels: torch.Tensor, templates: torch.Tensor, classes: Sequence[int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(M, 2) the first `N_EACH` activations of each of three classes on the plane through their templates, and (M,)
+    which of the three each is of."""
+    plane = plane_through(templates[list(classes)])
+    chosen = [(labels == c).nonzero()[:N_EACH, 0] for c in classes]
+    rank = torch.repeat_interleave(torch.arange(3), torch.tensor([len(places) for places in chosen]))
+    return plane.project(points[torch.cat(chosen)]), rank
 
 
-def figure(panels: Sequence[tuple[str, torch.Tensor, torch.Tensor]], names: Sequence[str]) -> Figure:
-    """A panel each: its title, the points (N, 2), and which of the three classes each is (N,). Panels of one network
-    share their scale."""
-    fig, axes = plots.new(1, len(panels), width=2.6 * len(panels), height=3.0)
-    colours, markers = (plots.RED, plots.BLUE, plots.GREEN), "so^"
-    for axis, (title, points, rank) in zip(axes, panels, strict=True):
-        for c, name in enumerate(names):
-            x, y = points[rank == c].t().tolist()
-            axis.scatter(x, y, s=7, color=colours[c], marker=markers[c], alpha=0.6, linewidths=0, label=name)
-        axis.set_title(title)
-        axis.set_aspect("equal", adjustable="datalim")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+def figure(rows: Sequence[Row], seed: int = 1) -> Figure | None:
+    """A line of panels for each network and plane that was recorded, with hard targets and smoothed, train and
+    validation; the panels of a line that show one model share a scale. None if there is none."""
+    rows = [row for row in select(rows, mode="images", temperature=1.0, seed=seed) if (row.record.geometry or {})]
+    lines = [
+        (network, names, found[-1])
+        for network in sorted({str(row.record.network) for row in rows})
+        for names in _planes(select(rows, network=network))
+        for alpha in (0.0, 0.1)
+        for split in ("train", "valid")
+        if (found := select(rows, network=network, split=split, alpha=alpha))
+    ]
+    n_lines = len(dict.fromkeys((network, names) for network, names, _ in lines))
+    if not n_lines or len(lines) != 4 * n_lines:
+        return None
+    fig, grid = plots.new(n_lines, 4, width=10, height=2.9 * n_lines)
+    for axis, (network, names, row) in zip(np.array(grid).ravel(), lines, strict=True):
+        _panel(axis, row, names)
+        axis.set_title(f"{network}, α = {row.record.alpha:g}, {row.record.split}")
+    plots.sign(fig, [row.record.signature for _, _, row in lines])
     return fig
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Draw the figure; 0, or 2 with one line on stderr."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.vision.penultimate", description=__doc__)
-    parser.add_argument("runs", nargs="+", type=Path, help="folders of finished runs, a pair of panels each")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--classes", nargs=3, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args(arguments)
-    try:
-        draw(options)
-    except (VisionError, RecordError) as error:
-        print(f"analysis.vision.penultimate: error: {error}", file=sys.stderr)
-        return 2
-    return 0
+def _planes(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    found = [tuple(names) for row in rows for names in (row.record.geometry or {}).get("planes", [])]
+    return list(dict.fromkeys(found))
 
 
-def draw(options: argparse.Namespace) -> None:
-    """Figure 1 of the runs."""
-    known = images.manifest(options.data)["classes"]
-    unknown = [name for name in options.classes if name not in known]
-    if unknown:
-        raise VisionError(f"no class {unknown[0]!r}; there are {', '.join(known)}")
-    three = [known.index(name) for name in options.classes]
-    panels = []
-    for run in options.runs:
-        network, settings = trained(run, torch.device("cpu"))
-        templates = templates_of(network)
-        plane = plane_through(templates[three])
-        for split in ("train", "valid"):
-            data = images.load(options.data, split)
-            shown = some_of(data, three)
-            points = plane.project(activations(network, settings.network, shown))
-            rank = torch.tensor([three.index(int(label)) for label in shown.labels])
-            panels.append((f"α = {settings.alpha:g}, {split}", points, rank))
-    plots.save(figure(panels, options.classes), options.out, "penultimate_" + "_".join(options.classes))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _panel(axis: Any, row: Row, names: tuple[str, ...]) -> None:
+    place = [tuple(known) for known in (row.record.geometry or {})["planes"]].index(names)
+    points, rank = row.array(f"plane_{place}"), row.array(f"plane_{place}_class")
+    if points is None or rank is None:
+        return
+    for c, (name, marker) in enumerate(zip(names, "so^", strict=True)):
+        colour = (plots.RED, plots.BLUE, plots.GREEN)[c]
+        axis.scatter(*points[rank == c].T, s=7, color=colour, marker=marker, alpha=0.6, linewidths=0, label=name)
+    axis.legend(frameon=False, fontsize=7, markerscale=1.5)
+    reach = 1.1 * float(np.abs(points).max())
+    axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")

@@ -44,6 +44,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     add("--beta", type=float, default=1.0, help="the teacher's part of the loss")
     add("--teacher-temperature", default="1", help="a number, or logits: half the squared error of the logits")
     add("--information", nargs=2, metavar="CLASS", help="record the mutual information of two classes at each epoch")
+    add("--planes", nargs="*", default=[], metavar="A,B,C", help="keep activations on planes through three templates")
     add("--cpu", action="store_true")
     return parser.parse_args(arguments)
 
@@ -52,6 +53,7 @@ def run(options: argparse.Namespace) -> None:
     """Train and measure one network."""
     device = torch.device("cuda" if torch.cuda.is_available() and not options.cpu else "cpu")
     found = images.manifest(options.data)
+    planes = {names: images.numbers(found["classes"], names.split(",")) for names in options.planes}
     data = {split: images.load(options.data, split, device) for split in ("train", "valid", "test")}
     teacher, told = _teacher(options, device)
     settings = Settings(
@@ -70,8 +72,7 @@ def run(options: argparse.Namespace) -> None:
     for update in training.epochs(teacher):
         if pair:
             mutual_information.record(training.network, template(update), pair, file)
-    done = {record.key() for record in records.read(file)} if file.exists() else set()
-    measuring.measure(training.network, template(settings.updates), data, file, done)
+    measuring.measure(training.network, template(settings.updates), data, planes, file)
 
 
 def _teacher(options: argparse.Namespace, device: torch.device) -> tuple[Teacher | None, dict[str, Any] | None]:

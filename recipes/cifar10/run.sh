@@ -3,9 +3,12 @@
 # SCALE=smoke (minutes) | cpu (many hours on 2 cores: ResNet-20, a coarser grid, shorter) | paper (one GPU).
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
-alphas=(0.0 0.1) pair=(airplane dog)
+alphas=(0.0 0.1) pair=(airplane dog) planes=(airplane,automobile,bird cat,dog,airplane)
 case ${SCALE:-cpu} in
-  smoke) data=synthetic_images resnet=resnet_8 teacher=5 student=5 teaching=(1 4) pair=("pattern 0" "pattern 5") ;;
+  smoke)
+    data=synthetic_images resnet=resnet_8 teacher=5 student=5 teaching=(1 4) pair=("pattern 0" "pattern 5")
+    planes=("pattern 0,pattern 5,pattern 3")
+    ;;
   cpu) data=cifar10 resnet=resnet_20 teacher=6260 student=12520 alphas=(0.0 0.1 0.3 0.6) teaching=(1 2 4 8) ;;
   paper)
     data=cifar10 resnet=resnet_56_wide teacher=64000 student=390000
@@ -20,8 +23,9 @@ for seed in ${SEEDS:-1}; do
   # Table 2, and the teachers and the students without one of Figure 5
   for alpha in "${alphas[@]}"; do
     picture "$data" "${resnet}_a$alpha" "$seed" --network "$resnet" --alpha "$alpha" --updates "$teacher" \
-      --information "${pair[@]}"
-    picture "$data" "alexnet_a$alpha" "$seed" --network alexnet --alpha "$alpha" --updates "$student"
+      --information "${pair[@]}" --planes "${planes[@]}"
+    picture "$data" "alexnet_a$alpha" "$seed" --network alexnet --alpha "$alpha" --updates "$student" \
+      --planes "${planes[@]}"
   done
   # Figure 5: the hard teacher at several temperatures, and each smoothed one at T = 1
   for temperature in "${teaching[@]}"; do
@@ -33,3 +37,4 @@ for seed in ${SEEDS:-1}; do
       --teacher "runs/${data}_${resnet}_a${alpha}_s$seed"
   done
 done
+run python -m analysis.report "runs/${data}_"*_s* --out "out/$data"

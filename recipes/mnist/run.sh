@@ -21,3 +21,4 @@ for seed in ${SEEDS:-1}; do
       --teacher "runs/${data}_teacher_${taught}_s$seed" --teacher-temperature logits --beta 0.6
   done
 done
+run python -m analysis.report "runs/${data}_"*_s* --out "out/$data"

@@ -1,0 +1,130 @@
+"""Tables of image classifiers: accuracy (Table 2), calibration (Table 3), distillation (section 4) and geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..significance import Estimate
+from ..table import Row, at_fitted, mean, number, select
+
+ACCURACY_HEADER = ("model", "accuracy, %", "95 % over seeds", "seeds", "NLL", "ECE", "paper, %")
+CALIBRATION_HEADER = (
+    "network",
+    "baseline ECE (T=1, alpha=0)",
+    "temperature scaling ECE / T",
+    "label smoothing ECE / alpha",
+)
+TEACHING_HEADER = (
+    "student",
+    "teacher",
+    "beta",
+    "teacher's T",
+    "gamma",
+    "test error, %",
+    "95 % over seeds",
+    "seeds",
+    "paper, %",
+)
+GEOMETRY_HEADER = (
+    "model",
+    "split",
+    "within",
+    "between",
+    "own distance",
+    "spread of others",
+    "NC1",
+    "NC2 norms",
+    "NC2 angles",
+)
+
+_PAPER_ACCURACY = {("cifar10", "alexnet", 0.0): "86.8 ± 0.2", ("cifar10", "alexnet", 0.1): "86.7 ± 0.3",
+                   ("cifar100", "resnet_56_wide", 0.0): "72.1 ± 0.3", ("cifar100", "resnet_56_wide", 0.1): "72.7 ± 0.3",
+                   ("imagenet", "inception_v4", 0.0): "80.9", ("imagenet", "inception_v4", 0.1): "80.9",
+                   ("mnist", "mlp_1200", 0.0): "99.33", ("mnist", "mlp_1200", 0.1): "99.41"}  # fmt: skip
+_PAPER_CALIBRATION = (["paper, CIFAR-100, ResNet-56", "0.150", "0.021 / 1.9", "0.024 / 0.05"],
+                      ["paper, ImageNet, Inception-v4", "0.071", "0.022 / 1.4", "0.035 / 0.1"])  # fmt: skip
+_PAPER_STUDENTS = {0.0: "0.74", 0.1: "0.91"}  # MNIST, by the smoothing of the teacher
+
+
+def over_seeds(values: Sequence[float]) -> tuple[str, str]:
+    """The mean of percentages, and its 95 % interval by Student's t; empty for one seed."""
+    n = len(values)
+    if n < 2:
+        return number(100 * values[0], 2), ""
+    found = Estimate(float(np.mean(values)), float(np.std(values, ddof=1) / n**0.5), n - 1, n)
+    low, high = found.interval()
+    return number(100 * found.value, 2), f"{100 * low:.2f} to {100 * high:.2f}"
+
+
+def untaught(rows: Sequence[Row], split: str = "test") -> list[Row]:
+    """The rows at T = 1 of networks that had no teacher."""
+    return [row for row in select(rows, mode="images", split=split, temperature=1.0) if row.record.teacher is None]
+
+
+def accuracy(rows: Sequence[Row]) -> list[list[str]]:
+    """A line for each network and alpha that learnt from labels alone."""
+    ours = untaught(rows)
+    lines = []
+    for network, alpha in sorted({(str(row.record.network), row.record.alpha or 0.0) for row in ours}):
+        found = [row.record for row in select(ours, network=network, alpha=alpha)]
+        corpus = str(found[0].corpus).split()[0]
+        value, interval = over_seeds([record.accuracy or 0.0 for record in found])
+        lines.append([f"{network}, alpha {alpha:g}", value, interval, str(len(found)),
+                      number(mean(record.nll for record in found), 4),
+                      number(mean(record.bins.ece() for record in found), 4),
+                      _PAPER_ACCURACY.get((corpus, network, alpha), "")])  # fmt: skip
+    return lines
+
+
+def calibration(rows: Sequence[Row], alpha: float = 0.1) -> list[list[str]]:
+    """The paper's lines, then one for each network that was trained with and without smoothing."""
+    lines = [list(line) for line in _PAPER_CALIBRATION]
+    ours = [row for row in select(rows, mode="images", split="test") if row.record.teacher is None]
+    for network in sorted({str(row.record.network) for row in ours}):
+        hard, smooth = (select(ours, network=network, alpha=a) for a in (0.0, alpha))
+        if not (hard and smooth):
+            continue
+
+        def ece(found: Sequence[Row]) -> str:
+            return number(mean(row.record.bins.ece() for row in found), 4)
+
+        fitted = at_fitted(hard)
+        temperature = number(mean(row.record.temperature for row in fitted), 2)
+        lines.append([network, ece(select(hard, temperature=1.0)), f"{ece(fitted)} / {temperature}",
+                      f"{ece(select(smooth, temperature=1.0))} / {alpha:g}"])  # fmt: skip
+    return lines
+
+
+def teaching(rows: Sequence[Row]) -> list[list[str]]:
+    """A line for each kind of teacher that a student learnt from."""
+    ours = [row for row in select(rows, mode="images", split="test", temperature=1.0) if row.record.teacher]
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in ours:
+        teacher = row.record.teacher or {}
+        name = f"{teacher['network']}, alpha {teacher['alpha']:g}" + (", dropout" if teacher["dropout"] else "")
+        at = "logits" if teacher["temperature"] is None else f"{teacher['temperature']:g}"
+        groups.setdefault((str(row.record.network), name, f"{teacher['beta']:g}", at), []).append(row)
+    lines = []
+    for key, found in sorted(groups.items()):
+        value, interval = over_seeds([1 - (row.record.accuracy or 0.0) for row in found])
+        gamma = number(mean((row.record.teacher or {})["gamma"] for row in found), 3)
+        on_mnist = str(found[0].record.corpus).startswith("mnist")
+        paper = _PAPER_STUDENTS.get((found[0].record.teacher or {})["alpha"], "") if on_mnist else ""
+        lines.append([*key, gamma, value, interval, str(len(found)), paper])
+    return lines
+
+
+def geometry(rows: Sequence[Row]) -> list[list[str]]:
+    """A line for each network, alpha and split: means over seeds."""
+    lines = []
+    for split in ("train", "valid"):
+        ours = untaught(rows, split)
+        for network, alpha in sorted({(str(row.record.network), row.record.alpha or 0.0) for row in ours}):
+            found = [row.record.geometry or {} for row in select(ours, network=network, alpha=alpha)]
+            names = ("variance_within", "variance_between", "distance_to_own", "spread_of_others", "nc1", "nc2_norms",
+                     "nc2_angles")  # fmt: skip
+            values = (number(mean(one.get(name) for one in found), 3) for name in names)
+            lines.append([f"{network}, alpha {alpha:g}", split, *values])
+    return sorted(lines)

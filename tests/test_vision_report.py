@@ -1,0 +1,54 @@
+"""The report of image classifiers, from records alone."""
+
+import pytest
+from test_vision_claims import _world
+
+from analysis import report, table
+from analysis.vision import figures, tables
+from analysis.vision.run import main as run
+from data_prep.__main__ import main as prepare
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """Two real runs on tiny images, and a student of each."""
+    folder = tmp_path_factory.mktemp("vision")
+    assert prepare(["synthetic_images", "--out", str(folder / "data")]) == 0
+    for alpha in (0.0, 0.1):
+        name = folder / "runs" / f"teacher_{alpha}"
+        common = [str(folder / "data"), "--network", "resnet_8", "--updates", "10", "--cpu"]
+        assert run([*common, "--alpha", str(alpha), "--run", str(name), "--information", "pattern 0", "pattern 1",
+                    "--planes", "pattern 0,pattern 1,pattern 2"]) == 0  # fmt: skip
+        assert run([*common, "--network", "alexnet", "--run", str(folder / "runs" / f"student_{alpha}"),
+                    "--teacher", str(name)]) == 0  # fmt: skip
+    return table.load([folder / "runs"])
+
+
+def test_every_figure_and_table_stands_in_the_page(rows, tmp_path):
+    text = report.write(rows, tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for name in ("penultimate", "reliability", "teaching", "information"):
+        assert (tmp_path / "figures" / f"{name}.svg").exists()
+    for title in ("Figure 1", "Figure 2", "Figure 5", "Figure 6", "Table 2", "Table 3", "Students"):
+        assert title in page
+    assert "17. Information about the input" in page and "BLEU and calibration against" not in page
+    assert "resnet_8, alpha 0.1" in text
+
+
+def test_the_curves_of_figure_5_hold_every_network(rows):
+    found = figures.curves(rows)
+    assert set(found) == {"teachers", "students of the hard teacher, T rising", "students of smoothed teachers"}
+    assert set(found["teachers"]) == {0.0, 0.1}
+    (gamma,) = found["students of smoothed teachers"]
+    (student,) = [row for row in rows if row.record.run == "student_0.1" and row.record.temperature == 1
+                  and row.record.split == "test"]  # fmt: skip
+    assert gamma == round(student.record.teacher["gamma"], 3)
+    assert found["students of smoothed teachers"][gamma] == [student.record.accuracy]
+
+
+def test_tables_give_means_and_intervals_over_seeds(tmp_path):
+    rows = table.load([_world(tmp_path / "runs", True)])
+    lines = {line[0]: line for line in tables.accuracy(rows)}
+    assert lines["mlp_1200, alpha 0.1"][3] == "3" and " to " in lines["mlp_1200, alpha 0.1"][2]
+    assert tables.over_seeds([0.5, 0.5, 0.5]) == ("50.00", "50.00 to 50.00")
+    assert tables.over_seeds([0.25]) == ("25.00", "")
