@@ -1,8 +1,8 @@
 """python -m analysis.publish RUNS... --out recipes/NAME: the records of finished runs and what their intervals need.
 
-Beside the records go the sums of each sentence and the hypotheses: on test for every record, on any other split for
-T = 1 and the fitted temperature. The values of each token stay behind. What is there already is replaced whole; name
---out among the inputs too to add to it.
+Beside the records go the sums of each sentence or image, hypotheses and planes of activations: on test for every
+record, on any other split for T = 1 and the fitted temperature. The values of each token stay behind. What is there
+already is replaced whole; name --out among the inputs too to add to it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def publish(rows: list[Row], out: Path) -> None:
             if not (row.folder / record.arrays).is_file():
                 raise RecordError(f"{row.folder / record.arrays}: missing; {record.signature} needs it: measure again")
             with np.load(row.folder / record.arrays) as arrays, written_whole(out / record.arrays) as path:
-                kept = {name: arrays[name] for name in _PUBLISHED if name in arrays}
+                kept = {name: arrays[name] for name in arrays if name in _PUBLISHED or name.startswith("plane_")}
                 with open(path, "wb") as file:
                     np.savez_compressed(file, **kept)
     with written_whole(out / "records.jsonl") as path:

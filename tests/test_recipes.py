@@ -160,3 +160,16 @@ def test_what_the_environment_lacks_is_said_before_anything_is_downloaded(recipe
     errors = [line for line in found.stderr.splitlines() if line.startswith("error: ")]
     assert found.returncode == 1 and len(errors) == 1 and expected in errors[0]
     assert not (tree / ".venv").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("recipe", "data", "runs"), [("mnist", "synthetic_digits", 5), ("cifar10", "synthetic_images", 7)]
+)
+def test_pictures_go_from_nothing_to_a_report(tree, recipe, data, runs):
+    found = _recipe(tree, f"{recipe}/run.sh", SCALE="smoke")
+    assert found.returncode == 0, found.stderr[-3000:]
+    folders = sorted((tree / "runs").glob(f"{data}_*_s1"))
+    assert len(folders) == runs and all(read(folder / "records.jsonl") for folder in folders)
+    page = (tree / "out" / data / "report.html").read_text()
+    assert "Students (section 4)" in page and "16. And their students are less accurate" in page

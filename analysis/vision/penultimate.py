@@ -102,7 +102,7 @@ def shown(
 def figure(rows: Sequence[Row], seed: int = 1) -> Figure | None:
     """A line of panels for each network and plane that was recorded, with hard targets and smoothed, train and
     validation; the panels of a line that show one model share a scale. None if there is none."""
-    rows = [row for row in select(rows, mode="images", temperature=1.0, seed=seed) if (row.record.geometry or {})]
+    rows = select(rows, mode="images", temperature=1.0, seed=seed, teacher=None)
     lines = [
         (network, names, found[-1])
         for network in sorted({str(row.record.network) for row in rows})

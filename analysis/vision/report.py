@@ -15,7 +15,7 @@ from . import figures, penultimate, tables
 def one_model(rows: Sequence[Row]) -> list[Row]:
     """The untaught runs of the network that was trained both without smoothing and with 0.1; of several the last one
     by name (a ResNet, before an MLP and an AlexNet)."""
-    ours = [row for row in select(rows, mode="images") if row.record.teacher is None]
+    ours = select(rows, mode="images", teacher=None)
     hard, smooth = ({row.record.network for row in select(ours, alpha=alpha)} for alpha in (0.0, 0.1))
     names = sorted(str(name) for name in (hard & smooth or hard | smooth))
     return select(ours, network=names[-1]) if names else []

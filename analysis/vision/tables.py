@@ -60,7 +60,7 @@ def over_seeds(values: Sequence[float]) -> tuple[str, str]:
 
 def untaught(rows: Sequence[Row], split: str = "test") -> list[Row]:
     """The rows at T = 1 of networks that had no teacher."""
-    return [row for row in select(rows, mode="images", split=split, temperature=1.0) if row.record.teacher is None]
+    return select(rows, mode="images", split=split, temperature=1.0, teacher=None)
 
 
 def accuracy(rows: Sequence[Row]) -> list[list[str]]:
@@ -81,7 +81,7 @@ def accuracy(rows: Sequence[Row]) -> list[list[str]]:
 def calibration(rows: Sequence[Row], alpha: float = 0.1) -> list[list[str]]:
     """The paper's lines, then one for each network that was trained with and without smoothing."""
     lines = [list(line) for line in _PAPER_CALIBRATION]
-    ours = [row for row in select(rows, mode="images", split="test") if row.record.teacher is None]
+    ours = select(rows, mode="images", split="test", teacher=None)
     for network in sorted({str(row.record.network) for row in ours}):
         hard, smooth = (select(ours, network=network, alpha=a) for a in (0.0, alpha))
         if not (hard and smooth):

@@ -3,7 +3,7 @@
 # SCALE=smoke (minutes) | cpu (many hours on 2 cores: ResNet-20, a coarser grid, shorter) | paper (one GPU).
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
-alphas=(0.0 0.1) pair=(airplane dog) planes=(airplane,automobile,bird cat,dog,airplane)
+alphas=(0.0 0.1) pair=(airplane dog) planes=("airplane,automobile,bird" "cat,dog,airplane")
 case ${SCALE:-cpu} in
   smoke)
     data=synthetic_images resnet=resnet_8 teacher=5 student=5 teaching=(1 4) pair=("pattern 0" "pattern 5")
