@@ -20,7 +20,7 @@ from mt_ls.records import code_hash, written_whole
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "recipes" / "benchmarks.json"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-NAMES = ("criterion", "training", "temperatures", "decoding", "bins", "growth")
+NAMES = ("criterion", "training", "temperatures", "decoding", "bins", "vision", "growth")
 COMMIT = code_hash()  # before the first result changes a tracked file
 Row = dict[str, Any]
 
