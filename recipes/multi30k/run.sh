@@ -8,7 +8,7 @@ searched=(0.7 0.8 0.9 1.0 1.1 1.2 1.3)
 beams=(1 20 50)
 case ${SCALE:-cpu} in
   smoke) data=multi30k_smoke updates=20 vocabulary=2000 accumulate=1 forced=(1.0) searched=(1.0) beams=(2) ;;
-  cpu) data=multi30k updates=2400 vocabulary=8000 accumulate=1 ;;
+  cpu) data=multi30k updates=4000 vocabulary=8000 accumulate=1 ;;
   # two batches an update: the two GPUs of the original
   paper) data=multi30k_paper updates=8000 vocabulary=8000 accumulate=2 ;;
   *) fail "SCALE=$SCALE: choose smoke, cpu or paper" ;;
