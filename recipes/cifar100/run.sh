@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# CIFAR-100: accuracy, calibration and clusters of ResNets (Tables 2 and 3, Figures 1 and 2).
+# SCALE=smoke (a minute) | cpu (hours on 2 cores: ResNet-20, shorter) | paper (one GPU).
+# shellcheck source=recipes/lib.sh
+source "$(dirname "$0")/../lib.sh"
+plane="beaver,dolphin,otter"
+case ${SCALE:-cpu} in
+  smoke) data=synthetic_images resnet=resnet_8 updates=5 alphas=(0.0 0.1) plane="pattern 0,pattern 5,pattern 3" ;;
+  cpu) data=cifar100 resnet=resnet_20 updates=6260 alphas=(0.0 0.05 0.1) ;;
+  paper) data=cifar100 resnet=resnet_56_wide updates=64000 alphas=(0.0 0.05 0.1) ;;
+  *) fail "SCALE=$SCALE: choose smoke, cpu or paper" ;;
+esac
+set_up fast
+
+run python -m data_prep "$data" --out "data-bin/$data"
+for seed in ${SEEDS:-1}; do
+  for alpha in ${ALPHAS:-${alphas[*]}}; do
+    picture "$data" "${resnet}_a$alpha" "$seed" --network "$resnet" --alpha "$alpha" --updates "$updates" --planes "$plane"
+  done
+done
+run python -m analysis.report "runs/${data}_${resnet}_"*_s* --out "out/$data"
