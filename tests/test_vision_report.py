@@ -18,7 +18,7 @@ def rows(tmp_path_factory):
         name = folder / "runs" / f"teacher_{alpha}"
         common = [str(folder / "data"), "--network", "resnet_8", "--updates", "10", "--cpu"]
         assert run([*common, "--alpha", str(alpha), "--run", str(name), "--information", "pattern 0", "pattern 1",
-                    "--planes", "pattern 0,pattern 1,pattern 2"]) == 0  # fmt: skip
+                    "--planes", "pattern 0;pattern 1;pattern 2"]) == 0  # fmt: skip
         assert run([*common, "--network", "alexnet", "--run", str(folder / "runs" / f"student_{alpha}"),
                     "--teacher", str(name)]) == 0  # fmt: skip
     return table.load([folder / "runs"])

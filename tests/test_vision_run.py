@@ -1,5 +1,6 @@
 """Runs on tiny images: killed at any epoch they end with the same numbers; teachers; bad input."""
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 import torch
 from conftest import ROOT
 
+from analysis.vision import images
 from analysis.vision.run import main
 from analysis.vision.training import PROTOCOLS, Teacher, protocol_of
 from data_prep.__main__ import main as prepare
@@ -23,7 +25,7 @@ def data(tmp_path_factory):
     return out
 
 
-PLANE = "pattern 0,pattern 5,pattern 3"
+PLANE = "pattern 0;pattern 5;pattern 3"
 
 
 def _arguments(data, run, *options):
@@ -106,7 +108,7 @@ def test_rates_fall_as_the_protocols_say():
     assert [resnet.rate_at(u, 64_000) for u in (0, 31_999, 32_000, 48_000)] == pytest.approx([1, 1, 0.1, 0.01])
     assert [mlp.rate_at(u, 1000) for u in (0, 500, 999)] == pytest.approx([1, 0.5, 0.001])
     assert protocol_of("mlp_800").augment is None and mlp.augment is not None
-    assert {protocol.loss_scale for name, protocol in PROTOCOLS.items() if "mlp" not in name} == {3.0}
+    assert alexnet.loss_scale == resnet.loss_scale == 3.0 and mlp.loss_scale == 1.0
 
 
 def test_bad_input_is_one_line(data, teacher, tmp_path, capsys):
@@ -125,3 +127,34 @@ def test_bad_input_is_one_line(data, teacher, tmp_path, capsys):
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / "checkpoint.pt").write_bytes((teacher / "checkpoint.pt").read_bytes()[:1000])
     assert "no checkpoint of ours" in line(*_arguments(data, tmp_path / "torn"))
+
+
+def test_the_network_that_counts_is_the_running_mean_where_a_protocol_averages(data, tmp_path, monkeypatch):
+    from analysis.vision import training
+
+    averaging = {**PROTOCOLS, "resnet": dataclasses.replace(PROTOCOLS["resnet"], average=0.5)}
+    monkeypatch.setattr(training, "PROTOCOLS", averaging)
+    settings = training.Settings("resnet_8", 0.0, 1, 6, False, [3, 32, 32], 10, "d")
+    one = training.Training(settings, images.load(data, "train"), tmp_path / "checkpoint.pt")
+    seen = []
+    monkeypatch.setattr(one, "_step", _watched(one, seen))
+    list(one.epochs(None))
+    expected = seen[0]
+    for weights in seen[1:]:
+        expected = 0.5 * expected + 0.5 * weights
+    torch.testing.assert_close(one.evaluated.head.weight, expected)
+    assert not torch.equal(one.evaluated.head.weight, one.network.head.weight)
+    torch.testing.assert_close(training.trained(tmp_path, torch.device("cpu"))[0].head.weight, expected)
+    again = training.Training(settings, images.load(data, "train"), tmp_path / "checkpoint.pt")
+    torch.testing.assert_close(again.evaluated.head.weight, expected)
+
+
+def _watched(one, seen):
+    step = one._step
+
+    def watched(*arguments):
+        loss = step(*arguments)
+        seen.append(one.network.head.weight.detach().clone())
+        return loss
+
+    return watched

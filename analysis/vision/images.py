@@ -114,3 +114,13 @@ def distort(pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
 def centre_24(pixels: torch.Tensor) -> torch.Tensor:
     """What the tutorial evaluates on."""
     return standardised(centred(pixels, 24))
+
+
+def crop_299(pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+    """A crop of 299 of a larger image, flipped, in [-1, 1]: what Inception-v4 takes."""
+    return 2 * scaled(flipped(cropped(pixels, 299, 0, rng), rng)) - 1
+
+
+def centre_299(pixels: torch.Tensor) -> torch.Tensor:
+    """Its middle."""
+    return 2 * scaled(centred(pixels, 299)) - 1

@@ -42,7 +42,7 @@ def measure(
     """Append what `records` does not hold yet of the splits valid and test, the fitted temperature included, and of
     train how smooth the network's probabilities are there (equal to alpha for its targets; section 4's gamma). Records
     at T = 1 on train and valid also tell the geometry of the penultimate activations, and keep some of them on the
-    ``planes`` through three templates, by the classes' names with a comma between."""
+    ``planes`` through three templates, by the classes' names with a semicolon between."""
     done = {known.key() for known in read(records)} if records.exists() else set()
     features = {split: activations(network, str(record.network), images) for split, images in data.items()}
     templates = templates_of(network)
@@ -63,7 +63,7 @@ def measure(
         views: dict[str, np.ndarray] = {}
         if split != "test":
             views = _views(features[split], labels, templates, planes)
-            found = {**geometry(features[split], labels, templates), "planes": [names.split(",") for names in planes]}
+            found = {**geometry(features[split], labels, templates), "planes": [names.split(";") for names in planes]}
             planned = [replace(one, geometry=found) if one.temperature == 1 else one for one in planned]
         _measure_split(logits[split], labels, planned, views, records)
 

@@ -44,7 +44,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     add("--beta", type=float, default=1.0, help="the teacher's part of the loss")
     add("--teacher-temperature", default="1", help="a number, or logits: half the squared error of the logits")
     add("--information", nargs=2, metavar="CLASS", help="record the mutual information of two classes at each epoch")
-    add("--planes", nargs="*", default=[], metavar="A,B,C", help="keep activations on planes through three templates")
+    add("--planes", nargs="*", default=[], metavar="A;B;C", help="keep activations on planes through three templates")
     add("--cpu", action="store_true")
     return parser.parse_args(arguments)
 
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
     """Train and measure one network."""
     device = torch.device("cuda" if torch.cuda.is_available() and not options.cpu else "cpu")
     found = images.manifest(options.data)
-    planes = {names: images.numbers(found["classes"], names.split(",")) for names in options.planes}
+    planes = {names: images.numbers(found["classes"], names.split(";")) for names in options.planes}
     data = {split: images.load(options.data, split, device) for split in ("train", "valid", "test")}
     teacher, told = _teacher(options, device)
     settings = Settings(
@@ -66,13 +66,13 @@ def run(options: argparse.Namespace) -> None:
     corpus = found["corpus"] + (" (JPEG)" if found["encoding"] == "JPEG" else "")
 
     def template(updates: int) -> Any:
-        return measuring.template(training.network, settings, corpus, options.run.resolve().name, updates)
+        return measuring.template(training.evaluated, settings, corpus, options.run.resolve().name, updates)
 
     pair = options.information and mutual_information.pair(data["train"], found["classes"], options.information)
     for update in training.epochs(teacher):
         if pair:
-            mutual_information.record(training.network, template(update), pair, file)
-    measuring.measure(training.network, template(settings.updates), data, planes, file)
+            mutual_information.record(training.evaluated, template(update), pair, file)
+    measuring.measure(training.evaluated, template(settings.updates), data, planes, file)
 
 
 def _teacher(options: argparse.Namespace, device: torch.device) -> tuple[Teacher | None, dict[str, Any] | None]:

@@ -3,11 +3,11 @@
 # SCALE=smoke (minutes) | cpu (many hours on 2 cores: ResNet-20, a coarser grid, shorter) | paper (one GPU).
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
-alphas=(0.0 0.1) pair=(airplane dog) planes=("airplane,automobile,bird" "cat,dog,airplane")
+alphas=(0.0 0.1) pair=(airplane dog) planes=("airplane;automobile;bird" "cat;dog;airplane")
 case ${SCALE:-cpu} in
   smoke)
     data=synthetic_images resnet=resnet_8 teacher=5 student=5 teaching=(1 4) pair=("pattern 0" "pattern 5")
-    planes=("pattern 0,pattern 5,pattern 3")
+    planes=("pattern 0;pattern 5;pattern 3")
     ;;
   cpu) data=cifar10 resnet=resnet_20 teacher=6260 student=12520 alphas=(0.0 0.1 0.3 0.6) teaching=(1 2 4 8) ;;
   paper)
