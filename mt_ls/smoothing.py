@@ -168,6 +168,7 @@ class _LinearSmoothedCrossEntropy(torch.autograd.Function):
             d_features = features.new_empty(n, width, dtype=exact)
             d_weight = weight.new_zeros(weight.shape, dtype=exact)
         w = weight.to(factors)
+        tied: list[torch.Tensor] = []
         step = chunk_rows(n_classes)
         for start in range(0, n, step):
             rows = slice(start, start + step)
@@ -177,7 +178,7 @@ class _LinearSmoothedCrossEntropy(torch.autograd.Function):
             gold, top = z.gather(-1, y), z.amax(dim=-1, keepdim=True)
             hit[rows] = (gold == top)[:, 0]
             if factors != features.dtype:
-                _break_ties(hit[rows], z, features[rows], weight, y)
+                tied.append(start + _ties(z, y, gold))
             e = torch.add(top * -_LOG2_E, z, alpha=_LOG2_E, out=z).exp2_()  # faster than exp on a CPU
             s = e.sum(dim=-1, keepdim=True)
             lse = top + s.log()
@@ -189,6 +190,9 @@ class _LinearSmoothedCrossEntropy(torch.autograd.Function):
                 d_features[rows] = torch.mm(e, w) / s
                 _add_product(d_weight, e.t(), (features[rows] / s).to(factors))
             del logits, z, e  # or two chunks of logits are held
+        # What rounding has tied, exact logits decide.
+        for places in torch.cat(tied).split(step) if tied else ():
+            hit[places] = project(features[places], weight).argmax(dim=-1) == target[places]
         loss = (1 - alpha) * nll + alpha * spread
         if with_gradient:
             if alpha:
@@ -210,15 +214,11 @@ class _LinearSmoothedCrossEntropy(torch.autograd.Function):
         return d_features, d_weight, None, None, None, None
 
 
-def _break_ties(
-    hit: torch.Tensor, z: torch.Tensor, features: torch.Tensor, weight: torch.Tensor, y: torch.Tensor
-) -> None:
-    """Decide, in place, by exact logits where the reference shares the greatest one of those that were rounded."""
-    gold = z.gather(-1, y)
-    rival = z.scatter_(-1, y, -torch.inf).amax(dim=-1)
+def _ties(z: torch.Tensor, y: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:
+    """Which rows' reference shares the greatest logit with another class."""
+    rival = z.scatter_(-1, y, -torch.inf).amax(dim=-1, keepdim=True)
     z.scatter_(-1, y, gold)
-    tied = (gold[:, 0] == rival).nonzero()[:, 0]
-    hit[tied] = project(features[tied], weight).argmax(dim=-1) == y[tied, 0]
+    return (gold == rival).nonzero()[:, 0]
 
 
 def _add_product(total: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> None:
