@@ -20,6 +20,8 @@ def test_the_plane_holds_the_three_templates_and_keeps_their_distances():
 
 
 def test_three_templates_on_a_line_span_no_plane():
+    with pytest.raises(VisionError, match="three classes, not 2"):
+        penultimate.plane_through(torch.eye(2))
     with pytest.raises(VisionError, match="on a line"):
         penultimate.plane_through(torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]))
 

@@ -36,7 +36,9 @@ class Plane(NamedTuple):
 
 
 def plane_through(templates: torch.Tensor) -> Plane:
-    """The plane through three ``templates`` (3, D). Raises VisionError for three on a line."""
+    """The plane through three ``templates`` (3, D). Raises VisionError for another number, or three on a line."""
+    if len(templates) != 3:
+        raise VisionError(f"a plane needs three classes, not {len(templates)}")
     differences = (templates[:2] - templates[2]).double()
     basis, corner = torch.linalg.qr(differences.t())
     if corner.diagonal().abs().min() <= 1e-9 * corner.abs().max():

@@ -82,7 +82,7 @@ def _teacher(options: argparse.Namespace, device: torch.device) -> tuple[Teacher
     network, settings = trained(options.teacher, device)
     temperature = None if options.teacher_temperature == "logits" else float(options.teacher_temperature)
     known = records.read(options.teacher / "records.jsonl")
-    at = [record.gamma for record in known if record.split == "train" and record.temperature == temperature]
+    at = [record.gamma for record in known if record.gamma is not None and record.temperature == temperature]
     told = {
         "run": options.teacher.resolve().name, "network": settings.network, "alpha": settings.alpha,
         "dropout": settings.dropout, "temperature": temperature, "beta": options.beta, "gamma": at[-1] if at else None,
