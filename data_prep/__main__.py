@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from . import DataError, binarise, clean, images
 from .corpora import CORPORA, Corpus, load
 from .images import IMAGE_SETS
+from .sources import is_up_to_date
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,21 +64,13 @@ def prepare(corpus: Corpus, out: Path, source: str | None, vocab_size: int | Non
         },
         "cleaning": [step._asdict() for step in steps],
     }
-    if _is_up_to_date(out, description):
+    if is_up_to_date(out, description):
         print(f"data_prep: {out} is up to date", file=sys.stderr)
         return
     print(clean.table(steps))
     manifest = binarise.build(out, splits, description)
     counts = ", ".join(f"{name} {n}" for name, n in manifest["counts"].items())
     print(f"data_prep: {out}: {counts}; data hash {manifest['hash'][:8]}")
-
-
-def _is_up_to_date(out: Path, description: dict[str, Any]) -> bool:
-    try:
-        manifest = json.loads((out / "manifest.json").read_text())
-    except (OSError, ValueError):
-        return False
-    return all(manifest.get(key) == value for key, value in description.items())
 
 
 if __name__ == "__main__":

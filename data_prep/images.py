@@ -85,7 +85,7 @@ def prepare(images: ImageSet, out: Path, source: str | None, seed: int) -> None:
         "corpus": images.name, "source": images.source if source is None else Path(source).name,
         "revision": images.revision, "licence": images.licence, "held_out": images.held_out, "seed": seed,
     }  # fmt: skip
-    if _is_up_to_date(out, description):
+    if sources.is_up_to_date(out, description):
         print(f"data_prep: {out} is up to date")
         return
     classes, splits, encoding = _synthetic(images, seed) if _is_synthetic(images) else _read(images, source)
@@ -100,14 +100,6 @@ def prepare(images: ImageSet, out: Path, source: str | None, seed: int) -> None:
         (aside / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
     told = ", ".join(f"{name} {n}" for name, n in counts.items())
     print(f"data_prep: {out}: {told} images ({encoding}); data hash {manifest['hash'][:8]}")
-
-
-def _is_up_to_date(out: Path, description: dict[str, Any]) -> bool:
-    try:
-        manifest = json.loads((out / "manifest.json").read_text())
-    except (OSError, ValueError):
-        return False
-    return all(manifest.get(key) == value for key, value in description.items())
 
 
 def _write(folder: Path, name: str, split: Split, images: ImageSet, n_classes: int, digest: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -99,3 +100,12 @@ def built_whole(out: Path) -> Iterator[Path]:
         aside.rename(out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def is_up_to_date(out: Path, description: dict[str, Any]) -> bool:
+    """Whether the manifest of a data folder says just what is asked for."""
+    try:
+        manifest = json.loads((out / "manifest.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return all(manifest.get(key) == value for key, value in description.items())
