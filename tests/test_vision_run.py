@@ -92,6 +92,15 @@ def test_a_student_learns_from_its_teacher_and_says_so(data, teacher, tmp_path):
     assert told["checkpoint"] == at_two.sha["checkpoint"] and told["beta"] == 1.0
 
 
+def test_information_recorded_afterwards_hides_no_gamma(data, tmp_path):
+    run, short = tmp_path / "teacher", ("--updates", 5)
+    assert main(_arguments(data, run, *short)) == 0
+    assert main(_arguments(data, run, *short, "--information", "pattern 0", "pattern 5")) == 0
+    assert records.read(run / "records.jsonl")[-1].mode == "information"
+    assert main(_arguments(data, tmp_path / "student", *short, "--network", "mlp_16", "--teacher", run)) == 0
+    assert records.read(tmp_path / "student" / "records.jsonl")[0].teacher["gamma"] > 0
+
+
 def test_the_two_losses_of_a_student_are_the_papers():
     student, theirs = torch.randn(6, 5), torch.randn(6, 5)
     soft = Teacher(None, 1.0, 4.0).loss(student, theirs)
