@@ -1,5 +1,6 @@
 """Reading images from every kind of source, and one clear line for each kind of bad input."""
 
+import dataclasses
 import gzip
 import io
 import json
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from data_prep.__main__ import main
+from data_prep.images import IMAGE_SETS
 
 datasets = pytest.importorskip("datasets")
 
@@ -21,14 +23,7 @@ def _no_folder_of_the_user(monkeypatch, tmp_path):
     monkeypatch.setenv("MT_LS_CACHE", str(tmp_path / "cache"))
     # 10 images go to valid, not 10 000
     for name in ("mnist", "cifar10"):
-        smaller = __import__("dataclasses").replace(_images().IMAGE_SETS[name], held_out=10)
-        monkeypatch.setitem(_images().IMAGE_SETS, name, smaller)
-
-
-def _images():
-    from data_prep import images
-
-    return images
+        monkeypatch.setitem(IMAGE_SETS, name, dataclasses.replace(IMAGE_SETS[name], held_out=10))
 
 
 def _png(pixels):

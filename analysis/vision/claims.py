@@ -11,6 +11,7 @@ from .. import significance, table
 from ..significance import Resamples
 from ..table import Row, select
 from ..verdicts import ABOUT_THE_SAME, Claim, Finding, Missing, Parts, judge
+from .mutual_information import curves
 
 Seeds = dict[int, np.ndarray]
 """A quantity by training seed: its value, then that on each resample."""
@@ -24,10 +25,10 @@ class Panel:
         self._resamples = Resamples(draws)
         self._draws = draws
 
-    def runs(self, split: str, temperature: float | str = 1.0, mode: str = "images", **wanted: Any) -> list[Row]:
+    def runs(self, split: str, temperature: float | str = 1.0, **wanted: Any) -> list[Row]:
         """The rows of runs with these fields; ``teacher`` is None, or a dictionary of what must be true of it."""
         taught = wanted.pop("teacher", None)
-        rows = select(self._rows, mode=mode, split=split, **wanted)
+        rows = select(self._rows, mode="images", split=split, **wanted)
         rows = [row for row in rows if _fits(row.record.teacher, taught)]
         return table.at_fitted(rows) if temperature == "fitted" else select(rows, temperature=temperature)
 
@@ -54,14 +55,10 @@ class Panel:
 
     def information(self, alpha: float) -> dict[int, np.ndarray]:
         """Mutual information (nats) after each epoch, by seed."""
-        rows = self.runs("train", mode="information", alpha=alpha)
-        found: dict[int, list[tuple[int, float]]] = {}
-        for row in rows:
-            value = (row.record.mutual_information or {})["nats"]
-            found.setdefault(row.record.seed or 0, []).append((row.record.updates or 0, value))
+        found = curves(self._rows, alpha)
         if not found:
             raise Missing(f"mutual information during the training with alpha {alpha:g}")
-        return {seed: np.array([value for _, value in sorted(values)]) for seed, values in found.items()}
+        return {seed: np.array([nats for _, nats in points]) for seed, points in found.items()}
 
 
 def _fits(teacher: dict[str, Any] | None, wanted: dict[str, Any] | None) -> bool:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from .. import plots
 from ..table import Row, select
+from . import mutual_information
 
 Points = dict[float, list[float]]
 """Accuracies of several seeds by smoothing."""
@@ -65,14 +66,9 @@ def information(rows: Sequence[Row]) -> Figure | None:
         return None
     fig, (axis,) = plots.new(1, 1, width=5.4, height=3.6)
     for alpha in sorted({row.record.alpha or 0.0 for row in rows}):
-        for seed in sorted({row.record.seed or 0 for row in rows}):
-            ours = sorted((row.record.updates or 0, (row.record.mutual_information or {})["nats"])
-                          for row in select(rows, alpha=alpha, seed=seed))  # fmt: skip
-            if ours:
-                updates, nats = zip(*ours, strict=True)
-                first = seed == min(row.record.seed or 0 for row in rows)
-                axis.plot(updates, nats, color=plots.colour(alpha), marker=plots.marker(alpha), ms=2, lw=0.8,
-                          label=f"α = {alpha:g}" if first else None)  # fmt: skip
+        for i, points in enumerate(mutual_information.curves(rows, alpha).values()):
+            axis.plot(*zip(*points, strict=True), color=plots.colour(alpha), marker=plots.marker(alpha), ms=2, lw=0.8,
+                      label=None if i else f"α = {alpha:g}")  # fmt: skip
     axis.axhline(np.log(2), color="0.6", ls=":", lw=1)
     axis.annotate("log 2", (0, np.log(2)), xytext=(2, 2), textcoords="offset points", fontsize=7)
     axis.set(xlabel="updates", ylabel="mutual information, nats")

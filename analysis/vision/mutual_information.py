@@ -11,7 +11,7 @@ draw of its own and none of the L that make mu: with one of those the estimate i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from mt_ls.calibration import Bins, bin_sums
 from mt_ls.records import Measurement, append, read
 from mt_ls.smoothing import smoothed_cross_entropy
 
+from ..table import Row, select
 from . import images
 from .images import Images
 from .networks import Classifier
@@ -58,6 +59,15 @@ def pair(data: Images, classes: Sequence[str], names: Sequence[str]) -> Pair:
     n = min(N_IMAGES, *map(len, places))
     chosen = torch.cat([place[:n] for place in places])
     return Pair(Images(data.pixels[chosen], data.labels[chosen]), (names[0], names[1]), (first, second))
+
+
+def curves(rows: Iterable[Row], alpha: float) -> dict[int, list[tuple[int, float]]]:
+    """(update, nats) after each epoch of the runs with this smoothing, in order, by training seed."""
+    found: dict[int, list[tuple[int, float]]] = {}
+    for row in select(rows, mode="information", alpha=alpha):
+        of = row.record.mutual_information or {}
+        found.setdefault(row.record.seed or 0, []).append((row.record.updates or 0, of["nats"]))
+    return {seed: sorted(found[seed]) for seed in sorted(found)}
 
 
 @torch.no_grad()

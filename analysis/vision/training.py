@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -58,7 +58,7 @@ class Protocol:
 # "Gradient smoothing" of A.5, 0.9 of the last and 0.1 of the new, is momentum with dampening. Batch size: not stated.
 _MLP = Protocol(100, 60_000, 1.0, None, images.scaled, momentum=0.9, dampening=0.9, head_rate=0.1)
 PROTOCOLS = {
-    "mlp_1200": Protocol(**{**vars(_MLP), "augment": images.shift}),
+    "mlp_1200": replace(_MLP, augment=images.shift),
     "mlp": _MLP,
     "alexnet": Protocol(128, 390_000, 0.1, images.distort, images.centre_24, drops=(1 / 3, 2 / 3), decay=0.04,
                         decayed=("body.9.weight", "body.11.weight"), loss_scale=3.0),
