@@ -17,6 +17,7 @@ from .dropout import hasten_dropout
 from .generator import encoder_states, judge, token_probabilities
 from .judged import JudgedTokens
 from .records import written_whole
+from .stopping import STOP
 from .temperature import check_temperature
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,10 @@ class TranslationWithCalibrationConfig(TranslationConfig):
 @register_task("translation_with_calibration", dataclass=TranslationWithCalibrationConfig)
 class TranslationWithCalibrationTask(TranslationTask):
     """Finds the hypotheses of fairseq's translation task, exactly; sees every sentence of every set but train, from
-    which fairseq may drop the last batch; and, with ``--calibration-records FILE``, writes one line a hypothesis."""
+    which fairseq may drop the last batch; and, with ``--calibration-records FILE``, writes one line a hypothesis.
+    ``update`` is the number of updates before the one at hand."""
+
+    update = 0
 
     def __init__(self, cfg, src_dict, tgt_dict):
         super().__init__(cfg, src_dict, tgt_dict)
@@ -59,6 +63,17 @@ class TranslationWithCalibrationTask(TranslationTask):
         model = super().build_model(cfg, from_checkpoint)
         hasten_dropout(model)
         return model
+
+    def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
+        """The stock step; what it logs says whether this worker was asked to stop (see `Stop`)."""
+        TranslationWithCalibrationTask.update = update_num
+        loss, sample_size, log = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+        return loss, sample_size, {**log, **STOP.logged()}
+
+    def reduce_metrics(self, logging_outputs, criterion):
+        """The stock metrics of all workers; stops where any of them was asked to."""
+        super().reduce_metrics(logging_outputs, criterion)
+        STOP.seen(logging_outputs)
 
     def build_generator(self, models, args, *rest, **kwargs):
         """The stock generator; its temperature is the one the recorded probabilities are at."""

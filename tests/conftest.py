@@ -26,16 +26,19 @@ def run(arguments, **options):
     return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, **options)
 
 
+# A small Transformer with the plugin on a CPU.
+MODEL = [
+    "--user-dir", "mt_ls", "--task", "translation_with_calibration", "--arch", "transformer_mt_ls_micro",
+    "--criterion", "label_smoothed_cross_entropy_with_calibration", "--label-smoothing", "0.1",
+    "--share-all-embeddings", "--optimizer", "adam", "--lr", "0.005", "--lr-scheduler", "inverse_sqrt",
+    "--warmup-updates", "40", "--dropout", "0.1", "--cpu", "--num-workers", "0", "--no-progress-bar",
+    "--log-format", "simple", "--seed", "1",
+]  # fmt: skip
+
+
 def train_command(data, save_dir, *options):
-    """fairseq-train with the plugin on a CPU."""
-    return command(
-        "fairseq-train", data, "--user-dir", "mt_ls", "--task", "translation_with_calibration", "--arch",
-        "transformer_mt_ls_micro", "--criterion", "label_smoothed_cross_entropy_with_calibration",
-        "--label-smoothing", "0.1", "--share-all-embeddings", "--optimizer", "adam", "--lr", "0.005",
-        "--lr-scheduler", "inverse_sqrt", "--warmup-updates", "40", "--dropout", "0.1", "--cpu", "--num-workers", "0",
-        "--no-progress-bar", "--log-format", "simple", "--seed", "1", "--no-epoch-checkpoints", "--save-dir", save_dir,
-        *options,
-    )  # fmt: skip
+    """fairseq-train of that model."""
+    return command("fairseq-train", data, *MODEL, "--no-epoch-checkpoints", "--save-dir", save_dir, *options)
 
 
 @pytest.fixture(scope="session")
