@@ -62,6 +62,25 @@ CORPORA = {
             "29 000 / 1 014 / 1 000 captions",
             vocab_size=8000,
         ),
+        # The hub's own conversion of a loading script to parquet files: no code of the hub's runs here.
+        Corpus(
+            "iwslt14",
+            "bbaaaa/iwslt14-de-en (hub)",
+            "refs/convert/parquet",
+            None,
+            "CC BY-NC-ND 4.0 (TED talks)",
+            "160 239 / 7 283 / 6 750 sentences",
+            vocab_size=10_000,
+        ),
+        Corpus(
+            "wmt14",
+            "wmt/wmt14 (hub), de-en",
+            None,
+            None,
+            "see https://www.statmt.org/wmt14",
+            "4.5 million / 3 000 / 3 003",
+            vocab_size=32_000,
+        ),
         # Whole words as pieces: then a model's tokens are those whose true probability the grammar knows.
         Corpus(
             "synthetic",

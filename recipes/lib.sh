@@ -73,33 +73,103 @@ progress() {
 # The folder of one run: runs/<data>_a<alpha>_s<seed>.
 run_folder() { printf 'runs/%s_a%s_s%s' "$1" "$(LC_ALL=C printf '%.2f' "$2")" "$3"; }
 
+# Workers of a training: GPUS=8 on this machine, and NODES=2 times as many under SLURM. Where there is no GPU they are
+# processes over gloo.
+gpus=${GPUS:-1} nodes=${NODES:-1}
+[[ $gpus =~ ^[1-9][0-9]*$ && $nodes =~ ^[1-9][0-9]*$ ]] || fail "GPUS=$gpus NODES=$nodes: give whole numbers"
+# A scheduler's warning is for mt_ls.train, which listens; what it starts, and what else runs, must not die of it.
+trap '' USR1
+
+# What starts a training's workers, as the array `launch`.
+set_launch() {
+  local head
+  launch=(python)
+  if ((nodes > 1)); then
+    [ -n "${SLURM_JOB_NODELIST:-}${PRINT:-}" ] || fail "NODES=$nodes needs a SLURM job: bash recipes/slurm.sh RECIPE"
+    head=$(scontrol show hostnames "${SLURM_JOB_NODELIST:-}" 2>/dev/null | head -n 1) || true
+    launch=(srun --nodes "$nodes" --ntasks "$nodes" --ntasks-per-node 1 torchrun --nnodes "$nodes"
+      --nproc-per-node "$gpus" --rdzv-backend c10d --rdzv-id "${SLURM_JOB_ID:-JOB}"
+      --rdzv-endpoint "${head:-FIRST-NODE}:$((20000 + ${SLURM_JOB_ID:-0} % 20000))") # a port for each job
+  elif ((gpus > 1)); then
+    launch=(torchrun --standalone --nproc-per-node "$gpus")
+  fi
+}
+
+# set_batch TOKENS: fairseq's options for updates of that many target tokens whatever the number of workers, as the
+# array `batch`.
+set_batch() {
+  local each=$(($1 / (gpus * nodes))) accumulate=1
+  while ((each / accumulate > 4096)); do accumulate=$((accumulate * 2)); done
+  # shellcheck disable=SC2034  # the recipes use it
+  batch=(--max-tokens "$((each / accumulate))" --update-freq "$accumulate")
+}
+
+# PRECISION=bf16 or fp16, where the device has it, as fairseq's option in the array `half`.
+set_precision() {
+  half=()
+  case ${PRECISION:-float32} in
+    float32) return ;;
+    bf16) has_gpu_with 'torch.cuda.is_bf16_supported()' ;;
+    fp16) has_gpu_with True ;;
+    *) fail "PRECISION=$PRECISION: choose float32, bf16 or fp16" ;;
+  esac
+  half=("--$PRECISION")
+}
+
+has_gpu_with() {
+  [ -n "${PRINT:-}" ] || python -c "import sys, torch; sys.exit(not (torch.cuda.is_available() and $1))" ||
+    fail "PRECISION=$PRECISION needs a GPU that has it"
+}
+
+# only_here FOLDER: end unless this is the one recipe at work in the folder. The lock goes with the last of its processes.
+only_here() {
+  mkdir -p "$1"
+  exec 9>"$1/lock"
+  flock --nonblock 9 || fail "another run is at work in $1: wait for it, or stop it"
+}
+
 # train DATA ALPHA SEED ARCH OPTIONS...: one model in its run folder; goes on from its checkpoint.
 # The folder remembers its command and its data: what another command left there is never taken for this one's.
 train() {
-  local data=$1 alpha=$2 seed=$3 arch=$4 folder command identity
+  local data=$1 alpha=$2 seed=$3 arch=$4 folder options launch half identity status=0
+  set_launch
+  set_precision
   shift 4
   folder=$(run_folder "$data" "$alpha" "$seed")
-  command=(fairseq-train "data-bin/$data" --user-dir mt_ls --task translation_with_calibration --arch "$arch"
+  options=("data-bin/$data" --user-dir mt_ls --task translation_with_calibration --arch "$arch"
     --criterion label_smoothed_cross_entropy_with_calibration --label-smoothing "$alpha" --report-accuracy
     --share-all-embeddings --optimizer adam --adam-betas '(0.9, 0.98)' --lr-scheduler inverse_sqrt
     --seed "$seed" --num-workers 0 --save-dir "$folder/checkpoints" --no-progress-bar --log-format simple
-    --log-interval 50 "$@")
-  if python -c 'import sys, torch; sys.exit(torch.cuda.is_available())'; then command+=(--cpu); fi
+    --log-interval 50 "${half[@]}" "$@")
+  if python -c 'import sys, torch; sys.exit(torch.cuda.is_available())'; then options+=(--cpu); fi
   if [ -n "${PRINT:-}" ]; then
-    run "${command[@]}"
+    run "${launch[@]}" -m mt_ls.train "${options[@]}"
     return
   fi
-  identity="$(PRINT=1 run "${command[@]}") on data $(data_hash "$data")"
+  only_here "$folder"
+  identity="$(PRINT=1 run mt_ls.train "${options[@]}") on data $(data_hash "$data")"
   if [ -e "$folder/command" ] && [ "$(cat "$folder/command")" != "$identity" ]; then
     fail "$folder holds a model of another command or other data (see $folder/command): move it away and run again"
   fi
   if [ -e "$folder/trained" ]; then return; fi
   say "training $folder"
-  mkdir -p "$folder"
   printf '%s\n' "$identity" >"$folder/command.new"
   mv "$folder/command.new" "$folder/command"
-  "${command[@]}" | progress "$folder/train.log"
+  # torchrun tells of a worker that failed in forty lines: they go to a file, and the worker's own line comes through.
+  "${launch[@]}" -m mt_ls.train "${options[@]}" 2>"$folder/train.err" | progress "$folder/train.log" || status=$?
+  ((status == 0)) || not_trained "$folder" "$status"
   touch "$folder/trained"
+}
+
+not_trained() {
+  local folder=$1 status=$2
+  # torchrun ends with 1 whatever its workers end with
+  if ((status == 75)) || grep -q 'exitcode *: 75 ' "$folder/train.err"; then
+    say "stopped by a signal, saved in $folder: the same command goes on"
+    exit 75
+  fi
+  grep '^mt_ls\.train: ' "$folder/train.err" >&2 || grep -m 1 'exitcode' "$folder/train.err" >&2 || true
+  fail "training $folder ended with status $status; $folder/train.err has the rest"
 }
 
 data_hash() {
