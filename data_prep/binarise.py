@@ -1,13 +1,16 @@
-"""Text, subwords, fairseq's binary files and the manifest, built aside and moved into place when whole."""
+"""Text in a folder, then its subwords, fairseq's binary files and the manifest beside it. Text streams through: memory
+does not grow with it."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,57 +18,114 @@ from tqdm import tqdm
 
 from . import DataError, subwords
 from .corpora import LANGUAGES, Splits
-from .sources import built_whole
+
+# fairseq-preprocess holds some bytes a sentence: a longer train set is given to it in parts, which fairseq-train joins.
+PART = 1_000_000
+# SentencePiece holds its sentences: of a longer train set it sees every second pair, or third, and so on.
+SAMPLE = 500_000
 
 
-def build(out: Path, splits: Splits, description: dict[str, Any]) -> dict[str, Any]:
-    """Write the data folder ``out``, whole, and return its manifest."""
-    with built_whole(out) as aside:
-        (aside / "text").mkdir()
-        for split, pairs in splits.items():
-            for side, language in enumerate(LANGUAGES):
-                text = "".join(pair[side] + "\n" for pair in pairs)
-                (aside / "text" / f"{split}.{language}").write_text(text, encoding="utf-8")
-        settings = description["settings"]
-        subwords.train(splits["train"], settings["vocab_size"], aside / "spm.model", settings["model_type"])
-        _encode(aside, splits)
-        _preprocess(aside)
-        manifest = _manifest(aside, splits, description)
-        (aside / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+def write_text(folder: Path, splits: Splits) -> dict[str, int]:
+    """Write ``text/<split>.<language>`` and return how many pairs each split has."""
+    (folder / "text").mkdir()
+    counts = {}
+    for split, pairs in splits.items():
+        counts[split] = 0
+        with _text(folder, split, "en", "w") as source, _text(folder, split, "de", "w") as target:
+            for pair in tqdm(pairs, desc=f"text of {split}", unit="pair", disable=None):
+                counts[split] += 1
+                source.write(pair[0] + "\n")
+                target.write(pair[1] + "\n")
+    return counts
+
+
+def build(folder: Path, counts: dict[str, int], description: dict[str, Any]) -> dict[str, Any]:
+    """Make the rest of a data folder that has its text, and return the manifest."""
+    settings = description["settings"]
+    sentences = _sample(folder, counts["train"])
+    subwords.train(sentences, settings["vocab_size"], folder / "spm.model", settings["model_type"])
+    n_parts = _encode(folder, counts)
+    _preprocess(folder, n_parts)
+    manifest = _manifest(folder, counts, description)
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
     return manifest
 
 
-def _encode(folder: Path, splits: Splits) -> None:
+def _text(folder: Path, split: str, language: str, mode: str = "r") -> Any:
+    return open(folder / "text" / f"{split}.{language}", mode, encoding="utf-8", newline="\n")
+
+
+def _lines(folder: Path, split: str, language: str) -> Iterator[str]:
+    with _text(folder, split, language) as file:
+        yield from (line.removesuffix("\n") for line in file)
+
+
+def _sample(folder: Path, n: int) -> Iterator[str]:
+    """The sentences of every k-th pair of train, of both languages in turns."""
+    pairs = zip(*(_lines(folder, "train", language) for language in LANGUAGES), strict=True)
+    for pair in itertools.islice(pairs, 0, None, -(-n // SAMPLE)):
+        yield from pair
+
+
+def _encode(folder: Path, counts: dict[str, int]) -> int:
+    """Write the pieces of each split, train in parts of PART lines; how many parts."""
     (folder / "pieces").mkdir()
-    jobs = [(split, side) for split in splits for side in range(2)]
-    for split, side in tqdm(jobs, desc="encoding", unit="file", disable=None):
-        lines = subwords.encode([pair[side] for pair in splits[split]], folder / "spm.model")
-        path = folder / "pieces" / f"{split}.{LANGUAGES[side]}"
-        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    n_parts = -(-counts["train"] // PART)
+    for split, language in tqdm(itertools.product(counts, LANGUAGES), desc="encoding", unit="file",
+                                total=2 * len(counts), disable=None):  # fmt: skip
+        pieces = subwords.encode(_lines(folder, split, language), folder / "spm.model")
+        for part in range(n_parts if split == "train" else 1):
+            path = folder / "pieces" / f"{split}{part or ''}.{language}"
+            with open(path, "w", encoding="utf-8", newline="\n") as file:
+                file.writelines(line + "\n" for line in itertools.islice(pieces, PART))
+    return n_parts
 
 
-def _preprocess(folder: Path) -> None:
+def _preprocess(folder: Path, n_parts: int) -> None:
+    """fairseq's binary files of the pieces: train, train1, ... with one dictionary."""
+    pieces = folder / "pieces"
+    held_out = [f"--{split}pref={pieces}/{split}" for split in ("valid", "test")]
+    if n_parts == 1:
+        _run_preprocess(folder, f"--trainpref={pieces}/train", *held_out)
+    else:
+        for language in LANGUAGES:
+            with open(pieces / f"all.{language}", "wb") as whole:
+                for part in range(n_parts):
+                    with open(pieces / f"train{part or ''}.{language}", "rb") as file:
+                        shutil.copyfileobj(file, whole)
+        _run_preprocess(folder, f"--trainpref={pieces}/all", "--dict-only")
+        dictionary = f"--srcdict={folder}/dict.{LANGUAGES[0]}.txt"
+        for part in tqdm(range(n_parts), desc="binarising", unit="part", disable=None):
+            aside = pieces / str(part)
+            _run_preprocess(aside, f"--trainpref={pieces}/train{part or ''}", dictionary, *(() if part else held_out))
+            for binary in aside.glob("*-*.*"):
+                binary.rename(folder / binary.name.replace("train.", f"train{part or ''}."))
+    shutil.rmtree(pieces)
+    (folder / "preprocess.log").unlink(missing_ok=True)
+
+
+def _run_preprocess(out: Path, *options: str) -> None:
     source, target = LANGUAGES
-    prefixes = [f"--{split}pref={folder}/pieces/{split}" for split in ("train", "valid", "test")]
     command = [sys.executable, "-m", "fairseq_cli.preprocess", "--source-lang", source, "--target-lang", target,
-               *prefixes, "--destdir", str(folder), "--joined-dictionary", "--workers", "1"]  # fmt: skip
+               "--destdir", str(out), "--joined-dictionary", "--workers", "1", *options]  # fmt: skip
     print("data_prep: fairseq-preprocess", file=sys.stderr)
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         raise DataError(f"fairseq-preprocess failed: {(result.stderr.strip().splitlines() or ['no reason'])[-1]}")
-    shutil.rmtree(folder / "pieces")
-    (folder / "preprocess.log").unlink(missing_ok=True)
 
 
-def _manifest(folder: Path, splits: Splits, description: dict[str, Any]) -> dict[str, Any]:
+def _manifest(folder: Path, counts: dict[str, int], description: dict[str, Any]) -> dict[str, Any]:
     digest = hashlib.sha256()
     content = [*sorted((folder / "text").iterdir()), folder / "spm.model", folder / "dict.de.txt"]
     for path in content:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        digest.update(path.name.encode() + b"\0")
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
     return {
         **description,
         "languages": list(LANGUAGES),
-        "counts": {split: len(pairs) for split, pairs in splits.items()},
+        "counts": counts,
         "subwords": "spm.model",
         "hash": digest.hexdigest(),
         "versions": {n: importlib.metadata.version(n) for n in ("sentencepiece", "numpy", "torch")},

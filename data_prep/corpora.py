@@ -7,17 +7,18 @@ plain text, ``{train,valid,test}.{en,de}``, or files in the hub's schema (jsonl 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from . import DataError, sources, synthetic
 
 Pair = tuple[str, str]
-Splits = dict[str, list[Pair]]
+Splits = dict[str, Iterable[Pair]]
 LANGUAGES = ("en", "de")
 
 
@@ -36,6 +37,7 @@ class Corpus:
     vocab_size: int
     held_out: int | None = None
     model_type: str = "unigram"
+    hub_configuration: str | None = None
 
 
 _WHEEL = "homeassistant-2024.3.3-py3-none-any.whl"
@@ -74,12 +76,13 @@ CORPORA = {
         ),
         Corpus(
             "wmt14",
-            "wmt/wmt14 (hub), de-en",
+            "wmt/wmt14 (hub)",
             None,
             None,
             "see https://www.statmt.org/wmt14",
             "4.5 million / 3 000 / 3 003",
             vocab_size=32_000,
+            hub_configuration="de-en",
         ),
         # Whole words as pieces: then a model's tokens are those whose true probability the grammar knows.
         Corpus(
@@ -96,39 +99,48 @@ CORPORA = {
 }
 
 
-def load(corpus: Corpus, source: str | None, seed: int) -> tuple[Splits, dict[str, str]]:
-    """({split: pairs}, {input: sha256}), of the files read and of the "text" itself. A corpus without splits of its
-    own comes as {"all": pairs}.
+class TextHash:
+    """The SHA-256 of all pairs in order, a tab between the sides and a line a pair, after a line with the split."""
 
-    Raises DataError for anything that cannot be read as parallel text.
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def passing(self, split: str, pairs: Iterable[Pair]) -> Iterator[Pair]:
+        """The pairs of a split, hashed as they pass."""
+        self._digest.update(f"{split}\n".encode())
+        for pair in pairs:
+            self._digest.update("{}\t{}\n".format(*pair).encode())
+            yield pair
+
+    def add(self, split: str, pairs: Iterable[Pair]) -> None:
+        """Hash a split."""
+        for _ in self.passing(split, pairs):
+            pass
+
+    def hexdigest(self) -> str:
+        """The hash of what has passed."""
+        return self._digest.hexdigest()
+
+
+def is_published(corpus: Corpus, source: str | None, text: str) -> bool:
+    """Whether a text has the pinned hash, where there is one to compare: that of a hub's text."""
+    pinned = source is None and corpus.source.endswith("(hub)") and corpus.sha256
+    return not pinned or text == corpus.sha256
+
+
+def read(corpus: Corpus, source: str | None, seed: int, n: int | None = None) -> tuple[Splits, dict[str, str]]:
+    """({split: pairs}, {file that was read: its sha256}). A corpus without splits of its own comes as {"all": pairs}.
+    Pairs may come as they are read, once; ``n`` of them for train where they are made, not read.
+
+    Raises DataError for what cannot be read as parallel text, also while the pairs are asked for.
     """
-    source = source or sources.local_copy(corpus.name)
-    splits, files = _read(corpus, source, seed)
-    text = text_hash(splits)
-    if source is None and corpus.source.endswith("(hub)") and corpus.sha256 and text != corpus.sha256:
-        print(f"data_prep: note: the hub's {corpus.name} is not the text of the published records "
-              f"({text[:8]}, not {corpus.sha256[:8]}): expect other numbers", file=sys.stderr)  # fmt: skip
-    return splits, {**files, "text": text}
-
-
-def text_hash(splits: Splits) -> str:
-    """Hex SHA-256 of all pairs in order, a tab between the sides and a line a pair, after a line with the split."""
-    digest = hashlib.sha256()
-    for split, pairs in splits.items():
-        digest.update(f"{split}\n".encode())
-        for source, target in pairs:
-            digest.update(f"{source}\t{target}\n".encode())
-    return digest.hexdigest()
-
-
-def _read(corpus: Corpus, source: str | None, seed: int) -> tuple[Splits, dict[str, str]]:
     if source is None and corpus.name == "synthetic":
-        return synthetic.splits(seed), {}
+        return synthetic.splits(seed, n), {}
     if source is None and corpus.name == "home_assistant":
         requirement = f"homeassistant=={corpus.revision}"
         return _read_wheel(sources.download_wheel(requirement, _WHEEL, "35 MB"), corpus)
     if source is None:
-        return _read_hub(corpus.source.split()[0], corpus.revision), {}
+        return _read_hub(corpus.source.split()[0], corpus.revision, corpus.hub_configuration), {}
     path = Path(source)
     if path.is_file() and path.suffix == ".whl":
         return _read_wheel(path, corpus)
@@ -145,7 +157,7 @@ def _read_folder(folder: Path, corpus: Corpus) -> tuple[Splits, dict[str, str]]:
         return _read_wheel(wheels[0], corpus)
     plain = sorted(p for p in folder.iterdir() if p.suffix in {".en", ".de"})
     if plain:
-        splits = {}
+        splits: Splits = {}
         for split, names in {"train": ("train",), "valid": ("valid", "validation"), "test": ("test",)}.items():
             stem = next((n for n in names if any(p.stem == n for p in plain)), names[0])
             splits[split] = read_parallel(folder / f"{stem}.en", folder / f"{stem}.de")
@@ -159,34 +171,34 @@ def _read_folder(folder: Path, corpus: Corpus) -> tuple[Splits, dict[str, str]]:
     return _read_hub(str(folder), None), {p.name: sources.sha256_of(p) for p in files}
 
 
-def read_lines(path: Path) -> list[str]:
+def read_lines(path: Path) -> Iterator[str]:
     """The lines of a text file. Raises DataError (file and line) if it is missing, empty or not UTF-8."""
     if not path.is_file():
         raise DataError(f"{path}: missing; each split needs one file a language, for example train.en and train.de")
-    raw = path.read_bytes()
-    if not raw.strip():
+    if not path.stat().st_size:
         raise DataError(f"{path}: empty; it must hold one sentence a line")
-    lines = []
-    for number, line in enumerate(raw.removesuffix(b"\n").split(b"\n"), start=1):
-        try:
-            lines.append(line.decode("utf-8").rstrip("\r"))
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{path}:{number}: byte {error.start + 1} is not UTF-8; convert the file, for example with iconv"
-            ) from None
-    return lines
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield line.decode("utf-8").removesuffix("\n").rstrip("\r")
+            except UnicodeDecodeError as error:
+                raise DataError(
+                    f"{path}:{number}: byte {error.start + 1} is not UTF-8; convert the file, for example with iconv"
+                ) from None
 
 
-def read_parallel(source: Path, target: Path) -> list[Pair]:
+def read_parallel(source: Path, target: Path) -> Iterator[Pair]:
     """The pairs of two files with one sentence a line. Raises DataError if their lengths differ."""
     ours, theirs = read_lines(source), read_lines(target)
-    if len(ours) != len(theirs):
-        shorter, line = (source, len(ours)) if len(ours) < len(theirs) else (target, len(theirs))
-        raise DataError(
-            f"{shorter}:{line}: the file ends here, but {source.name} has {len(ours)} lines and {target.name} "
-            f"{len(theirs)}; both sides must be line by line translations"
-        )
-    return list(zip(ours, theirs, strict=True))
+    for number, (one, other) in enumerate(itertools.zip_longest(ours, theirs)):
+        if one is None or other is None:
+            longer = number + 1 + sum(1 for _ in (theirs if one is None else ours))
+            shorter, lengths = (source, (number, longer)) if one is None else (target, (longer, number))
+            raise DataError(
+                f"{shorter}:{number}: the file ends here, but {source.name} has {lengths[0]} lines and {target.name} "
+                f"{lengths[1]}; both sides must be line by line translations"
+            )
+        yield one, other
 
 
 def _check_jsonl(path: Path) -> None:
@@ -201,19 +213,28 @@ def _check_jsonl(path: Path) -> None:
                 raise DataError(f'{path}:{number}: no "{language}" text; each line needs both "en" and "de"')
 
 
-def _read_hub(name: str, revision: str | None) -> Splits:
-    """Every split of a data set of the hub's schema, from the hub or from a local folder."""
-    data = sources.load_hub(name, revision)
-    splits = {}
+def _read_hub(name: str, revision: str | None, configuration: str | None = None) -> Splits:
+    """Every split of a data set of the hub's schema, from the hub or from a local folder: a column a language, or one
+    column "translation" with both."""
+    data = sources.load_hub(name, revision, configuration)
+    splits: Splits = {}
     for split, hub_split in (("train", "train"), ("valid", "validation"), ("test", "test")):
         if hub_split not in data:
             raise DataError(f"{name}: has no split {hub_split!r}; it has {', '.join(data)}")
-        rows = data[hub_split]
+        columns = data[hub_split].column_names
         for language in LANGUAGES:
-            if language not in rows.column_names:
+            if language not in columns and "translation" not in columns:
                 raise DataError(f"{name}: split {hub_split!r} has no column {language!r}")
-        splits[split] = list(zip(rows["en"], rows["de"], strict=True))
+        splits[split] = _rows(data[hub_split])
     return splits
+
+
+def _rows(rows: Any) -> Iterator[Pair]:
+    for batch in rows.iter(batch_size=1000):
+        if "translation" in batch:
+            yield from ((row["en"], row["de"]) for row in batch["translation"])
+        else:
+            yield from zip(batch["en"], batch["de"], strict=True)
 
 
 def _read_wheel(wheel: Path, corpus: Corpus) -> tuple[Splits, dict[str, str]]:

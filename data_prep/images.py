@@ -85,21 +85,29 @@ def prepare(images: ImageSet, out: Path, source: str | None, seed: int) -> None:
         "corpus": images.name, "source": images.source if source is None else Path(source).name,
         "revision": images.revision, "licence": images.licence, "held_out": images.held_out, "seed": seed,
     }  # fmt: skip
-    if sources.is_up_to_date(out, description):
-        print(f"data_prep: {out} is up to date")
-        return
+    with sources.scratch_beside(out) as aside:
+        if sources.is_up_to_date(out, description):
+            print(f"data_prep: {out} is up to date")
+            return
+        manifest = _build(images, aside, source, seed, description)
+        sources.take_its_place(aside, out)
+    told = ", ".join(f"{name} {n}" for name, n in manifest["counts"].items())
+    print(f"data_prep: {out}: {told} images ({manifest['encoding']}); data hash {manifest['hash'][:8]}")
+
+
+def _build(
+    images: ImageSet, aside: Path, source: str | None, seed: int, description: dict[str, Any]
+) -> dict[str, Any]:
     classes, splits, encoding = _synthetic(images, seed) if _is_synthetic(images) else _read(images, source)
-    with sources.built_whole(out) as aside:
-        digest = hashlib.sha256()
-        counts = {}
-        for name, split in splits.items():
-            counts[name] = split.n
-            _write(aside, name, split, images, len(classes), digest)
-        manifest = {**description, "classes": classes, "encoding": encoding, "counts": counts,
-                    "shape": list(images.shape), "hash": digest.hexdigest()}  # fmt: skip
-        (aside / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
-    told = ", ".join(f"{name} {n}" for name, n in counts.items())
-    print(f"data_prep: {out}: {told} images ({encoding}); data hash {manifest['hash'][:8]}")
+    digest = hashlib.sha256()
+    counts = {}
+    for name, split in splits.items():
+        counts[name] = split.n
+        _write(aside, name, split, images, len(classes), digest)
+    manifest = {**description, "classes": classes, "encoding": encoding, "counts": counts,
+                "shape": list(images.shape), "hash": digest.hexdigest()}  # fmt: skip
+    (aside / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    return manifest
 
 
 def _write(folder: Path, name: str, split: Split, images: ImageSet, n_classes: int, digest: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -33,7 +34,7 @@ def is_hub_id(source: str) -> bool:
     return "/" in source and not source.startswith((".", "/", "~"))
 
 
-def load_hub(name: str, revision: str | None) -> Any:
+def load_hub(name: str, revision: str | None, configuration: str | None = None) -> Any:
     """Every split of a data set, from the hub or from a local folder of the same schema: `datasets`' own dictionary.
 
     Raises DataError if it cannot be loaded.
@@ -42,7 +43,7 @@ def load_hub(name: str, revision: str | None) -> Any:
 
     datasets.disable_progress_bars()
     try:
-        return datasets.load_dataset(name, revision=revision, cache_dir=str(cache_folder() / "datasets"))
+        return datasets.load_dataset(name, configuration, revision=revision, cache_dir=str(cache_folder() / "datasets"))
     except Exception as error:  # the library raises a dozen kinds; each means: no such data here
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(
@@ -87,19 +88,33 @@ def sha256_of(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def built_whole(out: Path) -> Iterator[Path]:
-    """An empty hidden folder beside ``out``; it takes its place when the block ends well, and goes when it does not. So
-    a folder named ``out`` is always complete."""
+def scratch_beside(out: Path) -> Iterator[Path]:
+    """An empty hidden folder beside ``out``, for this process alone (another one waits for its turn); it goes at the
+    end, unless `take_its_place` has moved it."""
     aside = out.with_name(f".{out.name}.{os.getpid()}")
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
-        aside.mkdir(parents=True)
-        yield aside
-        if out.exists():
-            shutil.rmtree(out)
-        aside.rename(out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with open(out.with_name(f".{out.name}.lock"), "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"data_prep: another process is making {out}; waiting for it", file=sys.stderr)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in out.parent.glob(f".{out.name}.[0-9]*"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        try:
+            aside.mkdir()
+            yield aside
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def take_its_place(aside: Path, out: Path) -> None:
+    """Move a finished folder to its name: so a folder named ``out`` is always complete."""
+    old = aside.with_name(f"{aside.name}.old")
+    if out.exists():
+        out.rename(old)
+    aside.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def is_up_to_date(out: Path, description: dict[str, Any]) -> bool:

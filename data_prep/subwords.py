@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import io
+import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import sentencepiece
 
 from . import DataError
-from .corpora import Pair
 
 
-def train(pairs: list[Pair], vocab_size: int, model: Path, model_type: str = "unigram") -> None:
-    """Train a model ("unigram", or "word") on both sides and write it. One thread: the same text gives the same file.
+def train(sentences: Iterable[str], vocab_size: int, model: Path, model_type: str = "unigram") -> None:
+    """Train a model ("unigram", or "word") and write it. One thread: the same text gives the same file. The sentences
+    are held in memory.
 
     Raises DataError when the text has too few pieces for ``vocab_size``.
     """
     buffer = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter([side for pair in pairs for side in pair]),
+            sentence_iterator=iter(sentences),
             model_writer=buffer,
             vocab_size=vocab_size,
             model_type=model_type,
@@ -35,7 +37,9 @@ def train(pairs: list[Pair], vocab_size: int, model: Path, model_type: str = "un
     model.write_bytes(buffer.getvalue())
 
 
-def encode(lines: list[str], model: Path) -> list[str]:
+def encode(lines: Iterable[str], model: Path) -> Iterator[str]:
     """Each line as its pieces, joined by spaces."""
     processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
-    return [" ".join(pieces) for pieces in processor.encode(lines, out_type=str)]
+    remaining = iter(lines)
+    while batch := list(itertools.islice(remaining, 10_000)):
+        yield from (" ".join(pieces) for pieces in processor.encode(batch, out_type=str))

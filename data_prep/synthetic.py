@@ -2,14 +2,18 @@
 
 Sources are drawn without repetition. Given one, the German words follow deterministically but for synonyms, each
 chosen independently with a known probability. German puts the adverb after the verb, and the participle of the
-perfect at the end, so there is something to learn besides words.
+perfect at the end, so there is something to learn besides words. For corpora of any size two such sentences are joined.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+from . import DataError
 
 Distribution = dict[str, float]
 END = "</s>"
@@ -57,6 +61,14 @@ def sources() -> list[str]:
 def slots(source: str) -> list[Distribution]:
     """The distribution of each German word of a source, the end of sentence last. Given the source, a word does
     not depend on the words before it. Raises ValueError for a sentence outside the grammar."""
+    first, joined, second = source.partition(" and ")
+    if joined:
+        return [*_slots(first)[:-1], {"und": 1.0}, *_slots(second)]
+    return _slots(source)
+
+
+@functools.cache
+def _slots(source: str) -> list[Distribution]:
     try:
         _, adjective, subject, _, verb, _, thing, adverb = source.split()
         subject_gender, subject_words = _NOUNS[subject]
@@ -97,10 +109,32 @@ def pairs(n: int, seed: int) -> list[tuple[str, str]]:
     return [(source, " ".join(_draw(slot, rng) for slot in slots(source)[:-1])) for source in chosen]
 
 
-def splits(seed: int) -> dict[str, list[tuple[str, str]]]:
-    """2 000 / 200 / 211 pairs. The test set's size is prime: whatever drops a last batch shows."""
-    drawn = pairs(2411, seed)
-    return {"train": drawn[:2000], "valid": drawn[2000:2200], "test": drawn[2200:]}
+def joined_pairs(seed: int) -> Iterator[tuple[str, str]]:
+    """23 million pairs of two joined sentences each, all sources different, in an order that looks random."""
+    clauses = sources()
+    total = len(clauses) ** 2
+    rng = random.Random(seed)
+    start, step = rng.randrange(total), rng.randrange(total)
+    while math.gcd(step, total) > 1:  # then the steps come to every number once
+        step += 1
+    for i in range(total):
+        first, second = divmod((start + i * step) % total, len(clauses))
+        source = f"{clauses[first]} and {clauses[second]}"
+        yield source, " ".join(_draw(slot, rng) for slot in slots(source)[:-1])
+
+
+def splits(seed: int, n: int | None = None) -> dict[str, Iterable[tuple[str, str]]]:
+    """2 000 / 200 / 211 pairs, or ``n`` pairs of joined sentences for train. The test set's size is prime: whatever
+    drops a last batch shows. Raises DataError for more than there are."""
+    sizes = {"valid": 200, "test": 211}
+    if n is None:
+        drawn = pairs(2411, seed)
+        return {"train": drawn[:2000], "valid": drawn[2000:2200], "test": drawn[2200:]}
+    if not 0 < n <= len(sources()) ** 2 - sum(sizes.values()):
+        raise DataError(f"--pairs {n}: the grammar has 1 to {len(sources()) ** 2 - sum(sizes.values())} for train")
+    stream = joined_pairs(seed)
+    held_out = {name: list(itertools.islice(stream, size)) for name, size in sizes.items()}
+    return {"train": itertools.islice(stream, n), **held_out}
 
 
 def _draw(slot: Distribution, rng: random.Random) -> str:

@@ -98,7 +98,7 @@ class _Harmful:
 def _fails(arguments, out, capsys):
     """The one line of a run that fails and leaves nothing."""
     assert main([*map(str, arguments), "--out", str(out)]) == 2
-    assert not out.exists() and not list(out.parent.glob(f".{out.name}.*"))
+    assert not out.exists() and not list(out.parent.glob(f".{out.name}.[0-9]*"))
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("data_prep: error: ")
     return lines[0]

@@ -1,10 +1,11 @@
 """The grammar: what it says of its probabilities is what it draws."""
 
 import collections
+import itertools
 
 import pytest
 
-from data_prep import synthetic
+from data_prep import DataError, synthetic
 
 
 def test_probabilities_are_distributions_and_are_drawn_from():
@@ -35,3 +36,23 @@ def test_next_word_given_a_prefix():
         synthetic.next_word_probabilities(source, ["die"])
     with pytest.raises(ValueError, match="not a sentence of the grammar"):
         synthetic.slots("a sentence of another grammar")
+
+
+def test_joined_sentences_are_distinct_and_drawn_from_their_slots():
+    drawn = list(itertools.islice(synthetic.joined_pairs(seed=3), 20_000))
+    assert len({source for source, _ in drawn}) == 20_000
+    draws = collections.Counter()
+    for source, target in drawn:
+        slots, words = synthetic.slots(source), target.split()
+        assert len(slots) == len(words) + 1 == 18 and words[8] == "und"
+        assert all(word in slot for slot, word in zip(slots, words, strict=False))
+        if source.startswith("the small dog"):
+            draws[words[2]] += 1
+    n = sum(draws.values())
+    assert n > 300 and abs(draws["Hund"] / n - 0.8) < 4 * (0.8 * 0.2 / n) ** 0.5
+
+
+def test_more_pairs_than_the_grammar_has():
+    for n in (0, 23_040_000):
+        with pytest.raises(DataError, match=f"--pairs {n}: the grammar has 1 to 23039589"):
+            synthetic.splits(1, n)
