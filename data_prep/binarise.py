@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -84,6 +85,8 @@ def _encode(folder: Path, counts: dict[str, int]) -> int:
 def _preprocess(folder: Path, n_parts: int) -> None:
     """fairseq's binary files of the pieces: train, train1, ... with one dictionary."""
     pieces = folder / "pieces"
+    # The files do not depend on the number of workers; starting them costs more than a small set.
+    workers = f"--workers={(os.cpu_count() or 1) if n_parts > 1 else 1}"
     held_out = [f"--{split}pref={pieces}/{split}" for split in ("valid", "test")]
     if n_parts == 1:
         _run_preprocess(folder, f"--trainpref={pieces}/train", *held_out)
@@ -93,11 +96,11 @@ def _preprocess(folder: Path, n_parts: int) -> None:
                 for part in range(n_parts):
                     with open(pieces / f"train{part or ''}.{language}", "rb") as file:
                         shutil.copyfileobj(file, whole)
-        _run_preprocess(folder, f"--trainpref={pieces}/all", "--dict-only")
+        _run_preprocess(folder, f"--trainpref={pieces}/all", "--dict-only", workers)
         dictionary = f"--srcdict={folder}/dict.{LANGUAGES[0]}.txt"
         for part in tqdm(range(n_parts), desc="binarising", unit="part", disable=None):
-            aside = pieces / str(part)
-            _run_preprocess(aside, f"--trainpref={pieces}/train{part or ''}", dictionary, *(() if part else held_out))
+            aside, others = pieces / str(part), [] if part else held_out
+            _run_preprocess(aside, f"--trainpref={pieces}/train{part or ''}", dictionary, workers, *others)
             for binary in aside.glob("*-*.*"):
                 binary.rename(folder / binary.name.replace("train.", f"train{part or ''}."))
     shutil.rmtree(pieces)
@@ -107,7 +110,7 @@ def _preprocess(folder: Path, n_parts: int) -> None:
 def _run_preprocess(out: Path, *options: str) -> None:
     source, target = LANGUAGES
     command = [sys.executable, "-m", "fairseq_cli.preprocess", "--source-lang", source, "--target-lang", target,
-               "--destdir", str(out), "--joined-dictionary", "--workers", "1", *options]  # fmt: skip
+               "--destdir", str(out), "--joined-dictionary", *options]  # fmt: skip
     print("data_prep: fairseq-preprocess", file=sys.stderr)
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:

@@ -13,19 +13,25 @@ from fairseq import checkpoint_utils, utils
 
 from . import _fairseq  # noqa: F401  (lets checkpoints load)
 from .records import Measurement, code_hash, sha256_of, versions
+from .workers import Workers
 
 WINDOW_SENTENCES = 4096
 _SUBSET_BATCH = 24
 
 
 class Window(NamedTuple):
-    """Consecutive sentences of a split: the number of the first, how many, and their batches. ``collate`` makes a
-    batch of given sentences."""
+    """Consecutive sentences of a split: the number of the first, how many, and their batches, or this worker's of them.
+    ``collate`` makes a batch of given sentences."""
 
     first: int
     n: int
     batches: List[Dict[str, Any]]
     collate: Callable[[List[int]], Dict[str, Any]]
+
+    @property
+    def sentences(self) -> Set[int]:
+        """The numbers of the sentences in the batches."""
+        return {i for sample in self.batches for i in sample["id"].tolist()}
 
     def subset(self, sentences: Set[int]) -> "Window":
         """The same window with batches of these sentences only, filled anew: a step of a search costs the same for
@@ -65,7 +71,9 @@ class Checkpoint:
             raise MeasureError(
                 f"{path}: does not fit the data in {self.data} (another dictionary?): {reason[-1].strip()[:160]}"
             ) from None
-        self.device = torch.device("cuda" if torch.cuda.is_available() and not options.cpu else "cpu")
+        self.workers = Workers()
+        cuda = torch.cuda.is_available() and not options.cpu
+        self.device = torch.device(f"cuda:{self.workers.local_rank}" if cuda else "cpu")
         self.models = [model.eval().to(self.device) for model in models]
         self.pad = self.task.target_dictionary.pad()
         self.subwords = subword_scheme(self.task.target_dictionary)
@@ -84,7 +92,7 @@ class Checkpoint:
             "seed": int(self.cfg.common.seed),
             "updates": history[-1].get("num_updates"),
             "unit": _UNITS[self.subwords],
-            "device": str(self.device),
+            "device": self.device.type,
             "versions": versions("torch", "numpy", "sacrebleu", "sentencepiece") | {"fairseq": fairseq.__version__},
             "sha": {"data": self.data_hash, "checkpoint": sha256_of(path), "code": code_hash()},
         }
@@ -100,9 +108,10 @@ class Checkpoint:
         files = sorted([*self.data.glob("dict.*.txt"), *self.data.glob(f"{self.options.gen_subset}.*")])
         return self.manifest.get("hash") or sha256_of(*files)
 
-    def windows(self, split: str) -> Iterator[Window]:
+    def windows(self, split: str, shared: bool = True) -> Iterator[Window]:
         """Every sentence of a split once, in order, a window at a time, its batches sorted by length and on the
-        device. So what a caller keeps of a window does not grow with the corpus.
+        device; ``shared``: of the batches those of this worker. So what a caller keeps of a window does not grow with
+        the corpus.
 
         Raises MeasureError for a split that is not there, and if a sentence would be lost.
         """
@@ -110,7 +119,7 @@ class Checkpoint:
 
         def collate(sentences: List[int]) -> Dict[str, Any]:
             sample = dataset.collater([dataset[i] for i in sentences])
-            return utils.move_to_cuda(sample) if self.device.type == "cuda" else sample
+            return utils.move_to_cuda(sample, self.device) if self.device.type == "cuda" else sample
 
         order = dataset.ordered_indices()
         positions = utils.resolve_max_positions(
@@ -130,7 +139,8 @@ class Checkpoint:
                 max_sentences=self.options.batch_size,
                 required_batch_size_multiple=1,
             )
-            yield Window(start, len(within), [collate(list(batch)) for batch in batches], collate)
+            ours = self.workers.share(list(batches)) if shared else batches
+            yield Window(start, len(within), [collate(list(batch)) for batch in ours], collate)
 
     def made(self, record: Measurement, split: str) -> bool:
         """Whether a record is of this checkpoint, data and split."""

@@ -35,6 +35,14 @@ class Verdict(NamedTuple):
     statistics: Statistics
 
 
+class Hypothesis(NamedTuple):
+    """What a search found for a sentence: token ids (L,), how they were judged, and the probability of each (L,)."""
+
+    ids: torch.Tensor
+    verdict: Verdict
+    probability: torch.Tensor
+
+
 class References:
     """The references of a split. Each different hypothesis is held against its own once."""
 
@@ -65,9 +73,9 @@ class References:
 def measure_beam(
     model: Checkpoint, search: Search, references: References, planned: Measurement, folder: Path
 ) -> Iterator[tuple[Measurement, ArraySpool]]:
-    """The planned measurement filled in, with its arrays, among them the hypotheses as "text" (UTF-8, a line each) and
-    "sentence_bleu", what each adds to BLEU (see `Scorer`). The spool works in ``folder`` and is good until the
-    iterator is closed."""
+    """The planned measurement filled in, with its arrays; for the first worker. Among the arrays are the hypotheses as
+    "text" (UTF-8, a line each) and "sentence_bleu", what each adds to BLEU (see `Scorer`). The spool works in
+    ``folder`` and is good until the iterator is closed."""
     start = time.perf_counter()
     keeps_tokens = planned.temperature in (1.0, planned.fitted_temperature)
     bins: dict[str, Bins] = {}
@@ -77,10 +85,16 @@ def measure_beam(
     with spools(1, folder) as (spool,):
         with tqdm(total=planned.n_sentences, desc=label, unit="sentence", disable=None) as bar:
             for window in model.windows(planned.split):
-                found = search.best(window, planned.temperature)
-                verdicts = [references.verdict(sentence, *found[sentence].tolist()) for sentence in sorted(found)]
-                tokens = torch.cat([found[sentence] for sentence in sorted(found)])
-                judged = _judged(model, window, found, verdicts, planned.temperature)
+                ours = _hypotheses(model, search, references, window, planned.temperature)
+                bar.update(window.n)
+                parts = model.workers.gather(ours)
+                if not parts:
+                    continue
+                found = {sentence: hypothesis for part in parts for sentence, hypothesis in part.items()}
+                hypotheses = [found[sentence] for sentence in sorted(found)]
+                verdicts = [hypothesis.verdict for hypothesis in hypotheses]
+                tokens = torch.cat([hypothesis.ids for hypothesis in hypotheses])
+                judged = _judged(hypotheses, model.task.target_dictionary.eos())
                 sums = judged.sums(window.n)
                 bins = {name: bins.get(name, Bins.zeros()) + Bins.from_sums(part.sum(0)) for name, part in sums.items()}
                 total = references.add(total, verdicts)
@@ -91,7 +105,8 @@ def measure_beam(
                              sentence_bleu=bleu.astype("i4"))  # fmt: skip
                 if keeps_tokens:
                     _keep(spool, judged, tokens, window.first)
-                bar.update(window.n)
+        if not model.workers.is_first:
+            return
         others = bins["others"]
         yield (
             replace(
@@ -103,24 +118,32 @@ def measure_beam(
         )  # fmt: skip
 
 
-def _judged(
-    model: Checkpoint, window: Window, found: dict[int, torch.Tensor], verdicts: list[Verdict], temperature: float
-) -> JudgedTokens:
-    """The window's tokens in the order of its sentences; their probabilities by one teacher-forced pass."""
-    probability: dict[int, torch.Tensor] = {}
+def _hypotheses(
+    model: Checkpoint, search: Search, references: References, window: Window, temperature: float
+) -> dict[int, Hypothesis]:
+    """What a search finds for the sentences in the window's batches, with a teacher-forced pass over it."""
+    found = search.best(window, temperature)
+    made = {}
     for sample in window.batches:
         sentences = sample["id"].tolist()
-        hypotheses = [[{"tokens": found[sentence]}] for sentence in sentences]
-        statistics = token_probabilities(model.models, sample, hypotheses, temperature)
-        probability |= {s: ranked[0].probability for s, ranked in zip(sentences, statistics, strict=True)}
-    ids = [found[sentence] for sentence in sorted(found)]
-    lengths = torch.tensor([len(hypothesis) for hypothesis in ids])
+        statistics = token_probabilities(model.models, sample, [[{"tokens": found[s]}] for s in sentences], temperature)
+        for sentence, ranked in zip(sentences, statistics, strict=True):
+            ids = found[sentence]
+            made[sentence] = Hypothesis(ids, references.verdict(sentence, *ids.tolist()), ranked[0].probability)
+    return made
+
+
+def _judged(hypotheses: list[Hypothesis], eos: int) -> JudgedTokens:
+    """The tokens of a window's hypotheses, in their order."""
+    verdicts = [hypothesis.verdict for hypothesis in hypotheses]
+    ids = [hypothesis.ids for hypothesis in hypotheses]
+    lengths = torch.tensor([len(tokens) for tokens in ids])
     return JudgedTokens(
-        probability=torch.cat([probability[sentence] for sentence in sorted(found)]),
+        probability=torch.cat([hypothesis.probability for hypothesis in hypotheses]),
         hit=torch.cat([verdict.hit for verdict in verdicts]),
         kept=torch.cat([verdict.kept for verdict in verdicts]),
-        eos=torch.cat(ids) == model.task.target_dictionary.eos(),
-        sentence=torch.arange(window.n).repeat_interleave(lengths),
+        eos=torch.cat(ids) == eos,
+        sentence=torch.arange(len(ids)).repeat_interleave(lengths),
     )
 
 

@@ -32,10 +32,13 @@ class Outputs(NamedTuple):
 
 
 class ForcedPass:
-    """Passes over a split with the correct prefixes; one after a fit costs no forward if the outputs are small."""
+    """Passes over a split with the correct prefixes, or, where ``shared``, over this worker's part of it; one after a
+    fit costs no forward if the outputs are small."""
 
-    def __init__(self, model: Checkpoint, split: str) -> None:
+    def __init__(self, model: Checkpoint, split: str, shared: bool = True) -> None:
         self.split = split
+        self.workers = model.workers
+        self._shared = shared
         self._model = model
         self._projection = output_projection(model.models[0])
         self._kept: list[tuple[Window, list[Outputs]]] | None = None
@@ -48,7 +51,7 @@ class ForcedPass:
             return
         kept: list[tuple[Window, list[Outputs]]] = []
         size = 0
-        for window in self._model.windows(self.split):
+        for window in self._model.windows(self.split, self._shared):
             outputs = [self._forward(sample) for sample in window.batches]
             size += sum(column.nbytes for batch in outputs for column in batch)
             keep = keep and size <= _KEPT_BYTES
@@ -91,8 +94,8 @@ class ForcedPass:
 def measure_forced(
     forced: ForcedPass, planned: Sequence[Measurement], folder: Path
 ) -> Iterator[tuple[Measurement, ArraySpool]]:
-    """The planned measurements filled in, all from one pass, each with its arrays. The spools work in ``folder``, and
-    are good until the next item is asked for."""
+    """The planned measurements filled in, all from one pass, each with its arrays; for the first worker. The spools
+    work in ``folder``, and are good until the next item is asked for."""
     start = time.perf_counter()
     temperatures = [measurement.temperature for measurement in planned]
     with spools(len(planned), folder) as made:
@@ -102,23 +105,30 @@ def measure_forced(
         ]
         with tqdm(total=planned[0].n_sentences, desc=f"forced {forced.split}", unit="sentence", disable=None) as bar:
             for window, batches in forced.windows():
-                _add_window(forced, window, batches, temperatures, tallies)
+                parts = forced.workers.gather(_parts(forced, batches, temperatures))
+                if parts:
+                    _add_window(window, [part for of_worker in parts for part in of_worker], tallies)
                 bar.update(window.n)
+        if not forced.workers.is_first:
+            return
         seconds = round(time.perf_counter() - start, 2)
         for measurement, tally, spool in zip(planned, tallies, made, strict=True):
             yield replace(measurement, **tally.fields(), seconds=seconds), spool
 
 
-def _add_window(
-    forced: ForcedPass, window: Window, batches: list[Outputs], temperatures: list[float], tallies: list[Tally]
-) -> None:
-    """Every temperature of a chunk while its logits are at hand; then the tokens in the order of their sentences."""
+def _parts(forced: ForcedPass, batches: list[Outputs], temperatures: list[float]) -> list[tuple[torch.Tensor, ...]]:
+    """(nll, confidence, brier, hit, target, sentence) of each chunk: every temperature while its logits are at hand."""
     parts = [
         (*at_temperatures(logits, target, temperatures), target, sentence)
         for outputs in batches
         for logits, target, sentence in forced.logits(outputs)
     ]
-    nll, confidence, brier, hit, target, sentence = (torch.cat(part, dim=-1).cpu() for part in zip(*parts, strict=True))
+    return [tuple(column.cpu() for column in part) for part in parts]
+
+
+def _add_window(window: Window, parts: list[tuple[torch.Tensor, ...]], tallies: list[Tally]) -> None:
+    """The tokens in the order of their sentences, whoever computed them."""
+    nll, confidence, brier, hit, target, sentence = (torch.cat(part, dim=-1) for part in zip(*parts, strict=True))
     order = torch.argsort(sentence, stable=True)
     for i, tally in enumerate(tallies):
         values = TokenStatistics(nll[i, order], confidence[i, order], brier[i, order], hit[order])

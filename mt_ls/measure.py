@@ -5,7 +5,7 @@ Calibration and translation quality of any fairseq translation checkpoint, train
 Forced mode: one teacher-forced pass gives NLL, accuracy, Brier and the bins of ECE at every temperature, and once
 more at the temperature fitted on half of ``--fit-subset``. Beam mode: a search at each temperature, scored by
 sacrebleu on detokenised text, with beam ECE. Every measurement is one line of FILE; lines that are there are not
-measured again.
+measured again. ``torchrun --nproc-per-node N -m mt_ls.measure ...`` shares the work, with the same records.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 import warnings
 from dataclasses import replace
@@ -40,8 +41,12 @@ def main(arguments=None) -> int:
             check_temperature(temperature)
         model = Checkpoint(options)
         measure(model, options)
+        if not model.workers.is_first:
+            return 0
         print(summary([record for record in read(options.records) if model.made(record, options.gen_subset)]))
     except (MeasureError, RecordError, ValueError) as error:
+        if int(os.environ.get("RANK", 0)):  # the first of the workers says it
+            return 2
         print(f"mt_ls.measure: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0
@@ -74,7 +79,9 @@ def measure(model: Checkpoint, options: argparse.Namespace) -> None:
     done = {record.key() for record in known}
     model.dataset(options.gen_subset)
     forced = ForcedPass(model, options.gen_subset)
-    fitted = None if options.fit_subset == "none" else _fitted(model, forced, options)
+    fitted = None
+    if options.fit_subset != "none":
+        fitted = model.workers.from_first(lambda: _fitted(model, forced, options))
     temperatures = sorted({*options.temperatures, 1.0} | ({fitted} if fitted else set()))
     n = len(model.dataset(options.gen_subset))
     template = Measurement(
@@ -97,7 +104,7 @@ def measure(model: Checkpoint, options: argparse.Namespace) -> None:
 
 def _measure_searches(model: Checkpoint, options: argparse.Namespace, planned: list[Measurement], folder: Path) -> None:
     search, reason = exact_search(model, options.gen_subset, options.beam, options.lenpen, options.search)
-    if reason:
+    if reason and model.workers.is_first:
         print(f"mt_ls.measure: fairseq's search, not CTranslate2's: {reason}", file=sys.stderr)
     references = References(model, options.gen_subset)
     for plan in planned:
@@ -112,7 +119,8 @@ def _fitted(model: Checkpoint, forced: ForcedPass, options: argparse.Namespace) 
     key = f"{model.fields['sha']['checkpoint'][:16]}-{model.fields['sha']['data'][:16]}-{options.fit_subset}-even"
     known = json.loads(file.read_text()) if file.exists() else {}
     if key not in known:
-        on = forced if options.fit_subset == forced.split else ForcedPass(model, options.fit_subset)
+        own = options.fit_subset == forced.split and model.workers.n == 1
+        on = forced if own else ForcedPass(model, options.fit_subset, shared=False)
         known[key] = round(on.fit_temperature(), 4)
         with written_whole(file) as path:
             path.write_text(json.dumps(known, indent=1) + "\n")

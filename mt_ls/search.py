@@ -81,7 +81,7 @@ class CTranslate2Search:
         for sentence, tokens in self._translate(window, temperature):
             if len(tokens) < MAX_LENGTH:
                 found[sentence] = torch.tensor([*map(dictionary.index, tokens), dictionary.eos()])
-        unfinished = set(range(window.first, window.first + window.n)) - found.keys()
+        unfinished = window.sentences - found.keys()
         if unfinished:
             found |= self._exact.best(window.subset(unfinished), temperature)
         return found
@@ -89,16 +89,18 @@ class CTranslate2Search:
     def _translate(self, window: Window, temperature: float) -> Iterator[tuple[int, list[str]]]:
         dictionary = self._model.task.source_dictionary
         special = {dictionary.pad(), dictionary.eos()}
-        sentences, sources = [], []
-        for sample in window.batches:
-            sentences += sample["id"].tolist()
-            for row in sample["net_input"]["src_tokens"].tolist():
-                sources.append([dictionary[token] for token in row if token not in special])
-        results = self._translator(temperature).translate_batch(
-            sources, beam_size=self._beam, length_penalty=self._lenpen, max_decoding_length=MAX_LENGTH,
-            max_input_length=0, max_batch_size=2048, batch_type="tokens",
-        )  # fmt: skip
-        yield from ((sentence, found.hypotheses[0]) for sentence, found in zip(sentences, results, strict=True))
+        translator = self._translator(temperature)
+        asked = []
+        for sample in window.batches:  # a batch at a time: what it gives must not depend on the others
+            rows = sample["net_input"]["src_tokens"].tolist()
+            sources = [[dictionary[token] for token in row if token not in special] for row in rows]
+            results = translator.translate_batch(
+                sources, beam_size=self._beam, length_penalty=self._lenpen, max_decoding_length=MAX_LENGTH,
+                max_input_length=0, max_batch_size=2048, batch_type="tokens", asynchronous=True,
+            )  # fmt: skip
+            asked.append((sample["id"].tolist(), results))
+        for sentences, results in asked:
+            yield from ((s, found.result().hypotheses[0]) for s, found in zip(sentences, results, strict=True))
 
     def _translator(self, temperature: float) -> Any:
         import ctranslate2
@@ -144,16 +146,16 @@ def exact_search(model: Checkpoint, split: str, beam: int, lenpen: float, engine
         return fairseq_search, None
     try:
         fast = CTranslate2Search(model, beam, lenpen)
-        different = _sample_that_differs(model, split, fairseq_search, fast)
-        if different:
-            raise MeasureError(f"it finds another hypothesis for sentence {different[0]} of {split}")
     except MeasureError as error:
         return fairseq_search, str(error)
+    different = model.workers.from_first(lambda: _sample_that_differs(model, split, fairseq_search, fast))
+    if different:
+        return fairseq_search, f"it finds another hypothesis for sentence {different[0]} of {split}"
     return fast, None
 
 
 def _sample_that_differs(model: Checkpoint, split: str, one: Search, other: Search) -> list[int]:
-    window = next(model.windows(split))
+    window = next(model.windows(split, shared=False))
     spread = range(window.first, window.first + window.n, max(1, window.n // _SAMPLE))
     sample = window.subset(set(spread))
     ours, theirs = one.best(sample, 1.0), other.best(sample, 1.0)
