@@ -4,6 +4,7 @@ import contextlib
 import functools
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Set
 
@@ -13,6 +14,7 @@ from fairseq import checkpoint_utils, utils
 
 from . import _fairseq  # noqa: F401  (lets checkpoints load)
 from .records import Measurement, code_hash, sha256_of, versions
+from .weights import weights_hash
 from .workers import Workers
 
 WINDOW_SENTENCES = 4096
@@ -59,11 +61,10 @@ class Checkpoint:
             # fairseq prints nothing useful on failure, and raises whatever the unpickler does.
             with contextlib.redirect_stdout(io.StringIO()):
                 state = checkpoint_utils.load_checkpoint_to_cpu(str(path))
-            self.cfg = state["cfg"]
+            self.cfg, weights = state["cfg"], state["model"]
             overrides = {"data": str(self.data)}
         except Exception as error:
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise MeasureError(f"{path}: not a fairseq checkpoint ({reason[0][:120]})") from None
+            raise MeasureError(f"{path}: {_why_not_loaded(error)}") from None
         try:
             models, self.cfg, self.task = checkpoint_utils.load_model_ensemble_and_task([str(path)], overrides)
         except (RuntimeError, FileNotFoundError, AssertionError, AttributeError) as error:
@@ -78,9 +79,9 @@ class Checkpoint:
         self.pad = self.task.target_dictionary.pad()
         self.subwords = subword_scheme(self.task.target_dictionary)
         self.options = options
-        self.fields = self._describe(state, path)
+        self.fields = self._describe(state, path, weights_hash(weights))
 
-    def _describe(self, state, path: Path) -> Dict[str, Any]:
+    def _describe(self, state, path: Path, weights: str) -> Dict[str, Any]:
         criterion = self.cfg.criterion
         name = getattr(criterion, "_name", "")
         history = state.get("optimizer_history") or [{}]
@@ -94,7 +95,7 @@ class Checkpoint:
             "unit": _UNITS[self.subwords],
             "device": self.device.type,
             "versions": versions("torch", "numpy", "sacrebleu", "sentencepiece") | {"fairseq": fairseq.__version__},
-            "sha": {"data": self.data_hash, "checkpoint": sha256_of(path), "code": code_hash()},
+            "sha": {"data": self.data_hash, "checkpoint": weights, "code": code_hash()},
         }
 
     @functools.cached_property
@@ -172,6 +173,17 @@ class Checkpoint:
     def text_of(self, ids) -> str:
         """The text of token ids, subwords joined."""
         return self.task.target_dictionary.string(ids, self.subwords, escape_unk=True)
+
+
+def _why_not_loaded(error: Exception) -> str:
+    foreign = re.search(r"(?:GLOBAL|class) ([\w.]+\.\w+)", str(error))  # torch's words for what it does not unpickle
+    if foreign:
+        return (
+            f"asks for {foreign[1]}, which fairseq's checkpoints do not need, and was not loaded: unpickling it can run "
+            "any code. If you trust who made the file, put TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1 before this one command"
+        )
+    reason = str(error).strip().splitlines() or [type(error).__name__]
+    return f"not a fairseq checkpoint ({reason[0][:120]})"
 
 
 _UNITS = {"sentencepiece": "spm", "subword_nmt": "bpe", "none": "word"}

@@ -178,12 +178,13 @@ data_hash() {
 
 # measure DATA ALPHA SEED OPTIONS...: records of one model on valid and test, beam 5 unless the options say otherwise.
 measure() {
-  local data=$1 alpha=$2 seed=$3 folder split
+  local data=$1 alpha=$2 seed=$3 folder split launch=(python)
   shift 3
   folder=$(run_folder "$data" "$alpha" "$seed")
+  if ((gpus > 1)); then launch=(torchrun --standalone --nproc-per-node "$gpus"); fi
   for split in valid test; do
     say "measuring $folder on $split"
-    run python -m mt_ls.measure "data-bin/$data" --path "$folder/checkpoints/checkpoint_last.pt" \
+    run "${launch[@]}" -m mt_ls.measure "data-bin/$data" --path "$folder/checkpoints/checkpoint_last.pt" \
       --gen-subset "$split" --beam 5 --records "$folder/records.jsonl" "$@"
   done
 }

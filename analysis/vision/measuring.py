@@ -14,11 +14,12 @@ from mt_ls.records import Measurement, append, code_hash, read, versions
 from mt_ls.spool import spools, write
 from mt_ls.tally import Tally
 from mt_ls.temperature import TokenStatistics, at_temperatures, fit_temperature
+from mt_ls.weights import weights_hash
 
 from .images import Images
 from .networks import Classifier
 from .penultimate import activations, geometry, shown, templates_of
-from .training import Settings, weights_hash
+from .training import Settings
 
 TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 TEACHING_TEMPERATURES = (1.0, 2.0, 3.0, 4.0, 8.0, 12.0, 16.0)
@@ -32,7 +33,7 @@ def template(network: Classifier, settings: Settings, corpus: str, run: str, upd
         n_sentences_in_set=0, corpus=corpus, alpha=settings.alpha, convention="paper", seed=settings.seed,
         updates=updates, network=settings.network, teacher=settings.teacher, unit="image",
         versions=versions("torch", "numpy"),
-        sha={"data": settings.data, "checkpoint": weights_hash(network), "code": code_hash()},
+        sha={"data": settings.data, "checkpoint": weights_hash(network.state_dict()), "code": code_hash()},
     )  # fmt: skip
 
 

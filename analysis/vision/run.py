@@ -15,9 +15,10 @@ import torch
 
 from mt_ls import records
 from mt_ls.records import RecordError
+from mt_ls.weights import weights_hash
 
 from . import VisionError, images, measuring, mutual_information
-from .training import Settings, Teacher, Training, protocol_of, trained, weights_hash
+from .training import Settings, Teacher, Training, protocol_of, trained
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -86,7 +87,7 @@ def _teacher(options: argparse.Namespace, device: torch.device) -> tuple[Teacher
     told = {
         "run": options.teacher.resolve().name, "network": settings.network, "alpha": settings.alpha,
         "dropout": settings.dropout, "temperature": temperature, "beta": options.beta, "gamma": at[-1] if at else None,
-        "checkpoint": weights_hash(network),
+        "checkpoint": weights_hash(network.state_dict()),
     }  # fmt: skip
     return Teacher(network, options.beta, temperature), told
 

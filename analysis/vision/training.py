@@ -6,7 +6,6 @@ and ends with the same numbers.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -142,15 +141,6 @@ def trained(folder: Path, device: torch.device) -> tuple[Classifier, Settings]:
     network = settings.build().to(device)
     network.load_state_dict(state["average"] or state["network"])
     return network.eval(), settings
-
-
-def weights_hash(network: Classifier) -> str:
-    """Hex SHA-256 of all that a network has learnt: that of a checkpoint's file would depend on the name it was written
-    under."""
-    digest = hashlib.sha256()
-    for name, values in network.state_dict().items():
-        digest.update(name.encode() + values.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 class Training:
