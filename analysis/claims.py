@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         found = findings(table.of_one_corpus(table.load(options.records), options.corpus))
         if options.into:
             table.write_between(options.into, "claims", table.markdown(HEADER, cells(found)))
-    except RecordError as error:
+    except (RecordError, OSError) as error:
         print(f"analysis.claims: error: {error}", file=sys.stderr)
         return 2
     print(table.text(HEADER, cells(found)))

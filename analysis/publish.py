@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         rows = table.load(options.records)
         publish(rows, options.out)
-    except RecordError as error:
+    except (RecordError, OSError) as error:
         print(f"analysis.publish: error: {error}", file=sys.stderr)
         return 2
     print(f"{len(rows)} records published in {options.out}")

@@ -30,11 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         rows = table.of_one_corpus(table.load(options.records), options.corpus)
-    except RecordError as error:
+        print(write(rows, options.out))
+    except (RecordError, OSError) as error:
         print(f"analysis.report: error: {error}", file=sys.stderr)
         return 2
-    text = write(rows, options.out)
-    print(text)
     print(f"\nreport: {options.out / 'report.html'}")
     return 0
 

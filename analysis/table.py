@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import operator
+import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +27,17 @@ class Row:
     folder: Path
 
     def array(self, name: str) -> np.ndarray | None:
-        """One of the arrays beside the record, a row a sentence, as float64; None where it was not kept."""
+        """One of the arrays beside the record, a row a sentence, as float64; None where it was not kept. Raises
+        RecordError for a file that is not whole."""
         path = self.folder / (self.record.arrays or "")
         if not path.is_file():
             return None
-        with np.load(path) as arrays:
-            return arrays[name].astype(float) if name in arrays else None
+        try:
+            with np.load(path) as arrays:
+                return arrays[name].astype(float) if name in arrays else None
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+            reason = " ".join(str(error).split())
+            raise RecordError(f"{path}: cannot be read ({reason}): remove its record, and measure again") from None
 
     def hypotheses(self) -> list[str] | None:
         """The text of a search, one a sentence; None where it was not kept."""

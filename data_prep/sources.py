@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -42,6 +43,7 @@ def load_hub(name: str, revision: str | None, configuration: str | None = None) 
     import datasets
 
     datasets.disable_progress_bars()
+    logging.getLogger("datasets").setLevel(logging.CRITICAL)  # it logs what it raises, and that is told below
     try:
         return datasets.load_dataset(name, configuration, revision=revision, cache_dir=str(cache_folder() / "datasets"))
     except Exception as error:  # the library raises a dozen kinds; each means: no such data here

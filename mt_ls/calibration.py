@@ -142,9 +142,12 @@ class Bins:
 
     @classmethod
     def from_json(cls, fields: dict[str, Sequence[float]]) -> Bins:
-        """The inverse of `to_json`."""
-        keys = ("edges", "count", "confidence", "hits")
-        return cls(*(np.asarray(fields[key], dtype=np.float64) for key in keys))
+        """The inverse of `to_json`. Raises ValueError for numbers that are no bins."""
+        edges, *sums = (np.asarray(fields[key], np.float64) for key in ("edges", "count", "confidence", "hits"))
+        whole = edges.ndim == 1 and all(values.shape == (len(edges) - 1,) for values in sums)
+        if not (whole and np.isfinite([edges[:-1], *sums]).all() and np.min(sums) >= 0):
+            raise ValueError("bins need one finite number >= 0 each, between edges one more than they are")
+        return cls(edges, *sums)
 
 
 def bin_sums(confidence: torch.Tensor, hits: torch.Tensor, n_bins: int = N_BINS) -> torch.Tensor:

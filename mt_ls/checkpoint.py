@@ -6,7 +6,7 @@ import io
 import json
 import re
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Set
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Set
 
 import fairseq
 import torch
@@ -14,7 +14,7 @@ from fairseq import checkpoint_utils, utils
 
 from . import _fairseq  # noqa: F401  (lets checkpoints load)
 from .records import Measurement, code_hash, sha256_of, versions
-from .weights import weights_hash
+from .weights import broken_entry, weights_hash
 from .workers import Workers
 
 WINDOW_SENTENCES = 4096
@@ -34,6 +34,13 @@ class Window(NamedTuple):
     def sentences(self) -> Set[int]:
         """The numbers of the sentences in the batches."""
         return {i for sample in self.batches for i in sample["id"].tolist()}
+
+    def all_in(self, found: Iterable[int]) -> List[int]:
+        """The sentences found, in order. Raises MeasureError unless they are those of the window."""
+        ordered = sorted(found)
+        if ordered != list(range(self.first, self.first + self.n)):
+            raise MeasureError(f"of sentences {self.first} to {self.first + self.n - 1} {len(ordered)} were measured")
+        return ordered
 
     def subset(self, sentences: Set[int]) -> "Window":
         """The same window with batches of these sentences only, filled anew: a step of a search costs the same for
@@ -57,6 +64,9 @@ class Checkpoint:
             raise MeasureError(f"{path}: no such checkpoint")
         if not self.data.is_dir():
             raise MeasureError(f"{self.data}: no such data folder; make it with python -m data_prep")
+        broken = broken_entry(path)
+        if broken:
+            raise MeasureError(f"{path}: cut short or changed: {broken}; take another checkpoint or a copy")
         try:
             # fairseq prints nothing useful on failure, and raises whatever the unpickler does.
             with contextlib.redirect_stdout(io.StringIO()):
@@ -100,8 +110,17 @@ class Checkpoint:
 
     @functools.cached_property
     def manifest(self) -> Dict[str, Any]:
+        """What `data_prep` says of the data; empty where the data is not its own."""
         path = self.data / "manifest.json"
-        return json.loads(path.read_text()) if path.exists() else {}
+        if not path.exists():
+            return {}
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if not all(isinstance(found[key], str) and found[key] for key in ("corpus", "hash")):
+                raise ValueError("no corpus or no hash")
+        except (ValueError, KeyError, TypeError) as error:
+            raise MeasureError(f"{path}: not a manifest ({error}); make the data again: python -m data_prep") from None
+        return found
 
     @property
     def data_hash(self) -> str:
@@ -156,7 +175,10 @@ class Checkpoint:
             except FileNotFoundError:
                 names = sorted({file.name.split(".")[0] for file in self.data.glob("*.*-*.*.idx")})
                 raise MeasureError(f"{self.data}: no split {split!r}; it has {', '.join(names)}") from None
-        return self.task.datasets[split]
+        dataset = self.task.datasets[split]
+        # fairseq shuffles sentences of equal length, of every set but test: each worker, and each run, another way.
+        dataset.shuffle = False
+        return dataset
 
     def references(self, split: str) -> List[str]:
         """The text of each reference: untokenised where it stands beside the data, the decoded target elsewhere."""
@@ -179,8 +201,8 @@ def _why_not_loaded(error: Exception) -> str:
     foreign = re.search(r"(?:GLOBAL|class) ([\w.]+\.\w+)", str(error))  # torch's words for what it does not unpickle
     if foreign:
         return (
-            f"asks for {foreign[1]}, which fairseq's checkpoints do not need, and was not loaded: unpickling it can run "
-            "any code. If you trust who made the file, put TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1 before this one command"
+            f"asks for {foreign[1]}, which fairseq's checkpoints do not need, and was not loaded: unpickling it can "
+            "run any code. If you trust who made the file, put TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1 before this command"
         )
     reason = str(error).strip().splitlines() or [type(error).__name__]
     return f"not a fairseq checkpoint ({reason[0][:120]})"

@@ -91,7 +91,7 @@ def measure_beam(
                 if not parts:
                     continue
                 found = {sentence: hypothesis for part in parts for sentence, hypothesis in part.items()}
-                hypotheses = [found[sentence] for sentence in sorted(found)]
+                hypotheses = [found[sentence] for sentence in window.all_in(found)]
                 verdicts = [hypothesis.verdict for hypothesis in hypotheses]
                 tokens = torch.cat([hypothesis.ids for hypothesis in hypotheses])
                 judged = _judged(hypotheses, model.task.target_dictionary.eos())

@@ -129,6 +129,7 @@ def _parts(forced: ForcedPass, batches: list[Outputs], temperatures: list[float]
 def _add_window(window: Window, parts: list[tuple[torch.Tensor, ...]], tallies: list[Tally]) -> None:
     """The tokens in the order of their sentences, whoever computed them."""
     nll, confidence, brier, hit, target, sentence = (torch.cat(part, dim=-1) for part in zip(*parts, strict=True))
+    window.all_in(sentence.unique().tolist())
     order = torch.argsort(sentence, stable=True)
     for i, tally in enumerate(tallies):
         values = TokenStatistics(nll[i, order], confidence[i, order], brier[i, order], hit[order])

@@ -44,7 +44,7 @@ def main(arguments=None) -> int:
         if not model.workers.is_first:
             return 0
         print(summary([record for record in read(options.records) if model.made(record, options.gen_subset)]))
-    except (MeasureError, RecordError, ValueError) as error:
+    except (MeasureError, RecordError, ValueError, OSError) as error:
         if int(os.environ.get("RANK", 0)):  # the first of the workers says it
             return 2
         print(f"mt_ls.measure: error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -117,7 +117,12 @@ def _fitted(model: Checkpoint, forced: ForcedPass, options: argparse.Namespace) 
     """The temperature fitted on the fit split, kept beside the records: a resumed run does not fit again."""
     file = Path(options.records).with_name("fitted_temperature.json")
     key = f"{model.fields['sha']['checkpoint'][:16]}-{model.fields['sha']['data'][:16]}-{options.fit_subset}-even"
-    known = json.loads(file.read_text()) if file.exists() else {}
+    try:
+        known = json.loads(file.read_text()) if file.exists() else {}
+        if not all(isinstance(value, float) and value > 0 for value in known.values()):
+            raise ValueError("it holds more than temperatures")
+    except (ValueError, AttributeError) as error:
+        raise MeasureError(f"{file}: not what was fitted ({error}): delete it, and it is fitted again") from None
     if key not in known:
         own = options.fit_subset == forced.split and model.workers.n == 1
         on = forced if own else ForcedPass(model, options.fit_subset, shared=False)

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with written_whole(options.records.with_name(record.arrays or "")) as path, open(path, "wb") as file:
                 np.savez_compressed(file, **arrays)
             append(options.records, record)
-    except RecordError as error:
+    except (RecordError, OSError) as error:
         print(f"mt_ls.measure_text: error: {error}", file=sys.stderr)
         return 2
     bleu = record.bleu["score"] if record.bleu else math.nan

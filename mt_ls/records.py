@@ -12,8 +12,11 @@ import fcntl
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import subprocess
+import types
+import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,9 +131,41 @@ class Measurement:
             if "bins_by_class" in fields:
                 by_class = fields["bins_by_class"].items()
                 fields["bins_by_class"] = {name: Bins.from_json(bins) for name, bins in by_class}
-            return cls(**fields)
-        except (ValueError, KeyError, TypeError) as error:
+            record = cls(**fields)
+            record.check()
+            return record
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RecordError(f"not a record ({error})") from None
+
+    def check(self) -> None:
+        """Raises ValueError, with the field's name, for a value of another kind than its own, and for one that no
+        measurement gives."""
+        for name, kinds in _KINDS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+                raise ValueError(f"{name} is {value!r:.40}")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{name} is {value}")
+        if self.temperature <= 0 or min(self.n_tokens, self.n_sentences, self.n_sentences_in_set) < 0:
+            raise ValueError("a temperature is greater than 0, a count is not negative")
+        named = {"data", "checkpoint", "code"} <= self.sha.keys() and "mt_ls" in self.versions
+        if not named or not all(isinstance(text, str) for text in (*self.sha.values(), *self.versions.values())):
+            raise ValueError("sha needs data, checkpoint and code, versions needs mt_ls")
+        for score in (self.bleu, self.bleu_uncased, self.chrf, self.ter):
+            if score is not None and not isinstance(score.get("score"), int | float):
+                raise ValueError(f"a score has no number: {score!r:.40}")
+        if self.arrays is not None and Path(self.arrays).name != self.arrays:
+            raise ValueError(f"arrays is {self.arrays!r:.40}, not the name of a file beside the records")
+
+
+def _kinds(annotation: Any) -> tuple[type, ...]:
+    """The types that an annotation such as ``dict[str, Any] | None`` allows; a whole number is a float too."""
+    parts = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    kinds = tuple(typing.get_origin(part) or part for part in parts)
+    return (*kinds, int) if float in kinds else kinds
+
+
+_KINDS = {name: _kinds(kind) for name, kind in typing.get_type_hints(Measurement).items()}
 
 
 def append(path: str | Path, measurement: Measurement) -> None:
@@ -157,7 +192,7 @@ def read(path: str | Path) -> list[Measurement]:
         raise RecordError(f"{path}: cannot be read: {error}") from None
     records = []
     whole = text[: text.rfind("\n") + 1]
-    for number, line in enumerate(whole.splitlines(), start=1):
+    for number, line in enumerate(whole.split("\n")[:-1], start=1):
         try:
             records.append(Measurement.from_json(line))
         except RecordError as error:

@@ -38,6 +38,7 @@ from . import _fairseq  # noqa: F401  (lets checkpoints load)
 from .records import written_whole
 from .stopping import STOP
 from .task import TranslationWithCalibrationTask
+from .weights import broken_entry
 
 NOT_FINISHED = 75  # EX_TEMPFAIL of sysexits.h
 
@@ -93,32 +94,24 @@ def restore_last(folder: Path) -> None:
     """Put the newest whole checkpoint in the place of a checkpoint_last.pt that is cut short; say so on stderr. Raises
     ValueError where there is none."""
     last = folder / "checkpoint_last.pt"
-    if not last.exists() or is_whole(last):
+    if not last.exists() or _updates(last) >= 0:
         return
     others = sorted((path for path in folder.glob("checkpoint*.pt") if path != last), key=_updates, reverse=True)
-    whole = next((path for path in others if is_whole(path)), None)
-    if whole is None:
+    if not others or _updates(others[0]) < 0:
         raise ValueError(f"{last} is cut short and there is no other checkpoint: delete it to begin again")
-    _copied_whole(str(whole), str(last))
-    print(f"mt_ls.train: {last} was cut short; going on from {whole.name}", file=sys.stderr)
-
-
-def is_whole(path: Path) -> bool:
-    """Whether a checkpoint can be read to its end (torch.save's zip has its table of contents there)."""
-    try:
-        torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception:  # whatever the reader of a broken zip raises
-        return False
-    return True
+    _copied_whole(str(others[0]), str(last))
+    print(f"mt_ls.train: {last} was cut short; going on from {others[0].name}", file=sys.stderr)
 
 
 def _updates(path: Path) -> int:
-    """How many updates a checkpoint has seen; -1 where it cannot be read."""
+    """How many updates a checkpoint has seen; -1 where it cannot be read to its end."""
     try:
-        history = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["optimizer_history"]
-    except Exception:  # as in `is_whole`
+        if broken_entry(path):
+            return -1
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return state["optimizer_history"][-1]["num_updates"]
+    except Exception:  # whatever the unpickler raises
         return -1
-    return history[-1]["num_updates"]
 
 
 def _failed(error: Exception, folder: Path) -> int:

@@ -173,7 +173,8 @@ not_trained() {
 }
 
 data_hash() {
-  python -c 'import json, sys; print(json.load(open(sys.argv[1]))["hash"])' "data-bin/$1/manifest.json"
+  python -c 'import json, sys; print(json.load(open(sys.argv[1]))["hash"])' "data-bin/$1/manifest.json" 2>/dev/null ||
+    fail "data-bin/$1/manifest.json is not a manifest: remove data-bin/$1, and it is made again"
 }
 
 # measure DATA ALPHA SEED OPTIONS...: records of one model on valid and test, beam 5 unless the options say otherwise.
@@ -198,4 +199,7 @@ picture() {
 }
 
 # report DATA OUT: figures, tables and one page from every run on this data.
-report() { run python -m analysis.report "runs/${1}_a"*_s* --out "out/$2"; }
+report() {
+  say "reporting"
+  run python -m analysis.report "runs/${1}_a"*_s* --out "out/$2"
+}

@@ -1,47 +1,27 @@
 """The recipes as a user runs them, in a copy of the tree whose path has a space in it."""
 
-import os
 import re
-import shutil
-import subprocess
 
 import pytest
-from conftest import ROOT, run
 from markupsafe import escape
 from test_measure_text import write
+from trees import ROOT, copy_of_the_tree, run_recipe, with_environment
 
 from mt_ls.records import read
-
-
-def _copy_of_the_tree(folder):
-    listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]).stdout.split("\0")
-    for name in filter(None, listed):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    return folder
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     """A copy of the repository with this environment as its .venv, marked as installed."""
-    folder = _copy_of_the_tree(tmp_path_factory.mktemp("a copy"))
-    environment = ROOT / ".venv"
-    if not any(environment.glob("installed-*")):
+    if not any((ROOT / ".venv").glob("installed-*")):
         pytest.skip("the recipes need the environment that recipes/test.sh makes")
-    (folder / ".venv").symlink_to(environment)
-    return folder
-
-
-def _recipe(tree, path, *arguments, **environment):
-    return subprocess.run(["bash", f"recipes/{path}", *map(str, arguments)], cwd=tree, capture_output=True, text=True,
-                          env={**os.environ, **environment})  # fmt: skip
+    return with_environment(tmp_path_factory.mktemp("a copy"))
 
 
 @pytest.fixture(scope="module")
 def finished(tree):
     """The tree after the synthetic recipe at smoke scale, and what it printed."""
-    found = _recipe(tree, "synthetic/run.sh", SCALE="smoke")
+    found = run_recipe(tree, "synthetic/run.sh", SCALE="smoke")
     assert found.returncode == 0, found.stderr[-3000:]
     return tree, found
 
@@ -65,7 +45,7 @@ def test_a_second_run_does_nothing_again(finished):
                *tree.glob("data-bin/*/manifest.json")]  # fmt: skip
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in watched}
     assert len(before) >= 5
-    again = _recipe(tree, "synthetic/run.sh", SCALE="smoke")
+    again = run_recipe(tree, "synthetic/run.sh", SCALE="smoke")
     assert again.returncode == 0, again.stderr[-3000:]
     assert "training" not in again.stderr
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in watched} == before
@@ -77,7 +57,7 @@ def test_what_another_command_left_is_not_taken_for_this_ones(finished):
     command = tree / "runs" / "synthetic_smoke_a0.00_s1" / "command"
     kept = command.read_text()
     command.write_text(kept.replace("--dropout 0.1", "--dropout 0.3"))
-    found = _recipe(tree, "synthetic/run.sh", SCALE="smoke")
+    found = run_recipe(tree, "synthetic/run.sh", SCALE="smoke")
     command.write_text(kept)
     assert found.returncode == 1 and "holds a model of another command" in found.stderr.splitlines()[-1]
 
@@ -88,7 +68,7 @@ def test_audit_tells_the_temperature_for_each_checkpoint(finished):
     checkpoints = [
         tree / "runs" / f"synthetic_smoke_a{a}_s1" / "checkpoints" / "checkpoint_last.pt" for a in ("0.00", "0.10")
     ]
-    found = _recipe(tree, "audit.sh", tree / "data-bin" / "synthetic_smoke", *checkpoints,
+    found = run_recipe(tree, "audit.sh", tree / "data-bin" / "synthetic_smoke", *checkpoints,
                     TEMPERATURES="1.0 1.2", BEAM="2", OUT="out/my audit")  # fmt: skip
     assert found.returncode == 0, found.stderr[-3000:]
     for alpha in ("0.00", "0.10"):
@@ -102,9 +82,9 @@ def test_audit_tells_the_temperature_for_each_checkpoint(finished):
 def test_audit_takes_text_and_probabilities(tree, tmp_path):
     """Two systems in one report; what an earlier audit left on other references does not come in."""
     other = write(tmp_path / "other", references=["Das Haus ist rot .", "Ein Hund"])
-    assert _recipe(tree, "audit.sh", other, OUT=str(tmp_path / "out")).returncode == 0
+    assert run_recipe(tree, "audit.sh", other, OUT=str(tmp_path / "out")).returncode == 0
     systems = [write(tmp_path / name, probability=p) for name, p in (("a system", 0.5), ("another", 0.9))]
-    found = _recipe(tree, "audit.sh", *systems, OUT=str(tmp_path / "out"))
+    found = run_recipe(tree, "audit.sh", *systems, OUT=str(tmp_path / "out"))
     assert found.returncode == 0, found.stderr[-3000:]
     for name in ("a system", "another"):
         assert re.search(rf"^{name} +BLEU +27\.89", found.stdout, re.M)
@@ -120,13 +100,13 @@ def test_audit_takes_text_and_probabilities(tree, tmp_path):
     ],
 )
 def test_audit_says_what_it_lacks(tree, arguments, message):
-    found = _recipe(tree, "audit.sh", *arguments)
+    found = run_recipe(tree, "audit.sh", *arguments)
     assert found.returncode == 1 and message in found.stderr and len(found.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("path", ["home_assistant/run.sh", "multi30k/run.sh", "synthetic/run.sh"])
 def test_print_shows_the_commands_and_runs_none(tree, path):
-    found = _recipe(tree, path, PRINT="1", SCALE="smoke", SEEDS="1 2", ALPHAS="0.0 0.05")
+    found = run_recipe(tree, path, PRINT="1", SCALE="smoke", SEEDS="1 2", ALPHAS="0.0 0.05")
     assert found.returncode == 0, found.stderr
     lines = [line for line in found.stdout.splitlines() if line]
     programs = [" ".join(line.split()[:3]) for line in lines]
@@ -141,7 +121,7 @@ def test_print_shows_the_commands_and_runs_none(tree, path):
 
 @pytest.mark.parametrize("path", ["home_assistant/run.sh", "multi30k/run.sh", "synthetic/run.sh"])
 def test_an_unknown_scale_is_one_line(tree, path):
-    found = _recipe(tree, path, SCALE="huge")
+    found = run_recipe(tree, path, SCALE="huge")
     assert found.returncode == 1 and len(found.stderr.splitlines()) == 1
     assert found.stderr.startswith("error: SCALE=huge: choose smoke")
 
@@ -156,8 +136,8 @@ def test_an_unknown_scale_is_one_line(tree, path):
     ],
 )
 def test_what_the_environment_lacks_is_said_before_anything_is_downloaded(recipe, environment, expected, tmp_path):
-    tree = _copy_of_the_tree(tmp_path)
-    found = _recipe(tree, recipe, **environment)
+    tree = copy_of_the_tree(tmp_path)
+    found = run_recipe(tree, recipe, **environment)
     errors = [line for line in found.stderr.splitlines() if line.startswith("error: ")]
     assert found.returncode == 1 and len(errors) == 1 and expected in errors[0]
     assert not (tree / ".venv").exists()
@@ -174,7 +154,7 @@ def test_what_the_environment_lacks_is_said_before_anything_is_downloaded(recipe
     ],
 )
 def test_pictures_go_from_nothing_to_a_report(tree, recipe, data, runs, shown):
-    found = _recipe(tree, f"{recipe}/run.sh", SCALE="smoke")
+    found = run_recipe(tree, f"{recipe}/run.sh", SCALE="smoke")
     assert found.returncode == 0, found.stderr[-3000:]
     folders = sorted((tree / "runs").glob(f"{data}_*_s1"))
     assert len(folders) == runs and all(read(folder / "records.jsonl") for folder in folders)

@@ -13,17 +13,18 @@ from mt_ls.records import read
 TWO = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
-def _measure(data, checkpoint, records, launch):
+def _measure(data, checkpoint, records, launch, split):
     found = run([sys.executable, *launch, "-m", "mt_ls.measure", str(data), "--path", str(checkpoint), "--cpu",
                  "--beam", "3", "--batch-size", "20", "--temperatures", "0.8", "1.0", "--records",
-                 str(records)])  # fmt: skip
+                 str(records), "--gen-subset", split])  # fmt: skip
     assert found.returncode == 0, found.stderr
     return found.stdout
 
 
 @pytest.mark.slow
-def test_records_of_two_workers_are_those_of_one(data, checkpoint, tmp_path):
-    told = [_measure(data, checkpoint, tmp_path / name / "records.jsonl", launch)
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_records_of_two_workers_are_those_of_one(data, checkpoint, tmp_path, split):
+    told = [_measure(data, checkpoint, tmp_path / name / "records.jsonl", launch, split)
             for name, launch in (("one", []), ("two", TWO))]  # fmt: skip
     assert told[0] == told[1]
     one, two = ([dataclasses.replace(record, seconds=None) for record in read(tmp_path / name / "records.jsonl")]

@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Train and measure; 0, or 2 with one line on stderr."""
     try:
         run(_options(arguments))
-    except (VisionError, RecordError, ValueError) as error:
+    except (VisionError, RecordError, ValueError, OSError) as error:
         print(f"analysis.vision.run: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0

@@ -1,0 +1,1 @@
+"""Faults on purpose: `bash tests/faults.sh`."""

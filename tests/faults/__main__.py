@@ -1,0 +1,104 @@
+"""bash tests/faults.sh [--quick]: kills, faults and malformed inputs, with counts; status 1 if anything was lost."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+logging.disable(logging.WARNING)
+
+from trees import ROOT  # noqa: E402
+
+from faults import injected, kills, malformed  # noqa: E402
+
+PUBLISHED = ROOT / "recipes" / "home_assistant" / "records.jsonl"
+
+
+def main() -> int:
+    """Run the campaigns and print the counts."""
+    parser = argparse.ArgumentParser(prog="bash tests/faults.sh", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a short form, under a minute on two free cores")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="mt_ls faults ") as name:
+        folder = Path(name)
+        lost, tree = _kills(folder, options)
+        lost += _faults(folder, tree, options.quick)
+        lost += _inputs(folder, tree, options.quick)
+    print(f"{'lost':56}{len(lost):6}   {time.perf_counter() - start:.0f} s")
+    for what in lost:
+        print(f"LOST: {what}")
+    return 1 if lost else 0
+
+
+def _row(what: str, n: int, note: str = "") -> None:
+    print(f"{what:56}{n:6}   {note}".rstrip(), flush=True)
+
+
+def _kills(folder: Path, options: argparse.Namespace) -> tuple[list[str], Path]:
+    """(what was lost, the tree of the undisturbed run). The quick form kills while the other run is still at work."""
+    rng = random.Random(options.seed)
+    wanted, alphas = (2, "0.1") if options.quick else (20, "0.0 0.1")
+    stages: Counter[str] = Counter()
+    lost: list[str] = []
+    with ThreadPoolExecutor() as pool:
+        reference = pool.submit(kills.undisturbed, folder / "undisturbed", ALPHAS=alphas)
+        longest = 12.0 if options.quick else reference.result()[1] / 4
+        rounds = 0
+        while stages.total() < wanted:
+            place = folder / f"killed {rounds}"
+            tree, found = kills.killed(place, wanted - stages.total(), longest, rng, ALPHAS=alphas)
+            stages, rounds = stages + found, rounds + 1
+            if found:
+                differs = kills.Finished(tree).differs_from(kills.Finished(reference.result()[0]))
+                lost += [f"killed {dict(found)} times: {name} is not that of a run never killed" for name in differs]
+    told = ", ".join(f"{n} while {stage}" for stage, n in stages.items())
+    _row("kills survived (-9, at random moments)", stages.total(), f"{told}; {rounds} runs of {kills.RECIPE}")
+    return lost, reference.result()[0]
+
+
+def _faults(folder: Path, tree: Path, quick: bool) -> list[str]:
+    lost = []
+    for number, (name, inject) in enumerate(injected.FAULTS.items()):
+        if quick and name not in injected.QUICK:
+            continue
+        place = folder / f"fault {number}"
+        place.mkdir()
+        try:
+            inject(tree, place)
+            _row(f"survived: {name}", 1)
+        except injected.Skipped as why:
+            _row(f"not tried: {name}", 0, str(why))
+        except Exception as error:
+            lost.append(f"{name}: {error}")
+    return lost
+
+
+def _inputs(folder: Path, tree: Path, quick: bool) -> list[str]:
+    campaign = malformed.Campaign(folder / "malformed")
+    campaign.folder.mkdir()
+    data = tree / "data-bin" / "synthetic_smoke"
+    checkpoint = tree / "runs" / "synthetic_smoke_a0.10_s1" / "checkpoints" / "checkpoint_last.pt"
+    share = 5 if quick else 1
+    malformed.corpora(campaign, 90 // share)
+    malformed.manifests(campaign, 40 // share, data, checkpoint)
+    malformed.records(campaign, 150 // share, PUBLISHED)
+    malformed.checkpoints(campaign, 60 // share, data, checkpoint)
+    malformed.translations(campaign, 60 // share)
+    malformed.command_lines(campaign, 100 // share, data, checkpoint)
+    told = ", ".join(f"{n} {kind}" for kind, n in campaign.tried.items())
+    _row("malformed inputs refused in one line", campaign.tried.total() - len(campaign.wrong), told)
+    return campaign.wrong
+
+
+if __name__ == "__main__":
+    sys.exit(main())
