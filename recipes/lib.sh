@@ -36,8 +36,8 @@ find_python() {
 
 # set_up EXTRAS: make .venv where there is none and install the project in it; a second call installs nothing.
 set_up() {
-  local extras=$1 python installed stamp free
-  installed=.venv/installed-$(cksum <pyproject.toml | cut -d' ' -f1)
+  local extras=$1 python installed stamp free version
+  installed=.venv/installed-$(cat pyproject.toml recipes/constraints-*.txt | cksum | cut -d' ' -f1)
   stamp=$installed-$extras
   if [ ! -e "$stamp" ]; then
     python=$(find_python)
@@ -51,7 +51,9 @@ set_up() {
       .venv/bin/python -m pip install -q --disable-pip-version-check "${TORCH:-torch==2.13.0}" ||
         fail "torch cannot be installed; check the package index, or choose a build with TORCH=\"torch==VERSION\""
     fi
-    .venv/bin/python -m pip install -q --disable-pip-version-check -e ".[$extras]" ||
+    version=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    .venv/bin/python -m pip install -q --disable-pip-version-check -c "recipes/constraints-$version.txt" \
+      -e ".[$extras]" ||
       fail "the project cannot be installed; pip's reason stands above"
     touch "$stamp" "$installed-fast"
   fi
