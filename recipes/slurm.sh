@@ -48,4 +48,4 @@ fi
 set_up fast # here and not in each job
 command -v sbatch >/dev/null || fail "no sbatch here: run this where SLURM is, or see the script with PRINT=1"
 mkdir -p runs/slurm
-script | sbatch
+script | sbatch || fail "sbatch refused the job; its reason stands above"

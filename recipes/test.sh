@@ -7,5 +7,5 @@ set_up fast,test
 ruff check .
 mypy
 lint-imports
-shellcheck -x recipes/*.sh recipes/*/run.sh .ci/run
+shellcheck -x recipes/*.sh recipes/*/run.sh tests/*.sh .ci/run
 python -m pytest "$@"

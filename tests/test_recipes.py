@@ -1,4 +1,4 @@
-"""The recipes as a user runs them, in a copy of the tree whose path has a space in it."""
+"""The recipes as a user runs them, in a copy of the tree with an awkward name."""
 
 import re
 
@@ -15,7 +15,7 @@ def tree(tmp_path_factory):
     """A copy of the repository with this environment as its .venv, marked as installed."""
     if not any((ROOT / ".venv").glob("installed-*")):
         pytest.skip("the recipes need the environment that recipes/test.sh makes")
-    return with_environment(tmp_path_factory.mktemp("a copy"))
+    return with_environment(tmp_path_factory.mktemp("copies") / "-a \"copy\" of\nit's $tree")
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +83,10 @@ def test_audit_takes_text_and_probabilities(tree, tmp_path):
     """Two systems in one report; what an earlier audit left on other references does not come in."""
     other = write(tmp_path / "other", references=["Das Haus ist rot .", "Ein Hund"])
     assert run_recipe(tree, "audit.sh", other, OUT=str(tmp_path / "out")).returncode == 0
-    systems = [write(tmp_path / name, probability=p) for name, p in (("a system", 0.5), ("another", 0.9))]
+    systems = [write(tmp_path / name, probability=p) for name, p in (("-a 'system'", 0.5), ("another", 0.9))]
     found = run_recipe(tree, "audit.sh", *systems, OUT=str(tmp_path / "out"))
     assert found.returncode == 0, found.stderr[-3000:]
-    for name in ("a system", "another"):
+    for name in ("-a 'system'", "another"):
         assert re.search(rf"^{name} +BLEU +27\.89", found.stdout, re.M)
     assert not re.search("^other ", found.stdout, re.M)
 
