@@ -104,7 +104,7 @@ def test_audit_says_what_it_lacks(tree, arguments, message):
     assert found.returncode == 1 and message in found.stderr and len(found.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("path", ["home_assistant/run.sh", "multi30k/run.sh", "synthetic/run.sh"])
+@pytest.mark.parametrize("path", ["home_assistant/run.sh", "multi30k/run.sh", "synthetic/run.sh", "wmt14/run.sh"])
 def test_print_shows_the_commands_and_runs_none(tree, path):
     found = run_recipe(tree, path, PRINT="1", SCALE="smoke", SEEDS="1 2", ALPHAS="0.0 0.05")
     assert found.returncode == 0, found.stderr
@@ -113,10 +113,25 @@ def test_print_shows_the_commands_and_runs_none(tree, path):
     assert programs.count("python -m data_prep") == 1
     measured = {tuple(line.split()[4:8]) for line in lines if line.startswith("python -m mt_ls.measure ")}
     assert len(measured) == 8  # each of four checkpoints on valid and on test
-    trained = [line for line in lines if line.startswith("fairseq-train ")]
+    trained = [line for line in lines if line.startswith("python -m mt_ls.train ")]
     assert len(trained) == 4 and sum("--label-smoothing 0.05 " in line for line in trained) == 2
     corpus = path.split("/")[0]
     assert not (tree / "data-bin" / f"{corpus}_smoke").exists() or corpus == "synthetic"
+
+
+def test_print_shows_workers_and_the_same_batch(tree):
+    """4 096 tokens an update by one worker, or by 8 that see 512 each; two batches of half as much are one of all."""
+
+    def options(path, **environment):
+        found = run_recipe(tree, path, PRINT="1", SCALE="paper", ALPHAS="0.1", **environment)
+        return next(line for line in found.stdout.splitlines() if " -m mt_ls.train " in line)
+
+    alone, eight = options("wmt14/run.sh"), options("wmt14/run.sh", GPUS="8", PRECISION="bf16")
+    assert alone.startswith("python -m ") and "--max-tokens 4096 --update-freq 1 " in alone
+    assert eight.startswith("torchrun --standalone --nproc-per-node 8 -m ") and " --bf16 " in eight
+    assert "--max-tokens 512 --update-freq 1 " in eight
+    nodes = options("iwslt14/run.sh", GPUS="2", NODES="2")
+    assert nodes.startswith("srun --nodes 2 ") and "--max-tokens 1024 " in nodes and "--rdzv-backend c10d" in nodes
 
 
 @pytest.mark.parametrize("path", ["home_assistant/run.sh", "multi30k/run.sh", "synthetic/run.sh"])
