@@ -36,7 +36,7 @@ def main() -> int:
         lost += _inputs(folder, tree, options.quick)
     print(f"{'lost':56}{len(lost):6}   {time.perf_counter() - start:.0f} s")
     for what in lost:
-        print(f"LOST: {what}")
+        print(f"LOST: {what:.1000}")
     return 1 if lost else 0
 
 
@@ -47,7 +47,7 @@ def _row(what: str, n: int, note: str = "") -> None:
 def _kills(folder: Path, options: argparse.Namespace) -> tuple[list[str], Path]:
     """(what was lost, the tree of the undisturbed run). The quick form kills while the other run is still at work."""
     rng = random.Random(options.seed)
-    wanted, alphas = (2, "0.1") if options.quick else (20, "0.0 0.1")
+    wanted, alphas = 2 if options.quick else 20, "0.1"
     stages: Counter[str] = Counter()
     lost: list[str] = []
     with ThreadPoolExecutor() as pool:

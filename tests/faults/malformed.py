@@ -8,6 +8,7 @@ import io
 import json
 import random
 import shutil
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,7 @@ class Campaign:
             self.wrong.append(f"{kind}: {words}: told {told.getvalue()!r}")
         if output.exists():
             self.wrong.append(f"{kind}: {words}: left {output}")
+            shutil.rmtree(output) if output.is_dir() else output.unlink()
 
 
 def corpora(campaign: Campaign, n: int) -> None:
@@ -145,11 +147,15 @@ def manifests(campaign: Campaign, n: int, data: Path, checkpoint: Path) -> None:
 def checkpoints(campaign: Campaign, n: int, data: Path, checkpoint: Path) -> None:
     """A checkpoint that is cut, has a changed byte, or is none."""
     content = checkpoint.read_bytes()
+    with zipfile.ZipFile(checkpoint) as archive:
+        largest = max(archive.infolist(), key=lambda entry: entry.file_size)
+    size = largest.file_size
+    weights = content.index(largest.filename.encode(), largest.header_offset) + len(largest.filename) + 64  # torch aligns
     file = campaign.folder / "spoilt.pt"
     for seed in range(n):
         rng = random.Random(seed)
         changed = bytearray(content)
-        changed[rng.randrange(len(content) // 4, len(content) * 3 // 4)] ^= 1 << rng.randrange(8)  # amid the weights
+        changed[weights + rng.randrange(size)] ^= 1 << rng.randrange(8)
         file.write_bytes(rng.choice([content[: rng.randrange(len(content) - 1)], changed, rng.randbytes(1000)]))
         records = campaign.folder / "out" / "records.jsonl"
         campaign.refuse("checkpoints", mt_ls.measure.main, _measure(data, file, records), records)
