@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from analysis import quality, table
+from analysis import claims, quality, table
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -20,6 +20,11 @@ def test_the_main_table_stands_in_the_readme(rows):
 
 def test_table_3_stands_in_the_readme(rows):
     assert table.text(quality.TABLE_3_HEADER, quality.table_3(rows)) in README
+
+
+def test_the_claims_stand_in_the_readme():
+    found = claims.findings(table.load([ROOT / "recipes" / "multi30k"]))
+    assert f"<!-- claims -->\n{table.markdown(claims.HEADER, claims.cells(found))}\n<!-- end of claims -->" in README
 
 
 def test_every_record_says_where_it_comes_from(rows):

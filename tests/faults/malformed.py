@@ -149,8 +149,9 @@ def checkpoints(campaign: Campaign, n: int, data: Path, checkpoint: Path) -> Non
     content = checkpoint.read_bytes()
     with zipfile.ZipFile(checkpoint) as archive:
         largest = max(archive.infolist(), key=lambda entry: entry.file_size)
-    size = largest.file_size
-    weights = content.index(largest.filename.encode(), largest.header_offset) + len(largest.filename) + 64  # torch aligns
+    size = largest.file_size - 128
+    # torch pads an entry's name so that its bytes begin at a multiple of 64
+    weights = content.index(largest.filename.encode(), largest.header_offset) + len(largest.filename) + 64
     file = campaign.folder / "spoilt.pt"
     for seed in range(n):
         rng = random.Random(seed)
