@@ -135,11 +135,11 @@ def _words(path: Path, hypotheses: list[str]) -> list[list[Word]]:
 
 def _token(line: str) -> tuple[int, Word]:
     fields = json.loads(line)
-    sentence, text, probability = fields["sentence"], fields["token"], float(fields["probability"])
-    if not isinstance(sentence, int) or sentence < 0:
+    sentence, text, probability = fields["sentence"], fields["token"], fields["probability"]
+    if type(sentence) is not int or sentence < 0:
         raise ValueError(f"no sentence {sentence!r}")
-    if not 0 <= probability <= 1:
-        raise ValueError(f"probability {probability} outside [0, 1]")
+    if type(probability) not in (int, float) or not 0 <= probability <= 1:
+        raise ValueError(f"probability {probability!r} is no number in [0, 1]")
     return sentence, Word(text if text == END else text.translate(_MARKS).removesuffix("@@").strip(), probability)
 
 

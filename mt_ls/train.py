@@ -6,6 +6,7 @@ Takes every option of fairseq-train and trains the same model. Beyond it:
   status 75, "not finished, try again". The same command goes on from there, with the numbers of a run never stopped.
 - A checkpoint takes its name when it is whole. Where checkpoint_last.pt is cut short all the same (an older fairseq,
   a full disk), the newest whole checkpoint takes its place.
+- A run that was killed after its last update is done: fairseq's own would train one more.
 - A loss that is not finite ends the run with the number of its update; the last good checkpoint stays.
 - ``torchrun --nproc-per-node 2 -m mt_ls.train ... --cpu`` trains with workers on a CPU (gloo), which fairseq's own
   command cannot without seven more options.
@@ -53,6 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
         checkpoint_utils.PathManager.copy = _copied_whole
         if distributed.is_master(cfg.distributed_training):
             restore_last(folder)
+        # fairseq looks at --max-update after an update: one that had ended would train one more.
+        if 0 < args.max_update <= _updates(folder / "checkpoint_last.pt"):
+            print(f"mt_ls.train: {folder}/checkpoint_last.pt has seen all {args.max_update} updates", file=sys.stderr)
+            return 0
         distributed.call_main(cfg, _train)
     except KeyboardInterrupt:
         return 130

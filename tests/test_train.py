@@ -63,6 +63,14 @@ def test_a_signal_saves_and_the_same_command_ends_with_the_same_numbers(data, wh
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
+def test_a_run_that_has_seen_all_its_updates_trains_no_more(data, whole):
+    """As one that was killed between its last checkpoint and its end."""
+    before = (whole / "checkpoint_last.pt").read_bytes()
+    found = run(_command(data, whole))
+    assert found.returncode == 0 and "checkpoint_last.pt has seen all 60 updates" in found.stderr
+    assert (whole / "checkpoint_last.pt").read_bytes() == before
+
+
 @pytest.mark.slow
 def test_a_signal_to_one_worker_stops_all_after_the_same_update(data, tmp_path):
     def signal_one(process):
