@@ -52,11 +52,11 @@ def _kills(folder: Path, options: argparse.Namespace) -> tuple[list[str], Path]:
     lost: list[str] = []
     with ThreadPoolExecutor() as pool:
         reference = pool.submit(kills.undisturbed, folder / "undisturbed", ALPHAS=alphas)
-        longest = 12.0 if options.quick else reference.result()[1] / 4
+        longest = 12.0 if options.quick else reference.result()[1] / 2
         rounds = 0
         while stages.total() < wanted:
             place = folder / f"killed {rounds}"
-            tree, found = kills.killed(place, wanted - stages.total(), longest, rng, ALPHAS=alphas)
+            tree, found = kills.killed(place, min(5, wanted - stages.total()), longest, rng, ALPHAS=alphas)
             stages, rounds = stages + found, rounds + 1
             if found:
                 differs = kills.Finished(tree).differs_from(kills.Finished(reference.result()[0]))
