@@ -60,7 +60,8 @@ def _kills(folder: Path, options: argparse.Namespace) -> tuple[list[str], Path]:
             stages, rounds = stages + found, rounds + 1
             if found:
                 differs = kills.Finished(tree).differs_from(kills.Finished(reference.result()[0]))
-                lost += [f"killed {dict(found)} times: {name} is not that of a run never killed" for name in differs]
+                if differs:
+                    lost.append(f"killed {dict(found)} times, it differs from a run never killed: {', '.join(differs)}")
     told = ", ".join(f"{n} while {stage}" for stage, n in stages.items())
     _row("kills survived (-9, at random moments)", stages.total(), f"{told}; {rounds} runs of {kills.RECIPE}")
     return lost, reference.result()[0]

@@ -35,8 +35,16 @@ class Finished:
         self.report = {path.parent.name: path.read_text() for path in tree.glob("out/*/report.html")}
 
     def differs_from(self, other: Finished) -> list[str]:
-        """The names of what is not the same."""
-        return [name for name in ("data", "records", "report") if getattr(self, name) != getattr(other, name)]
+        """What is not the same, in words; of records the fields."""
+        found = [name for name in ("data", "report") if getattr(self, name) != getattr(other, name)]
+        for run in self.records.keys() | other.records.keys():
+            ours, theirs = self.records.get(run, []), other.records.get(run, [])
+            if len(ours) != len(theirs):
+                found.append(f"{len(ours)} records of {run}, not {len(theirs)}")
+            for one, another in zip(map(json.loads, ours), map(json.loads, theirs), strict=False):
+                fields = [name for name in one.keys() | another.keys() if one.get(name) != another.get(name)]
+                found += [f"{name} of {one['signature']}" for name in sorted(fields)[:3]]
+        return found
 
 
 def undisturbed(folder: Path, **environment: str) -> tuple[Path, float]:
