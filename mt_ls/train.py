@@ -145,4 +145,7 @@ def _reason(error: Exception, folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # fairseq's reader of batches may be at work in a thread: to end it at exit can abort the process
