@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import sys
 import warnings
 from dataclasses import replace
@@ -31,6 +30,7 @@ from .records import Measurement, RecordError, read, versions, written_whole
 from .search import exact_search
 from .spool import write
 from .temperature import check_temperature
+from .workers import rank
 
 
 def main(arguments=None) -> int:
@@ -45,7 +45,7 @@ def main(arguments=None) -> int:
             return 0
         print(summary([record for record in read(options.records) if model.made(record, options.gen_subset)]))
     except (MeasureError, RecordError, ValueError, OSError) as error:
-        if int(os.environ.get("RANK", 0)):  # the first of the workers says it
+        if rank() > 0:  # the first of the workers says it
             return 2
         print(f"mt_ls.measure: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

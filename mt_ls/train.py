@@ -101,11 +101,12 @@ def restore_last(folder: Path) -> None:
     last = folder / "checkpoint_last.pt"
     if not last.exists() or _updates(last) >= 0:
         return
-    others = sorted((path for path in folder.glob("checkpoint*.pt") if path != last), key=_updates, reverse=True)
-    if not others or _updates(others[0]) < 0:
+    others = {path: _updates(path) for path in folder.glob("checkpoint*.pt") if path != last}
+    newest = max(others, key=lambda path: others[path], default=last)
+    if others.get(newest, -1) < 0:
         raise ValueError(f"{last} is cut short and there is no other checkpoint: delete it to begin again")
-    _copied_whole(str(others[0]), str(last))
-    print(f"mt_ls.train: {last} was cut short; going on from {others[0].name}", file=sys.stderr)
+    _copied_whole(str(newest), str(last))
+    print(f"mt_ls.train: {last} was cut short; going on from {newest.name}", file=sys.stderr)
 
 
 def _updates(path: Path) -> int:

@@ -15,13 +15,18 @@ from torch import distributed
 T = TypeVar("T")
 
 
+def rank() -> int:
+    """The number of this worker; 0 where torchrun has not started it."""
+    return int(os.environ["RANK"]) if distributed.is_torchelastic_launched() else 0
+
+
 class Workers:
     """This worker among all; alone where torchrun has not started it."""
 
     def __init__(self) -> None:
         together = distributed.is_torchelastic_launched()
         self.n = int(os.environ["WORLD_SIZE"]) if together else 1
-        self.rank = int(os.environ["RANK"]) if together else 0
+        self.rank = rank()
         self.local_rank = int(os.environ["LOCAL_RANK"]) if together else 0
         if self.n > 1 and not distributed.is_initialized():
             distributed.init_process_group("gloo")  # Python objects in main memory travel, on any device
