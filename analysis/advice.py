@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from . import significance
 from .table import Row, at_fitted, main_search, number, resampled, select
 
 HEADER = ("model", "quantity", "temperature", "chosen on valid by", "at T = 1", "at that T", "gain", "95 %")
 
 
-def lines(rows: Sequence[Row], draws: int = 2000) -> list[list[str]]:
+def lines(rows: Sequence[Row], draws: int = significance.DRAWS) -> list[list[str]]:
     """For each run: ECE and NLL at the temperature of greatest likelihood, BLEU at that of best BLEU. A gain is an
     improvement; its interval is that of one model over resamples of the test sentences. Where no other temperature was
     measured there is only the value; what was not measured at T = 1 has no line."""
@@ -42,7 +40,7 @@ def _line(
     # The even-numbered sentences of a split that chose the temperature do not report.
     held_out = bool(chosen) and chosen[-1].record.fitted_on == chosen[-1].record.split
     before, after = (
-        resampled(rows[-1], quantity, draws, np.random.default_rng(1), slice(held_out, None, 1 + held_out))
+        resampled(rows[-1], quantity, draws, slice(held_out, None, 1 + held_out))
         if rows else None
         for rows in (select(test, temperature=1.0), chosen)
     )  # fmt: skip

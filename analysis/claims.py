@@ -9,13 +9,13 @@ from pathlib import Path
 
 from mt_ls.records import RecordError
 
-from . import table, translation_claims
+from . import significance, table, translation_claims
 from .table import Row
 from .verdicts import Finding
 from .vision import claims as vision_claims
 
 
-def findings(rows: Sequence[Row], draws: int = 2000) -> list[Finding]:
+def findings(rows: Sequence[Row], draws: int = significance.DRAWS) -> list[Finding]:
     """The verdict on every claim of the kind of the records, from records of one corpus."""
     return (vision_claims if table.of_images(rows) else translation_claims).findings(rows, draws)
 

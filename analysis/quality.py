@@ -35,7 +35,7 @@ def main_table(rows: Sequence[Row], split: str = "test", seed: int = 1) -> list[
 
 def _line(name: str, label: str, forced: list[Row], beam: list[Row], rng: np.random.Generator) -> list[str]:
     temperature = mean(row.record.temperature for row in forced)
-    bounds = interval(forced[0], rng) if len(forced) == 1 else None
+    bounds = interval(forced[0]) if len(forced) == 1 else None
     floor = forced[0].record.bins.noise_floor(rng)[0] if forced else None
     return [
         name,
@@ -111,7 +111,7 @@ def _class_cells(bins: Bins) -> list[str]:
     ]
 
 
-def figure(rows: Sequence[Row], split: str = "test", seed: int = 1) -> Figure | None:
+def figure(rows: Sequence[Row], split: str = "test") -> Figure | None:
     """BLEU (left) and perplexity (right) against forced ECE at T = 1, one point a run, with 95 % intervals over the
     sentences; None without beam records."""
     points = []
@@ -122,14 +122,13 @@ def figure(rows: Sequence[Row], split: str = "test", seed: int = 1) -> Figure | 
     if not points:
         return None
     fig, axes = plots.new(1, 2, width=8.5)
-    rng = np.random.default_rng(seed)
     for forced, beam, score in points:
         alpha, ece = forced.record.alpha, forced.record.bins.ece()
-        nll = interval(forced, rng, quantity="nll")
-        heights = (score, interval(beam, rng, quantity="bleu")), (
+        nll = interval(forced, "nll")
+        heights = (score, interval(beam, "bleu")), (
             forced.record.perplexity, nll and (math.exp(nll[0]), math.exp(nll[1])))  # fmt: skip
         for axis, (value, bounds) in zip(axes, heights, strict=True):
-            axis.errorbar(ece, value, _bars(value, bounds), _bars(ece, interval(forced, rng)), lw=0.8, ms=5,
+            axis.errorbar(ece, value, _bars(value, bounds), _bars(ece, interval(forced)), lw=0.8, ms=5,
                           marker=plots.marker(alpha), color=plots.colour(alpha))  # fmt: skip
             label = forced.record.run if alpha is None else f"α = {alpha:g}"
             axis.annotate(label, (ece, value), xytext=(6, 4), textcoords="offset points")

@@ -141,7 +141,7 @@ def pooled(rows: Iterable[Row]) -> Bins:
 
 
 def resampled(
-    row: Row, quantity: str, draws: int, rng: np.random.Generator, sentences: slice = slice(None)
+    row: Row, quantity: str, draws: int = significance.DRAWS, sentences: slice = slice(None)
 ) -> np.ndarray | None:
     """(draws + 1,): a quantity of `significance` on the row's sentences as they are, and on resamples of them; None
     where the arrays were not kept."""
@@ -149,15 +149,13 @@ def resampled(
     if arrays is None:
         return None
     arrays = [array[sentences] for array in arrays]
-    return getattr(significance, quantity)(*arrays, significance.resamples(len(arrays[0]), draws, rng))
+    return getattr(significance, quantity)(*arrays, significance.resamples(len(arrays[0]), draws))
 
 
-def interval(
-    row: Row, rng: np.random.Generator, draws: int = 1000, quantity: str = "ece"
-) -> tuple[float, float] | None:
+def interval(row: Row, quantity: str = "ece") -> tuple[float, float] | None:
     """95 % interval of a quantity by resampling sentences (percentile bootstrap); None where the arrays were not
     kept."""
-    values = resampled(row, quantity, draws, rng)
+    values = resampled(row, quantity)
     if values is None:
         return None
     low, high = np.quantile(values[1:], [0.025, 0.975])

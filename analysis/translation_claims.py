@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from . import significance, table
-from .significance import Resamples
 from .table import Row, select
 from .verdicts import ABOUT_THE_SAME, Claim, Finding, Missing, Parts, judge
 
@@ -28,7 +27,6 @@ class Panel:
         self._draws = draws
         self._split = split
         self._alphas = alphas
-        self._resamples = Resamples(draws)
         seeds = [{row.record.seed for row in select(self._rows, alpha=alpha)} for alpha in alphas]
         self.seeds = sorted(seed for seed in set.intersection(*seeds) if seed is not None)
         if not self.seeds:
@@ -52,7 +50,7 @@ class Panel:
         arrays = table.arrays_of(rows[-1], quantity)
         if arrays is None:
             raise Missing(f"{what}: its {' and '.join(table.ARRAYS.get(quantity, ('sentence_bins',)))}")
-        return getattr(significance, quantity)(*arrays, self._resamples.of(len(arrays[0])))
+        return getattr(significance, quantity)(*arrays, significance.resamples(len(arrays[0]), self._draws))
 
     def _measured(self, beam: int | None) -> tuple[str, list[Row]]:
         mode = "forced" if beam is None else "beam"

@@ -19,7 +19,7 @@ def test_bleu_of_resamples_is_sacrebleus():
     texts = [" ".join(w if rng.random() < 0.8 else "x" for w in line.split()) for line in references]
     texts[:3] = ["", "z", "z z z z z"]
     statistics = np.stack([Scorer().statistics(*pair)["bleu"] for pair in zip(texts, references, strict=True)])
-    weights = significance.resamples(40, 5, rng)
+    weights = significance.resamples(40, 5)
     weights = np.vstack((weights, np.eye(40)[:6]))  # single sentences: smoothing and no match
     ours = significance.bleu(statistics, weights)
     ratios = significance.length_ratio(statistics, weights)
@@ -38,7 +38,7 @@ def test_calibration_of_resamples_is_that_of_the_tokens():
     nll = rng.exponential(size=len(sentence))
     sums = grouped_bin_sums(torch.tensor(confidence), torch.tensor(hit), torch.tensor(sentence), 30).numpy()
     sentence_nll = np.bincount(sentence, nll)
-    for row in significance.resamples(30, 4, rng):
+    for row in significance.resamples(30, 4):
         chosen = np.concatenate([np.flatnonzero(sentence == i).repeat(int(row[i])) for i in range(30)])
         bins = Bins.of(confidence[chosen], hit[chosen])
         weights = row[None]
@@ -47,19 +47,19 @@ def test_calibration_of_resamples_is_that_of_the_tokens():
         assert significance.nll(sentence_nll, sums, weights)[0] == pytest.approx(nll[chosen].mean())
 
 
-@pytest.mark.parametrize("seeds_vary", [0.0, 1.0])
-def test_intervals_cover_the_truth_as_often_as_they_say(seeds_vary):
-    """Means of made-up runs whose truth is 0: three seeds, sentences that all of them share. 95 % intervals hold it in
-    94 % to 99 % of 600 worlds: never less often than they say, more often where two sources of variance are added."""
+@pytest.mark.parametrize("seeds_vary", [0.0, 0.03, 0.1, 0.3, 1.0])
+def test_intervals_cover_the_truth_about_as_often_as_they_say(seeds_vary):
+    """Means of made-up runs whose truth is 0: three seeds, 400 sentences that all of them share. 95 % intervals hold it
+    in 92 % to 96 % of 2000 worlds: least often where the seeds vary more than the sentences, but not by much."""
     rng = np.random.default_rng(2)
-    weights = significance.resamples(60, 300, rng) / 60
+    weights = significance.resamples(400, 1000) / 400
     held = 0
-    for _ in range(600):
-        sentences = rng.normal(size=60)
-        runs = sentences + seeds_vary * 0.3 * rng.normal(size=(3, 1)) + 0.1 * rng.normal(size=(3, 60))
+    for _ in range(2000):
+        sentences = rng.normal(size=400)
+        runs = sentences + seeds_vary * rng.normal(size=(3, 1)) + 0.1 * rng.normal(size=(3, 400))
         low, high = significance.estimate(runs @ weights.T).interval()
         held += low < 0 < high
-    assert 0.935 < held / 600 < 0.99
+    assert 0.915 < held / 2000 < 0.965
 
 
 def test_one_seed_has_the_variance_of_its_sentences():

@@ -17,7 +17,7 @@ def test_interval_covers_the_ece_and_matches_a_plain_bootstrap(tmp_path):
     sums = [bin_sums(torch.tensor(confidence[sentence == i]), torch.tensor(hit[sentence == i])) for i in range(400)]
     np.savez(tmp_path / "x.npz", sentence_bins=np.stack(sums))
     row = table.Row(measurement(arrays="x.npz", bins=Bins.of(confidence, hit)), tmp_path)
-    low, high = table.interval(row, np.random.default_rng(0))
+    low, high = table.interval(row)
     plain = []
     for _ in range(300):
         chosen = rng.integers(400, size=400)
@@ -41,7 +41,7 @@ def test_the_same_work_twice_counts_once(tmp_path):
         append(tmp_path / "records.jsonl", measurement(nll=nll))
     (row,) = table.load([tmp_path])
     assert row.record.nll == 2.0
-    assert table.interval(row, np.random.default_rng(0)) is None  # no arrays beside it
+    assert table.interval(row) is None  # no arrays beside it
 
 
 def test_the_sentences_that_were_fitted_on_do_not_report(tmp_path):

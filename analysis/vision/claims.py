@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from .. import significance, table
-from ..significance import Resamples
 from ..table import Row, select
 from ..verdicts import ABOUT_THE_SAME, Claim, Finding, Missing, Parts, judge
 from .mutual_information import curves
@@ -22,7 +21,6 @@ class Panel:
 
     def __init__(self, rows: Sequence[Row], draws: int) -> None:
         self._rows = rows
-        self._resamples = Resamples(draws)
         self._draws = draws
 
     def runs(self, split: str, temperature: float | str = 1.0, **wanted: Any) -> list[Row]:
@@ -39,7 +37,7 @@ class Panel:
             if row.record.geometry and quantity in row.record.geometry:
                 found[row.record.seed or 0] = np.full(self._draws + 1, row.record.geometry[quantity])
             elif arrays := table.arrays_of(row, quantity):
-                weights = self._resamples.of(len(arrays[0]))
+                weights = significance.resamples(len(arrays[0]), self._draws)
                 found[row.record.seed or 0] = getattr(significance, quantity)(*arrays, weights)
         if not found:
             raise Missing(f"{quantity} on {split} at T {temperature} of {wanted}")
