@@ -14,10 +14,11 @@ def lines(rows: Sequence[Row], draws: int = significance.DRAWS) -> list[list[str
     """For each run: ECE and NLL at the temperature of greatest likelihood, BLEU at that of best BLEU. A gain is an
     improvement; its interval is that of one model over resamples of the test sentences. Where no other temperature was
     measured there is only the value; what was not measured at T = 1 has no line."""
-    rows = main_search(rows)
+    by_run: dict[str, list[Row]] = {}
+    for row in main_search(rows):
+        by_run.setdefault(row.record.run, []).append(row)
     found = []
-    for run in sorted({row.record.run for row in rows}):
-        ours = select(rows, run=run)
+    for run, ours in sorted(by_run.items()):
         test = select(ours, split="test")
         forced, beam = select(test, mode="forced"), select(test, mode="beam")
         found += _line(run, "forced ECE", "ece", "likelihood", forced, at_fitted(forced), draws)

@@ -43,8 +43,26 @@ def new(rows: int, columns: int, width: float, height: float = 3.6, **grid: Any)
 
 
 def sign(fig: Figure, signatures: Sequence[str]) -> None:
-    """Put the signatures under the figure, in small print, one a line."""
-    fig.supxlabel("\n".join(dict.fromkeys(signatures)), fontsize=4.5, color="0.45", family="monospace")
+    """Put the signatures under the figure, in small print."""
+    fig.supxlabel("\n".join(merged(signatures)), fontsize=4.5, color="0.45", family="monospace")
+
+
+def merged(signatures: Sequence[str]) -> list[str]:
+    """One line a kind of measurement, so that they stay under the figure: where its signatures differ, their values,
+    with a comma between; of more than four the first, the last and how many they are."""
+    kinds: dict[tuple[str, ...], list[list[str]]] = {}
+    for signature in signatures:
+        parts = signature.split("|")
+        kinds.setdefault((parts[1], *(part.partition(":")[0] for part in parts)), []).append(parts)
+    return ["|".join(map(_together, zip(*several, strict=True))) for several in kinds.values()]
+
+
+def _together(parts: Sequence[str]) -> str:
+    name, colon, _ = parts[0].partition(":")
+    values = list(dict.fromkeys(part.partition(":")[2] for part in parts))
+    if len(values) > 4:
+        values = [f"{values[0]}..{values[-1]} ({len(values)})"]
+    return name + colon + ",".join(values)
 
 
 def save(fig: Figure, folder: Path, name: str) -> list[Path]:

@@ -8,6 +8,7 @@ import operator
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mt_ls.calibration import Bins
@@ -122,16 +123,19 @@ def figure(rows: Sequence[Row], split: str = "test") -> Figure | None:
     if not points:
         return None
     fig, axes = plots.new(1, 2, width=8.5)
+    labelled: dict[tuple[Axes, str], list[tuple[float, float]]] = {}  # runs of one amount of smoothing share a label
     for forced, beam, score in points:
         alpha, ece = forced.record.alpha, forced.record.bins.ece()
+        label = forced.record.run if alpha is None else f"α = {alpha:g}"
         nll = interval(forced, "nll")
         heights = (score, interval(beam, "bleu")), (
             forced.record.perplexity, nll and (math.exp(nll[0]), math.exp(nll[1])))  # fmt: skip
         for axis, (value, bounds) in zip(axes, heights, strict=True):
             axis.errorbar(ece, value, _bars(value, bounds), _bars(ece, interval(forced)), lw=0.8, ms=5,
                           marker=plots.marker(alpha), color=plots.colour(alpha))  # fmt: skip
-            label = forced.record.run if alpha is None else f"α = {alpha:g}"
-            axis.annotate(label, (ece, value), xytext=(6, 4), textcoords="offset points")
+            labelled.setdefault((axis, label), []).append((ece, value))
+    for (axis, label), at in labelled.items():
+        axis.annotate(label, np.mean(at, axis=0), xytext=(6, 4), textcoords="offset points")
     for axis, name in zip(axes, ("BLEU", "perplexity"), strict=True):
         axis.margins(0.25)
         axis.set(xlabel=f"forced ECE ({split}, T = 1)", ylabel=name)

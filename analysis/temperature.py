@@ -12,7 +12,8 @@ from .table import Row, alphas, mean, select
 
 
 def curve(rows: Sequence[Row], quantity: str) -> tuple[list[float], list[float]]:
-    """(temperatures, means over runs of "bleu", "ece" or "nll"), in order; what was not measured is left out."""
+    """(temperatures, means over runs of "bleu", "ece" or "nll"), in order; a temperature at which not all runs were
+    measured, as one that was fitted to its run, is left out."""
     points: dict[float, list[float]] = {}
     for row in rows:
         record = row.record
@@ -20,7 +21,8 @@ def curve(rows: Sequence[Row], quantity: str) -> tuple[list[float], list[float]]
         value = value["score"] if isinstance(value, dict) else value
         if value is not None:
             points.setdefault(record.temperature, []).append(value)
-    temperatures = sorted(points)
+    n_runs = max(map(len, points.values()), default=0)
+    temperatures = sorted(t for t, values in points.items() if len(values) == n_runs)
     return temperatures, [mean(points[t]) or 0.0 for t in temperatures]
 
 

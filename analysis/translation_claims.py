@@ -23,11 +23,15 @@ class Panel:
     alpha in ``alphas`` was trained with. Without draws they are the records' own values, and need no arrays."""
 
     def __init__(self, rows: Sequence[Row], split: str, draws: int, alphas: Sequence[float] = (0.0, 0.1)) -> None:
-        self._rows = select(rows, split=split)
+        self._measured: dict[tuple[Any, ...], list[Row]] = {}
+        self._known: dict[tuple[Any, ...], np.ndarray] = {}
         self._draws = draws
         self._split = split
         self._alphas = alphas
-        seeds = [{row.record.seed for row in select(self._rows, alpha=alpha)} for alpha in alphas]
+        for row in select(rows, split=split):
+            record = row.record
+            self._measured.setdefault((record.mode, record.beam, record.alpha, record.seed), []).append(row)
+        seeds = [{seed for *_, of, seed in self._measured if of == alpha} for alpha in alphas]
         self.seeds = sorted(seed for seed in set.intersection(*seeds) if seed is not None)
         if not self.seeds:
             raise Missing(f"runs of alpha {' and '.join(f'{a:g}' for a in alphas)} with the same seed on {split}")
@@ -36,11 +40,14 @@ class Panel:
         self, quantity: str, alpha: float, temperature: float | str = 1.0, beam: int | None = None
     ) -> np.ndarray:
         """``quantity`` (a function of `significance`) at a temperature, or "fitted"; in forced mode without a beam."""
-        return np.stack([self._of_run(quantity, alpha, seed, temperature, beam) for seed in self.seeds])
+        wanted = (quantity, alpha, temperature, beam)
+        if wanted not in self._known:
+            self._known[wanted] = np.stack([self._of_run(seed, *wanted) for seed in self.seeds])
+        return self._known[wanted]
 
-    def _of_run(self, quantity: str, alpha: float, seed: int, temperature: float | str, beam: int | None) -> np.ndarray:
-        mode, rows = self._measured(beam)
-        rows = select(rows, alpha=alpha, seed=seed)
+    def _of_run(self, seed: int, quantity: str, alpha: float, temperature: float | str, beam: int | None) -> np.ndarray:
+        mode = _mode(beam)
+        rows = self._measured.get((mode, beam, alpha, seed), [])
         rows = table.at_fitted(rows) if temperature == "fitted" else select(rows, temperature=temperature)
         what = f"{self._split}, alpha {alpha:g}, seed {seed}, {mode}{beam or ''}, T {temperature}"
         if not rows:
@@ -52,22 +59,18 @@ class Panel:
             raise Missing(f"{what}: its {' and '.join(table.ARRAYS.get(quantity, ('sentence_bins',)))}")
         return getattr(significance, quantity)(*arrays, significance.resamples(len(arrays[0]), self._draws))
 
-    def _measured(self, beam: int | None) -> tuple[str, list[Row]]:
-        mode = "forced" if beam is None else "beam"
-        return mode, select(self._rows, mode=mode, beam=beam)
-
     def temperatures(self, beam: int | None = None) -> list[float]:
         """Those that every run was measured at."""
-        mode, rows = self._measured(beam)
-        measured = [
-            {row.record.temperature for row in select(rows, alpha=alpha, seed=seed)}
-            for alpha in self._alphas
-            for seed in self.seeds
-        ]
+        cells = [(_mode(beam), beam, alpha, seed) for alpha in self._alphas for seed in self.seeds]
+        measured = [{row.record.temperature for row in self._measured.get(cell, [])} for cell in cells]
         found = sorted(set.intersection(*measured))
         if len(found) < 2:
-            raise Missing(f"{self._split}: {mode} at several temperatures")
+            raise Missing(f"{self._split}: {_mode(beam)} at several temperatures")
         return found
+
+
+def _mode(beam: int | None) -> str:
+    return "forced" if beam is None else "beam"
 
 
 BEAM = 5

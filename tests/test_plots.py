@@ -1,0 +1,22 @@
+"""What stands under a figure, and which points a curve has."""
+
+import pytest
+from builders import measurement
+
+from analysis import plots, temperature
+from analysis.table import Row
+
+
+def test_signatures_that_differ_in_little_share_a_line():
+    runs = [measurement(seed=seed, mode=mode) for mode in ("forced", "beam") for seed in (1, 2)]
+    lines = plots.merged([run.signature for run in runs])
+    assert lines == [run.signature.replace("|s:1|", "|s:1,2|") for run in runs[::2]]
+    many = plots.merged([measurement(seed=seed).signature for seed in range(1, 10)])
+    assert many == [measurement(seed=1).signature.replace("|s:1|", "|s:1..9 (9)|")]
+
+
+def test_a_curve_has_the_temperatures_of_every_run():
+    measured = [(1, 1.0, 2.0), (2, 1.0, 3.0), (1, 1.21, 1.5), (2, 1.3, 1.9), (1, 1.5, 4.0), (2, 1.5, 5.0)]
+    rows = [Row(measurement(seed=seed, temperature=t, nll=nll), None) for seed, t, nll in measured]
+    assert temperature.curve(rows, "nll") == ([1.0, 1.5], [pytest.approx(2.5), pytest.approx(4.5)])
+    assert temperature.curve([], "nll") == ([], [])
