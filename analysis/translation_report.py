@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import advice, quality, reliability, table, temperature
+from . import advice, penultimate, quality, reliability, table, temperature
 from .contents import Contents, Drawing, Table
 from .table import Row, alphas, number
 
@@ -23,6 +23,11 @@ _DRAWINGS = (
             "One point a trained model at T = 1; bars are 95 % intervals over the test sentences. If calibration made "
             "BLEU, points would fall from left to right.",
             "smoothing lowers ECE and raises BLEU, and its perplexity is worse."),
+    Drawing("penultimate", "Penultimate activations (the paper's Figure 7)",
+            lambda rows: penultimate.figure(rows, "penultimate"),
+            "What the decoder has before each of a hundred tokens of three pieces, on the plane through their three "
+            "templates, origin at the mean of these. With smoothing clusters should be tight. One seed.",
+            "clusters are tighter with smoothing, the templates' scale smaller."),
 )  # fmt: skip
 
 
@@ -36,6 +41,9 @@ def _tables(rows: Sequence[Row]) -> list[Table]:
               quality.table_3(rows)),
         Table("advice", "The temperature to use", "Chosen on valid, gained on test: a gain improves on T = 1.",
               advice.HEADER, advice.lines(rows), whole=False),
+        Table("geometry", "Geometry of penultimate activations (Figure 7 in numbers)", f"Of three pieces of the "
+              f"target. {penultimate.HOW}", penultimate.HEADER,
+              penultimate.geometry(rows, "penultimate")),
         Table("token_classes", "Beam calibration by token class (test, T = 1)", "Ends of sentence apart from other "
               "tokens; shifted tokens are neither right nor wrong.", quality.CLASS_HEADER, quality.class_table(rows)),
     ]  # fmt: skip

@@ -40,7 +40,7 @@ class ForcedPass:
         self.workers = model.workers
         self._shared = shared
         self._model = model
-        self._projection = output_projection(model.models[0])
+        self.projection = output_projection(model.models[0])
         self._kept: list[tuple[Window, list[Outputs]]] | None = None
 
     def windows(self, keep: bool = False) -> Iterator[tuple[Window, list[Outputs]]]:
@@ -63,7 +63,7 @@ class ForcedPass:
     def _forward(self, sample: dict[str, Any]) -> Outputs:
         real = sample["target"].ne(self._model.pad)
         model = self._model.models[0]
-        if self._projection is None:
+        if self.projection is None:
             values = model.get_normalized_probs(model(**sample["net_input"]), log_probs=True)
         else:
             values = model(**sample["net_input"], features_only=True)[0]
@@ -76,7 +76,7 @@ class ForcedPass:
         step = chunk_rows(len(self._model.task.target_dictionary))
         for start in range(0, len(outputs.target), step):
             values, target, sentence = (column[start : start + step] for column in outputs)
-            yield Outputs(values if self._projection is None else project(values, self._projection), target, sentence)
+            yield Outputs(values if self.projection is None else project(values, self.projection), target, sentence)
 
     def fit_temperature(self) -> float:
         """The temperature of least NLL on the even-numbered sentences of this split: the others can report on it."""

@@ -26,6 +26,7 @@ from .calibration import Bins
 from .checkpoint import Checkpoint, MeasureError
 from .decoding import References, measure_beam
 from .forced import ForcedPass, measure_forced
+from .penultimate import measure_penultimate
 from .records import Measurement, RecordError, read, versions, written_whole
 from .search import exact_search
 from .spool import write
@@ -61,6 +62,7 @@ def _options(arguments):
     add("--fit-subset", default="valid", help="split on half of which the temperature is fitted, or none")
     add("--temperatures", type=float, nargs="+", default=[1.0])
     add("--modes", nargs="+", choices=("forced", "beam"), default=["forced", "beam"])
+    add("--pieces", nargs=3, help="of the target: only the activations before these tokens, as in the paper's Figure 7")
     add("--beam", type=int, default=5)
     add("--lenpen", type=float, default=1.0)
     add("--max-tokens", type=int, default=4000, help="target tokens a batch: memory and speed only")
@@ -77,18 +79,22 @@ def measure(model: Checkpoint, options: argparse.Namespace) -> None:
     """Append every measurement that the options ask for and the records do not hold yet."""
     known = read(options.records) if Path(options.records).exists() else []
     done = {record.key() for record in known}
-    model.dataset(options.gen_subset)
+    n = len(model.dataset(options.gen_subset))
+    template = Measurement(
+        **model.fields, mode="forced", split=options.gen_subset, temperature=1.0, bins=Bins.zeros(), n_tokens=0,
+        n_sentences=n, n_sentences_in_set=n,
+    )  # fmt: skip
+    if options.pieces:
+        looked = replace(template, mode="penultimate")
+        if looked.key() not in done and model.workers.is_first:
+            measure_penultimate(model, looked, options.pieces, Path(options.records))
+        return
     forced = ForcedPass(model, options.gen_subset)
     fitted = None
     if options.fit_subset != "none":
         fitted = model.workers.from_first(lambda: _fitted(model, forced, options))
     temperatures = sorted({*options.temperatures, 1.0} | ({fitted} if fitted else set()))
-    n = len(model.dataset(options.gen_subset))
-    template = Measurement(
-        **model.fields, mode="forced", split=options.gen_subset, temperature=1.0, bins=Bins.zeros(), n_tokens=0,
-        n_sentences=n, n_sentences_in_set=n, fitted_temperature=fitted,
-        fitted_on=None if fitted is None else options.fit_subset,
-    )  # fmt: skip
+    template = replace(template, fitted_temperature=fitted, fitted_on=None if fitted is None else options.fit_subset)
     beam = replace(template, mode="beam", beam=options.beam, lenpen=options.lenpen)
     planned = [replace(kind, temperature=t) for kind in (template, beam) for t in temperatures]
     planned = [record for record in planned if record.mode in options.modes and record.key() not in done]

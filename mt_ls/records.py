@@ -35,7 +35,7 @@ class Measurement:
     from the line. ``nll`` is in nats a token, ``bins`` hold sums, ``seconds`` are wall-clock."""
 
     run: str
-    mode: str  # forced | beam | images | information
+    mode: str  # forced | beam | penultimate | images | information
     split: str
     temperature: float
     bins: Bins

@@ -192,6 +192,18 @@ measure() {
   done
 }
 
+# activations DATA ALPHA SEED PIECE PIECE PIECE: those of one model before three pieces of the target, on train and valid.
+activations() {
+  local data=$1 folder split
+  folder=$(run_folder "$data" "$2" "$3")
+  shift 3
+  for split in train valid; do
+    say "activations of $folder on $split"
+    run python -m mt_ls.measure "data-bin/$data" --path "$folder/checkpoints/checkpoint_last.pt" --gen-subset "$split" \
+      --pieces "$@" --records "$folder/records.jsonl"
+  done
+}
+
 # picture DATA NAME SEED OPTIONS...: one network on images, trained and measured in runs/<data>_<name>_s<seed>.
 picture() {
   local data=$1 name=$2 seed=$3

@@ -18,6 +18,22 @@ def measurement(**changes):
     return dataclasses.replace(base, **changes)
 
 
+def write_activations(folder, alphas=(0.0, 0.1)):
+    """Records of made-up activations before three pieces, with arrays beside them."""
+    rng = np.random.default_rng(1)
+    rank = np.repeat([0, 1, 2], 20)
+    np.savez(folder / "plane.npz", plane_0=rng.normal(size=(60, 2)), plane_0_class=rank)
+    names = ("variance_within", "variance_between", "distance_to_own", "spread_of_others", "nc1", "nc2_norms",
+             "nc2_angles")  # fmt: skip
+    geometry = {**dict.fromkeys(names, 0.5), "planes": [["▁der", "▁die", "▁das"]]}
+    for alpha in alphas:
+        for split in ("train", "valid"):
+            sha = {"data": "d" * 64, "checkpoint": f"{alpha}" * 20, "code": "e" * 40}
+            record = measurement(run=f"toy_a{alpha}_s1", mode="penultimate", alpha=alpha, sha=sha, split=split,
+                                 network="toy", geometry=geometry, arrays="plane.npz")  # fmt: skip
+            append(folder / "records.jsonl", record)
+
+
 def write_records(folder, alphas=(0.0, 0.1), beam=True):
     """Records of made-up runs on valid and test at three temperatures, with arrays beside them."""
     rng = np.random.default_rng(0)

@@ -4,11 +4,14 @@ import shutil
 import subprocess
 import sys
 import time
+from argparse import Namespace
 
 import numpy as np
 import pytest
+import torch
 from conftest import ROOT, command, run
 
+from mt_ls.checkpoint import Checkpoint
 from mt_ls.records import read
 
 
@@ -119,3 +122,48 @@ def test_bad_input_gives_one_line(data, checkpoint, tmp_path):
         (other / name).write_text("".join(lines[: len(lines) // 2]))
     assert "another dictionary?" in _one_error_line(measure(other, checkpoint, records))
     assert not records.exists()
+
+
+ARTICLES = ("▁der", "▁die", "▁das")
+
+
+def test_activations_before_three_pieces_are_those_of_the_whole_model(data, checkpoint, tmp_path):
+    """Against fairseq's own forward of one sentence: what the decoder has before an article, and its logits."""
+    path = tmp_path / "records.jsonl"
+    found = measure(data, checkpoint, path, "--pieces", *ARTICLES)
+    assert found.returncode == 0, found.stderr
+    (record,) = read(path)
+    assert record.mode == "penultimate" and record.geometry["planes"] == [list(ARTICLES)]
+    assert record.network == "transformer_mt_ls_micro" and record.signature.startswith("ECE|mode:penultimate|")
+    model = Checkpoint(Namespace(data=data, path=checkpoint, gen_subset="test", cpu=True, run=None, max_tokens=4000,
+                                 batch_size=1))  # fmt: skip
+    numbers = [model.task.target_dictionary.index(piece) for piece in ARTICLES]
+    templates = model.models[0].decoder.output_projection.weight[numbers].detach().double()
+    before, right = [], []
+    for window in model.windows("test"):
+        for sample in window.batches:
+            with torch.no_grad():
+                features = model.models[0](**sample["net_input"], features_only=True)[0][0]
+            for state, target in zip(features, sample["target"][0], strict=True):
+                if int(target) in numbers:
+                    best = int((model.models[0].decoder.output_projection.weight @ state).argmax())
+                    before.append((int(sample["id"]), numbers.index(int(target)), state.double()))
+                    right.append(best == int(target))
+    assert record.n_tokens == len(before) and record.accuracy == pytest.approx(np.mean(right))
+    basis, _ = np.linalg.qr((templates[:2] - templates[2]).numpy().T)
+    with np.load(path.with_name(record.arrays)) as arrays:
+        for place in range(3):
+            ours = arrays["plane_0"][arrays["plane_0_class"] == place]
+            states = [state for _, number, state in sorted(before, key=lambda one: one[0]) if number == place][:100]
+            theirs = (torch.stack(states) - templates.mean(dim=0)).numpy() @ basis
+            np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize(("pieces", "reason"), [
+    (("▁der", "▁die", "▁xyz"), "'▁xyz' is not in"),
+    (("▁der", "▁die", "▁die"), "three templates on a line span no plane"),
+])  # fmt: skip
+def test_pieces_that_span_no_plane_are_one_line(data, checkpoint, tmp_path, pieces, reason):
+    found = measure(data, checkpoint, tmp_path / "records.jsonl", "--pieces", *pieces)
+    assert found.returncode == 2 and reason in found.stderr and found.stderr.count("\n") == 1
+    assert not (tmp_path / "records.jsonl").exists()

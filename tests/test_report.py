@@ -4,7 +4,7 @@ import re
 import sys
 
 import pytest
-from builders import measurement, write_records
+from builders import measurement, write_activations, write_records
 from conftest import run
 
 from analysis import explorer, table
@@ -17,14 +17,15 @@ def _report(*arguments):
 
 def test_report_is_whole_and_self_contained(tmp_path):
     write_records(tmp_path / "runs")
+    write_activations(tmp_path / "runs")
     found = _report(tmp_path / "runs", "--out", tmp_path / "out")
     assert found.returncode == 0, found.stderr
     page = (tmp_path / "out" / "report.html").read_text()
-    assert page.count("<figure>") == 3 and "Nothing: every cell was measured" in page
+    assert page.count("<figure>") == 4 and "Nothing: every cell was measured" in page
     assert not re.search(r'(src|href)="(?!#)', page)
-    for name in ("temperature", "reliability", "quality"):
+    for name in ("temperature", "reliability", "quality", "penultimate"):
         assert (tmp_path / "out" / "figures" / f"{name}.png").stat().st_size > 10_000
-        assert "ECE|mode:forced" in (tmp_path / "out" / "figures" / f"{name}.svg").read_text()
+        assert "ECE|mode:" in (tmp_path / "out" / "figures" / f"{name}.svg").read_text()
     assert "21.0" in found.stdout and str(tmp_path / "out" / "report.html") in found.stdout
 
 

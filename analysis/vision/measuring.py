@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from mt_ls.calibration import Bins
+from mt_ls.geometry import geometry, shown
 from mt_ls.records import Measurement, append, code_hash, read, versions
 from mt_ls.spool import spools, write
 from mt_ls.tally import Tally
@@ -18,7 +19,7 @@ from mt_ls.weights import weights_hash
 
 from .images import Images
 from .networks import Classifier
-from .penultimate import activations, geometry, shown, templates_of
+from .penultimate import activations, templates_of
 from .training import Settings
 
 TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)

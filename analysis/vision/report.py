@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from .. import reliability
+from .. import penultimate, reliability
 from ..contents import Contents, Drawing, Table
 from ..table import Row, select
-from . import figures, penultimate, tables
+from . import figures, tables
 
 
 def one_model(rows: Sequence[Row]) -> list[Row]:
@@ -26,7 +26,8 @@ def _reliability(rows: Sequence[Row]) -> Figure | None:
 
 
 _DRAWINGS = (
-    Drawing("penultimate", "Penultimate activations (the paper's Figure 1)", penultimate.figure,
+    Drawing("penultimate", "Penultimate activations (the paper's Figure 1)",
+            lambda rows: penultimate.figure(rows, "images"),
             "Activations of a hundred images of each of three classes, on the plane through the three templates, "
             "origin at their mean. With smoothing clusters should be tight, and the scale smaller. One seed.",
             "broad clusters become tight, the three classes stand on a regular triangle."),
@@ -53,10 +54,8 @@ def _tables(rows: Sequence[Row]) -> list[Table]:
               tables.CALIBRATION_HEADER, tables.calibration(rows)),
         Table("teaching", "Students (section 4)", "Test set. Logits: half the squared error of the logits.",
               tables.TEACHING_HEADER, tables.teaching(rows), whole=False),
-        Table("geometry", "Geometry of penultimate activations (Figure 1 in numbers)", "Variances are traces of "
-              "covariances; the spread of distances to other templates is relative to their mean; NC1 and NC2 as in "
-              "Papyan et al. (2020): 0 is collapse. All classes, means over seeds.",
-              tables.GEOMETRY_HEADER, tables.geometry(rows)),
+        Table("geometry", "Geometry of penultimate activations (Figure 1 in numbers)", f"Of all classes. "
+              f"{penultimate.HOW}", penultimate.HEADER, penultimate.geometry(rows, "images")),
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Tables of image classifiers: accuracy (Table 2), calibration (Table 3), distillation (section 4) and geometry."""
+"""Tables of image classifiers: accuracy (Table 2), calibration (Table 3) and distillation (section 4)."""
 
 from __future__ import annotations
 
@@ -27,18 +27,6 @@ TEACHING_HEADER = (
     "seeds",
     "paper, %",
 )
-GEOMETRY_HEADER = (
-    "model",
-    "split",
-    "within",
-    "between",
-    "own distance",
-    "spread of others",
-    "NC1",
-    "NC2 norms",
-    "NC2 angles",
-)
-
 _PAPER_ACCURACY = {("cifar10", "alexnet", 0.0): "86.8 ± 0.2", ("cifar10", "alexnet", 0.1): "86.7 ± 0.3",
                    ("cifar100", "resnet_56_wide", 0.0): "72.1 ± 0.3", ("cifar100", "resnet_56_wide", 0.1): "72.7 ± 0.3",
                    ("imagenet", "inception_v4", 0.0): "80.9", ("imagenet", "inception_v4", 0.1): "80.9",
@@ -114,17 +102,3 @@ def teaching(rows: Sequence[Row]) -> list[list[str]]:
         paper = _PAPER_STUDENTS.get((found[0].record.teacher or {})["alpha"], "") if on_mnist else ""
         lines.append([*key, gamma, value, interval, str(len(found)), paper])
     return lines
-
-
-def geometry(rows: Sequence[Row]) -> list[list[str]]:
-    """A line for each network, alpha and split: means over seeds."""
-    lines = []
-    for split in ("train", "valid"):
-        ours = untaught(rows, split)
-        for network, alpha in sorted({(str(row.record.network), row.record.alpha or 0.0) for row in ours}):
-            found = [row.record.geometry or {} for row in select(ours, network=network, alpha=alpha)]
-            names = ("variance_within", "variance_between", "distance_to_own", "spread_of_others", "nc1", "nc2_norms",
-                     "nc2_angles")  # fmt: skip
-            values = (number(mean(one.get(name) for one in found), 3) for name in names)
-            lines.append([f"{network}, alpha {alpha:g}", split, *values])
-    return sorted(lines)

@@ -17,6 +17,7 @@ for seed in ${SEEDS:-1}; do
     train "$data" "$alpha" "$seed" transformer_mt_ls_small --dropout 0.2 --lr 0.004 --warmup-updates 400 \
       --max-tokens 2048 --max-update "$updates" --no-epoch-checkpoints --validate-interval 3 --save-interval 3
     measure "$data" "$alpha" "$seed" --temperatures "${temperatures[@]}"
+    activations "$data" "$alpha" "$seed" ▁der ▁die ▁das
   done
 done
 report "$data" "${OUT:-$data}"

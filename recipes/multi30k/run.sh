@@ -25,6 +25,7 @@ for seed in ${SEEDS:-1}; do
     for beam in "${beams[@]}"; do
       measure "$data" "$alpha" "$seed" --modes beam --temperatures 1.0 --beam "$beam" --fit-subset none
     done
+    activations "$data" "$alpha" "$seed" ▁ein ▁eine ▁einen
   done
 done
 report "$data" "$data"

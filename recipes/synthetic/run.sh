@@ -16,6 +16,7 @@ for seed in ${SEEDS:-1}; do
     train "$data" "$alpha" "$seed" transformer_mt_ls_micro --dropout 0.1 --lr 0.004 --warmup-updates 60 \
       --max-tokens 600 --max-update "$updates" --no-epoch-checkpoints
     measure "$data" "$alpha" "$seed" --temperatures 0.8 1.0 1.25
+    activations "$data" "$alpha" "$seed" ▁der ▁die ▁das
   done
 done
 report "$data" "$data"

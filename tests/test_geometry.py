@@ -5,13 +5,14 @@ import math
 import pytest
 import torch
 
-from analysis.vision import VisionError, penultimate
+from analysis.vision import penultimate
 from analysis.vision.networks import build
+from mt_ls.geometry import geometry, plane_through
 
 
 def test_the_plane_holds_the_three_templates_and_keeps_their_distances():
     templates = torch.randn(3, 7, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    plane = penultimate.plane_through(templates)
+    plane = plane_through(templates)
     flat = plane.project(templates)
     torch.testing.assert_close(torch.cdist(flat, flat), torch.cdist(templates, templates))
     torch.testing.assert_close(flat.mean(dim=0), torch.zeros(2, dtype=torch.float64), atol=1e-12, rtol=0)
@@ -20,10 +21,10 @@ def test_the_plane_holds_the_three_templates_and_keeps_their_distances():
 
 
 def test_three_templates_on_a_line_span_no_plane():
-    with pytest.raises(VisionError, match="three classes, not 2"):
-        penultimate.plane_through(torch.eye(2))
-    with pytest.raises(VisionError, match="on a line"):
-        penultimate.plane_through(torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]))
+    with pytest.raises(ValueError, match="three classes, not 2"):
+        plane_through(torch.eye(2))
+    with pytest.raises(ValueError, match="on a line"):
+        plane_through(torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]))
 
 
 def test_logits_are_products_of_activations_and_templates():
@@ -40,7 +41,7 @@ def _simplex(k, scale=3.0):
 
 def test_collapsed_activations_on_a_simplex_have_nothing_within_and_equal_angles():
     labels = torch.arange(40) % 4
-    found = penultimate.geometry(_simplex(4)[labels], labels, _simplex(4))
+    found = geometry(_simplex(4)[labels], labels, _simplex(4))
     for name in ("variance_within", "distance_to_own", "spread_of_others", "nc1", "nc2_norms", "nc2_angles"):
         assert found[name] == pytest.approx(0, abs=1e-6), name
     assert found["variance_between"] == pytest.approx(9 * (1 - 1 / 4))
@@ -52,7 +53,7 @@ def test_spread_about_the_templates_is_what_it_was_made_of():
     templates = torch.tensor([[10.0, 0, 0], [0, 10.0, 0], [0, 0, 10.0]], dtype=torch.float64)
     labels = torch.arange(30_000) % 3
     noise = 0.5 * torch.randn(30_000, 3, generator=rng, dtype=torch.float64)
-    found = penultimate.geometry(templates[labels] + noise, labels, templates)
+    found = geometry(templates[labels] + noise, labels, templates)
     assert found["variance_within"] == pytest.approx(3 * 0.25, rel=0.02)
     assert found["distance_to_own"] == pytest.approx(math.sqrt(8 / math.pi) * 0.5, rel=0.02)
     assert 0 < found["nc1"] < 0.05 and found["spread_of_others"] > 0

@@ -1,0 +1,78 @@
+"""The paper's Figures 1 and 7: penultimate activations on the plane through three templates, and their geometry.
+
+A template is a column of the last layer's weights with its bias appended, an activation has 1 appended (section 1.1); a
+layer without a bias needs neither. The plane's origin is the templates' mean, its basis the QR decomposition of their
+differences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+N_EACH = 100
+"""Activations of each class that are drawn: 300 for the three."""
+
+
+class Plane(NamedTuple):
+    """``origin`` (D,) and an orthonormal ``basis`` (D, 2)."""
+
+    origin: torch.Tensor
+    basis: torch.Tensor
+
+    def project(self, points: torch.Tensor) -> torch.Tensor:
+        """(N, 2) of ``points`` (N, D)."""
+        return (points - self.origin) @ self.basis
+
+
+def plane_through(templates: torch.Tensor) -> Plane:
+    """The plane through three ``templates`` (3, D). Raises ValueError for another number, or three on a line."""
+    if len(templates) != 3:
+        raise ValueError(f"a plane needs three classes, not {len(templates)}")
+    differences = (templates[:2] - templates[2]).double()
+    basis, corner = torch.linalg.qr(differences.t())
+    if corner.diagonal().abs().min() <= 1e-9 * corner.abs().max():
+        raise ValueError("three templates on a line span no plane; choose other classes")
+    return Plane(templates.double().mean(dim=0), basis)
+
+
+def geometry(points: torch.Tensor, labels: torch.Tensor, templates: torch.Tensor) -> dict[str, float]:
+    """What Figure 1 shows, in numbers, of activations ``points`` (N, D), their ``labels`` (N,) and templates (K, D) of
+    all classes: variance within and between classes (traces of the covariances), the mean distance to the own template,
+    the deviation of the distances to the others in parts of their mean (0: equidistant), and of neural collapse
+    (Papyan et al. 2020) NC1 = tr(within pinv(between)) / K, and NC2 of the class means about their mean: the variation
+    of their norms, and the mean of |cosine + 1 / (K - 1)| over pairs."""
+    classes = labels.unique()
+    k = len(classes)
+    means = torch.stack([points[labels == c].mean(dim=0) for c in classes])
+    rank = torch.searchsorted(classes, labels)
+    residual = points - means[rank]
+    centred = means - means.mean(dim=0)
+    within, between = residual.t() @ residual / len(points), centred.t() @ centred / k
+    distances = torch.cdist(points, templates)
+    own = distances.gather(1, labels.unsqueeze(1))[:, 0]
+    others = distances[torch.arange(len(templates)) != labels.unsqueeze(1)].view(len(points), -1)
+    norms = centred.norm(dim=1)
+    cosines = (centred @ centred.t()) / norms.outer(norms)
+    off = ~torch.eye(k, dtype=torch.bool)
+    return {
+        "variance_within": within.trace().item(), "variance_between": between.trace().item(),
+        "distance_to_own": own.mean().item(),
+        "spread_of_others": (others.std(dim=1) / others.mean(dim=1)).mean().item(),
+        "nc1": (within @ torch.linalg.pinv(between)).trace().item() / k,
+        "nc2_norms": (norms.std() / norms.mean()).item(),
+        "nc2_angles": (cosines + 1 / (k - 1)).abs()[off].mean().item(),
+    }  # fmt: skip
+
+
+def shown(
+    points: torch.Tensor, labels: torch.Tensor, templates: torch.Tensor, classes: Sequence[int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(M, 2) the first `N_EACH` activations of each of three classes on the plane through their templates, and (M,)
+    which of the three each is of."""
+    plane = plane_through(templates[list(classes)])
+    chosen = [(labels == c).nonzero()[:N_EACH, 0] for c in classes]
+    rank = torch.repeat_interleave(torch.arange(3), torch.tensor([len(places) for places in chosen]))
+    return plane.project(points[torch.cat(chosen)]), rank
