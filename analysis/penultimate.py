@@ -34,7 +34,7 @@ def geometry(rows: Sequence[Row], mode: str) -> list[list[str]]:
 
 def figure(rows: Sequence[Row], mode: str, seed: int = 1) -> Figure | None:
     """A line of panels for each network and plane that was recorded, with hard targets and smoothed, train and
-    validation; the panels of a line that show one model share a scale. None if there is none."""
+    validation; the two panels of one model share a scale. None if there is none."""
     rows = select(rows, mode=mode, temperature=1.0, seed=seed, teacher=None)
     lines = [
         (network, names, found[-1])
@@ -48,9 +48,14 @@ def figure(rows: Sequence[Row], mode: str, seed: int = 1) -> Figure | None:
     if not n_lines or len(lines) != 4 * n_lines:
         return None
     fig, grid = plots.new(n_lines, 4, width=10, height=2.9 * n_lines)
-    for axis, (network, names, row) in zip(np.array(grid).ravel(), lines, strict=True):
-        _panel(axis, row, names)
-        axis.set_title(f"{network}, α = {row.record.alpha:g}, {row.record.split}")
+    for line, axes in enumerate(np.reshape(grid, (n_lines, 4))):
+        axes[0].set_ylabel(lines[4 * line][0])
+        for model in (0, 2):  # its panels on train and valid share a scale
+            shown = lines[4 * line + model : 4 * line + model + 2]
+            pairs = zip(axes[model : model + 2], shown, strict=True)
+            reach = 1.1 * max(_panel(axis, row, names) for axis, (_, names, row) in pairs)
+            for axis in axes[model : model + 2]:
+                axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     plots.sign(fig, [row.record.signature for _, _, row in lines])
     return fig
 
@@ -60,15 +65,16 @@ def _planes(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     return list(dict.fromkeys(found))
 
 
-def _panel(axis: Any, row: Row, names: tuple[str, ...]) -> None:
+def _panel(axis: Any, row: Row, names: tuple[str, ...]) -> float:
+    """Draw one model on one split; how far its points reach."""
+    axis.set_title(f"α = {row.record.alpha:g}, {row.record.split}")
     place = [tuple(known) for known in (row.record.geometry or {})["planes"]].index(names)
     points, rank = row.array(f"plane_{place}"), row.array(f"plane_{place}_class")
     if points is None or rank is None:
-        return
+        return 1.0
     for c, (name, marker) in enumerate(zip(names, "so^", strict=True)):
         colour = (plots.RED, plots.BLUE, plots.GREEN)[c]
         axis.scatter(*points[rank == c].T, s=7, color=colour, marker=marker, alpha=0.6, linewidths=0,
                      label=name.lstrip("▁"))  # fmt: skip
     axis.legend(frameon=False, fontsize=7, markerscale=1.5)
-    reach = 1.1 * float(np.abs(points).max())
-    axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    return float(np.abs(points).max())
