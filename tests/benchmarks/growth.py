@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import criterion
-from harness import ROOT, Row, alternate, results, row, run, seconds
+from harness import ROOT, Row, alternate, results, row, run, seconds, watched
 
 from analysis import plots
 
@@ -51,8 +51,9 @@ def _measure() -> list[Row]:
     for n in SENTENCES:
         with tempfile.TemporaryDirectory() as folder:
             corpus = _repeated(data, Path(folder), n)
-            found.append(_timed([sys.executable, "-m", "mt_ls.measure", str(corpus), "--path", str(checkpoint), "--cpu",
-                                 "--fit-subset", "none", "--records", f"{folder}/records.jsonl"]))  # fmt: skip
+            found.append(watched([sys.executable, "-m", "mt_ls.measure", str(corpus), "--path", str(checkpoint),
+                                  "--cpu", "--fit-subset", "none",
+                                  "--records", f"{folder}/records.jsonl"]))  # fmt: skip
     rows = []
     for n, (duration, memory) in zip(SENTENCES, found, strict=True):
         case, first = f"measure; {n:,} sentences", f"{SENTENCES[0]:,} sentences"
@@ -83,20 +84,6 @@ def _repeated(data: Path, folder: Path, n: int) -> Path:
     for file in (out / "bin").glob("test.*"):
         file.rename(out / file.name)
     return out
-
-
-# A small process between: a child's peak memory starts with that of the process that made it.
-_WATCHED = """import resource, subprocess, sys, time
-start = time.perf_counter()
-status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
-print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10)
-sys.exit(status)"""
-
-
-def _timed(command: list[str]) -> tuple[float, float]:
-    """(seconds, peak memory in MB) of a command."""
-    duration, memory = run([sys.executable, "-c", _WATCHED, *command]).split("\n")[0].split()
-    return float(duration), float(memory)
 
 
 def _draw(rows: list[Row]) -> None:

@@ -20,7 +20,7 @@ from mt_ls.records import code_hash, written_whole
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "recipes" / "benchmarks.json"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-NAMES = ("criterion", "training", "temperatures", "decoding", "bins", "vision", "growth")
+NAMES = ("criterion", "training", "temperatures", "decoding", "bins", "vision", "scale", "growth")
 COMMIT = code_hash()  # before the first result changes a tracked file
 Row = dict[str, Any]
 
@@ -134,6 +134,20 @@ def run(arguments: list[str], **options: Any) -> str:
     if found.returncode:
         raise SystemExit(f"benchmark: {' '.join(arguments[:3])} failed: {found.stderr.strip()[-800:]}")
     return found.stdout + found.stderr
+
+
+# A small process between: a child's peak memory starts with that of the process that made it.
+_WATCHED = """import resource, subprocess, sys, time
+start = time.perf_counter()
+status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10)
+sys.exit(status)"""
+
+
+def watched(command: list[str]) -> tuple[float, float]:
+    """(seconds, peak memory in MB) of a command."""
+    duration, memory = run([sys.executable, "-c", _WATCHED, *command]).split("\n")[0].split()
+    return float(duration), float(memory)
 
 
 def tool(name: str) -> str:
