@@ -1,6 +1,7 @@
 """The report of image classifiers, from records alone."""
 
 import pytest
+from builders import measurement
 from test_vision_claims import _world
 
 from analysis import report, table
@@ -52,3 +53,19 @@ def test_tables_give_means_and_intervals_over_seeds(tmp_path):
     assert lines["mlp_1200, alpha 0.1"][3] == "3" and " to " in lines["mlp_1200, alpha 0.1"][2]
     assert tables.over_seeds([0.5, 0.5, 0.5]) == ("50.00", "50.00 to 50.00")
     assert tables.over_seeds([0.25]) == ("25.00", "")
+
+
+def test_smoothed_teachers_stand_at_the_temperature_that_valid_chose():
+    """Of T = 2 and 4 valid prefers 4, though 2 is better on test; gammas of two seeds are averaged."""
+    rows = [
+        table.Row(measurement(mode="images", network="alexnet", split=split, seed=seed, accuracy=accuracy, alpha=0.0,
+                              teacher={"network": "resnet_8", "alpha": 0.1, "temperature": t,
+                                       "gamma": t / 10 + seed / 100}), None)
+        for split, t, accuracy in (("valid", 1.0, 0.9), ("valid", 2.0, 0.5), ("valid", 4.0, 0.6),
+                                   ("test", 1.0, 0.8), ("test", 2.0, 0.7), ("test", 4.0, 0.4))
+        for seed in (1, 2)
+    ]  # fmt: skip
+    assert figures.curves(rows) == {
+        "students of smoothed teachers": {0.115: [0.8, 0.8]},
+        "students of smoothed teachers at the best other T": {0.415: [0.4, 0.4]},
+    }

@@ -9,33 +9,58 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .. import plots
-from ..table import Row, select
+from ..table import Row, mean, select
 from . import mutual_information
 
 Points = dict[float, list[float]]
 """Accuracies of several seeds by smoothing."""
 
 
-def curves(rows: Sequence[Row], split: str = "test") -> dict[str, Points]:
-    """Figure 5's four curves: accuracy of teachers and of untaught students over alpha, and of taught students over the
-    gamma of their teacher: of the hard one at several temperatures, of smoothed ones at T = 1. Students are the network
-    that was taught. Empty where no network was taught by probabilities."""
-    rows = select(rows, mode="images", split=split, temperature=1.0)
+def curves(rows: Sequence[Row]) -> dict[str, Points]:
+    """Figure 5's curves on test: accuracy of teachers and of untaught students over alpha, and of taught students over
+    the gamma of their teacher: of the hard one at several temperatures, of smoothed ones at T = 1; beyond the paper, of
+    each smoothed one at the temperature, other than 1, whose students are best on valid. Students are the network that
+    was taught. Empty where no network was taught by probabilities."""
+    rows = select(rows, mode="images", temperature=1.0)
     taught = [row for row in rows if row.record.teacher and row.record.teacher["gamma"] is not None]
     found: dict[str, Points] = defaultdict(lambda: defaultdict(list))
-    for row in taught:
-        teacher = row.record.teacher or {}
-        name = "students of the hard teacher, T rising" if teacher["alpha"] == 0 else "students of smoothed teachers"
-        found[name][round(teacher["gamma"], 3)].append(row.record.accuracy or 0.0)
+    for (alpha, temperature), runs in _by_teacher(select(taught, split="test")).items():
+        gamma = float(np.mean([(row.record.teacher or {})["gamma"] for row in runs]))
+        if alpha == 0:
+            name = "students of the hard teacher, T rising"
+        elif temperature == 1:
+            name = "students of smoothed teachers"
+        elif temperature == _best_temperature(taught, alpha):
+            name = "students of smoothed teachers at the best other T"
+        else:
+            continue
+        found[name][round(gamma, 3)] += [row.record.accuracy or 0.0 for row in runs]
     teachers = {(row.record.teacher or {})["network"] for row in taught}
     students = {row.record.network for row in taught}
-    for row in rows:
-        record = row.record
-        if record.teacher is None and record.alpha is not None:
-            for name, networks in (("teachers", teachers), ("students alone", students)):
-                if record.network in networks:
-                    found[name][record.alpha].append(record.accuracy or 0.0)
+    for row in select(rows, split="test", teacher=None):
+        for name, networks in (("teachers", teachers), ("students alone", students)):
+            if row.record.network in networks and row.record.alpha is not None:
+                found[name][row.record.alpha].append(row.record.accuracy or 0.0)
     return {name: dict(points) for name, points in found.items()}
+
+
+def _by_teacher(taught: Sequence[Row]) -> dict[tuple[float, float], list[Row]]:
+    """The rows by smoothing and temperature of the teacher."""
+    found: dict[tuple[float, float], list[Row]] = defaultdict(list)
+    for row in taught:
+        teacher = row.record.teacher or {}
+        found[teacher["alpha"], teacher["temperature"]].append(row)
+    return found
+
+
+def _best_temperature(taught: Sequence[Row], alpha: float) -> float | None:
+    """The temperature other than 1 of the teacher with this smoothing whose students are best on valid."""
+    means = {
+        temperature: mean(row.record.accuracy for row in runs) or 0.0
+        for (of, temperature), runs in _by_teacher(select(taught, split="valid")).items()
+        if of == alpha and temperature != 1
+    }
+    return max(means, key=lambda temperature: means[temperature], default=None)
 
 
 def teaching(rows: Sequence[Row]) -> Figure | None:
@@ -46,13 +71,14 @@ def teaching(rows: Sequence[Row]) -> Figure | None:
     fig, (axis,) = plots.new(1, 1, width=5.4, height=3.8)
     looks = {"teachers": (plots.BLUE, "^", "-"), "students alone": (plots.GREEN, "D", "-"),
              "students of the hard teacher, T rising": (plots.RED, "s", "--"),
-             "students of smoothed teachers": (plots.BLUE, "o", "--")}  # fmt: skip
+             "students of smoothed teachers": (plots.BLUE, "o", "--"),
+             "students of smoothed teachers at the best other T": (plots.BLUE, "v", ":")}  # fmt: skip
     for name, (colour, marker, style) in looks.items():
         points = sorted(found.get(name, {}).items())
         if points:
             x = [smoothing for smoothing, _ in points]
-            low, mean, high = (np.array([of(values) for _, values in points]) for of in (min, np.mean, max))
-            axis.errorbar(x, mean, (mean - low, high - mean), color=colour, marker=marker, ls=style, ms=4, lw=1,
+            low, middle, high = (np.array([of(values) for _, values in points]) for of in (min, np.mean, max))
+            axis.errorbar(x, middle, (middle - low, high - middle), color=colour, marker=marker, ls=style, ms=4, lw=1,
                           label=name)  # fmt: skip
     axis.set(xlabel="smoothing of the targets: α, or γ of the teacher", ylabel="accuracy (test)")
     axis.legend(frameon=False, fontsize=7)

@@ -27,14 +27,12 @@ for seed in ${SEEDS:-1}; do
     picture "$data" "alexnet_a$alpha" "$seed" --network alexnet --alpha "$alpha" --updates "$student" \
       --planes "${planes[@]}"
   done
-  # Figure 5: the hard teacher at several temperatures, and each smoothed one at T = 1
-  for temperature in "${teaching[@]}"; do
-    picture "$data" "alexnet_of_a0.0_T$temperature" "$seed" --network alexnet --updates "$student" \
-      --teacher "runs/${data}_${resnet}_a0.0_s$seed" --teacher-temperature "$temperature"
-  done
-  for alpha in "${alphas[@]:1}"; do
-    picture "$data" "alexnet_of_a${alpha}_T1" "$seed" --network alexnet --updates "$student" \
-      --teacher "runs/${data}_${resnet}_a${alpha}_s$seed"
+  # Figure 5, and beyond it the smoothed teachers at other temperatures than 1: is it scale, or lost information?
+  for alpha in "${alphas[@]}"; do
+    for temperature in "${teaching[@]}"; do
+      picture "$data" "alexnet_of_a${alpha}_T$temperature" "$seed" --network alexnet --updates "$student" \
+        --teacher "runs/${data}_${resnet}_a${alpha}_s$seed" --teacher-temperature "$temperature"
+    done
   done
 done
 run python -m analysis.report "runs/${data}_"*_s* --out "out/$data"
