@@ -30,7 +30,7 @@ def benchmark() -> list[Row]:
 
 
 def _prepare(n: int) -> tuple[float, float]:
-    with tempfile.TemporaryDirectory(dir=ROOT) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         return watched([sys.executable, "-m", "data_prep", "synthetic", "--pairs", str(n), "--out", f"{folder}/data"])
 
 
