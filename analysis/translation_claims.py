@@ -19,8 +19,9 @@ _RECORDED: dict[str, Callable[[Any], float]] = {
 
 
 class Panel:
-    """The quantities of a grid of runs on one split, as (seeds, draws + 1) vectors over the training seeds that every
-    alpha in ``alphas`` was trained with. Without draws they are the records' own values, and need no arrays."""
+    """The quantities of a grid of runs on one split, as (seeds, draws + 1) vectors over the training seeds of which every
+    alpha in ``alphas`` is measured on valid and test. Without draws they are the records' own values, and need no
+    arrays."""
 
     def __init__(self, rows: Sequence[Row], split: str, draws: int, alphas: Sequence[float] = (0.0, 0.1)) -> None:
         self._measured: dict[tuple[Any, ...], list[Row]] = {}
@@ -28,13 +29,18 @@ class Panel:
         self._draws = draws
         self._split = split
         self._alphas = alphas
-        for row in select(rows, split=split):
+        runs: set[tuple[str, float | None, int | None]] = set()
+        for row in [*select(rows, mode="forced"), *select(rows, mode="beam")]:
             record = row.record
-            self._measured.setdefault((record.mode, record.beam, record.alpha, record.seed), []).append(row)
-        seeds = [{seed for *_, of, seed in self._measured if of == alpha} for alpha in alphas]
+            runs.add((record.split, record.alpha, record.seed))
+            if record.split == split:
+                self._measured.setdefault((record.mode, record.beam, record.alpha, record.seed), []).append(row)
+        # A run that is not yet measured on both splits does not count on either.
+        seeds = [{seed for on, of, seed in runs if (on, of) == (s, a)} for s in ("valid", "test") for a in alphas]
         self.seeds = sorted(seed for seed in set.intersection(*seeds) if seed is not None)
         if not self.seeds:
-            raise Missing(f"runs of alpha {' and '.join(f'{a:g}' for a in alphas)} with the same seed on {split}")
+            named = " and ".join(f"{alpha:g}" for alpha in alphas)
+            raise Missing(f"runs of alpha {named} with the same seed on valid and test")
 
     def __call__(
         self, quantity: str, alpha: float, temperature: float | str = 1.0, beam: int | None = None

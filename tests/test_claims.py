@@ -103,7 +103,16 @@ def test_one_seed_proves_nothing_and_what_is_missing_is_named(tmp_path):
     assert [f.claim.number for f in missing] == [10]
     assert missing[0].why == "test, alpha 0, seed 1, beam50, T 1.0"
     hard = table.select(rows, alpha=0.0)
-    assert {f.why for f in claims.findings(hard)} == {"runs of alpha 0 and 0.1 with the same seed on test"}
+    assert {f.why for f in claims.findings(hard)} == {"runs of alpha 0 and 0.1 with the same seed on valid and test"}
+
+
+def test_a_run_that_is_measured_in_part_does_not_count(tmp_path):
+    write_grid(tmp_path / "runs")
+    rows = table.load([tmp_path / "runs"])
+    for split in ("valid", "test"):
+        in_part = [row for row in rows if (row.record.seed, row.record.alpha, row.record.split) != (2, 0.1, split)]
+        without = [row for row in rows if row.record.seed != 2]
+        assert claims.findings(in_part, draws=50) == claims.findings(without, draws=50)
 
 
 def test_the_command_prints_the_table_and_writes_it_into_a_readme(tmp_path):
