@@ -19,9 +19,9 @@ _RECORDED: dict[str, Callable[[Any], float]] = {
 
 
 class Panel:
-    """The quantities of a grid of runs on one split, as (seeds, draws + 1) vectors over the training seeds of which every
-    alpha in ``alphas`` is measured on valid and test. Without draws they are the records' own values, and need no
-    arrays."""
+    """The quantities of a grid of runs on one split, as (seeds, draws + 1) vectors over the training seeds for which
+    every alpha in ``alphas`` is measured on valid and test. Without draws they are the records' own values, and need
+    no arrays."""
 
     def __init__(self, rows: Sequence[Row], split: str, draws: int, alphas: Sequence[float] = (0.0, 0.1)) -> None:
         self._measured: dict[tuple[Any, ...], list[Row]] = {}
