@@ -26,6 +26,12 @@ def with_environment(folder):
     return folder
 
 
+def fresh(tree, folder):
+    """A copy of such a tree without what recipes made in it: of the code as it was, whatever is edited meanwhile."""
+    made = shutil.ignore_patterns("data-bin", "runs", "out")
+    return Path(shutil.copytree(tree, folder, symlinks=True, ignore=made, dirs_exist_ok=True))
+
+
 def start_recipe(tree, path, *arguments, log=None, **environment):
     """A recipe at work, in a session of its own; what it tells goes to ``log``, or to its pipes."""
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 logging.disable(logging.WARNING)
 
-from trees import ROOT  # noqa: E402
+from trees import ROOT, with_environment  # noqa: E402
 
 from faults import injected, kills, malformed  # noqa: E402
 
@@ -50,13 +50,14 @@ def _kills(folder: Path, options: argparse.Namespace) -> tuple[list[str], Path]:
     wanted, alphas = 2 if options.quick else 20, "0.1"
     stages: Counter[str] = Counter()
     lost: list[str] = []
+    source = with_environment(folder / "source")
     with ThreadPoolExecutor() as pool:
-        reference = pool.submit(kills.undisturbed, folder / "undisturbed", ALPHAS=alphas)
+        reference = pool.submit(kills.undisturbed, source, folder / "undisturbed", ALPHAS=alphas)
         longest = 12.0 if options.quick else reference.result()[1] / 2
         rounds = 0
         while stages.total() < wanted:
             place = folder / f"killed {rounds}"
-            tree, found = kills.killed(place, min(5, wanted - stages.total()), longest, rng, ALPHAS=alphas)
+            tree, found = kills.killed(source, place, min(5, wanted - stages.total()), longest, rng, ALPHAS=alphas)
             stages, rounds = stages + found, rounds + 1
             if found:
                 differs = kills.Finished(tree).differs_from(kills.Finished(reference.result()[0]))

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from conftest import MODEL
-from trees import ROOT, run_recipe, start_recipe, with_environment
+from trees import ROOT, fresh, run_recipe, start_recipe
 
 from mt_ls.records import read
 
@@ -99,7 +99,7 @@ def cut_records(tree: Path, folder: Path) -> None:
 
 
 def two_at_once(tree: Path, folder: Path) -> None:
-    copy = with_environment(folder)
+    copy = fresh(tree, folder)
     both = [start_recipe(copy, RECIPE, **SMOKE) for _ in range(2)]
     told = [process.communicate()[1] for process in both]
     assert sorted(process.returncode for process in both) == [0, 1]
@@ -110,7 +110,7 @@ def two_at_once(tree: Path, folder: Path) -> None:
 
 def jumping_clock(tree: Path, folder: Path) -> None:
     """A day back, two seconds after each process starts; and files from the future."""
-    copy = with_environment(folder)
+    copy = fresh(tree, folder)
     (folder / "clock").mkdir()
     (folder / "clock" / "sitecustomize.py").write_text(
         "import time\nreal, start = time.time, time.time()\n"
@@ -145,7 +145,7 @@ def loss_that_is_not_finite(tree: Path, folder: Path) -> None:
 
 
 def dead_worker(tree: Path, folder: Path) -> None:
-    copy = with_environment(folder)
+    copy = fresh(tree, folder)
     process = start_recipe(copy, "iwslt14/run.sh", SCALE="smoke", ALPHAS="0.1", GPUS="2")
     log = folder / "runs" / "iwslt14_smoke_a0.10_s1" / "train.log"
     while process.poll() is None and not (log.exists() and "num_updates=50" in log.read_text()):

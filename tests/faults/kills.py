@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from trees import start_recipe, with_environment
+from trees import fresh, start_recipe
 
 from mt_ls.records import read
 
@@ -47,9 +47,9 @@ class Finished:
         return found
 
 
-def undisturbed(folder: Path, **environment: str) -> tuple[Path, float]:
-    """(tree in which the recipe has run to its end, seconds that it took)."""
-    tree = with_environment(folder)
+def undisturbed(source: Path, folder: Path, **environment: str) -> tuple[Path, float]:
+    """(copy of a tree, in which the recipe has run to its end, seconds that it took)."""
+    tree = fresh(source, folder)
     start = time.perf_counter()
     with open(folder / "recipe.log", "w") as log:
         status = start_recipe(tree, RECIPE, log=log, SCALE="smoke", **environment).wait()
@@ -58,10 +58,12 @@ def undisturbed(folder: Path, **environment: str) -> tuple[Path, float]:
     return tree, time.perf_counter() - start
 
 
-def killed(folder: Path, kills: int, longest: float, rng: random.Random, **environment: Any) -> tuple[Path, Counter]:
-    """(tree in which the recipe was killed up to ``kills`` times and then has run to its end, kills by stage). No part
-    between two kills is longer than ``longest`` seconds."""
-    tree = with_environment(folder)
+def killed(
+    source: Path, folder: Path, kills: int, longest: float, rng: random.Random, **environment: Any
+) -> tuple[Path, Counter]:
+    """(copy of a tree, in which the recipe was killed up to ``kills`` times and then has run to its end, kills by
+    stage). No part between two kills is longer than ``longest`` seconds."""
+    tree = fresh(source, folder)
     stages: Counter[str] = Counter()
     while True:
         with open(folder / "recipe.log", "w") as log:
