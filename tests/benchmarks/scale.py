@@ -1,4 +1,4 @@
-"""Towards the size to come: preparing a million of sentence pairs, and the report on thousands of records."""
+"""Towards the size to come: preparing millions of sentence pairs, and the report on thousands of records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from harness import ROOT, Row, row, watched
 
-PAIRS = (100_000, 1_000_000)
+PAIRS = (100_000, 1_000_000, 10_000_000)
 RECORDS = (1_000, 10_000)
 
 
