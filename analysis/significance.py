@@ -28,30 +28,32 @@ def resamples(n_sentences: int, draws: int = DRAWS) -> np.ndarray:
 
 def ece(sentence_bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Expected calibration error from (n_sentences, 3, bins) sums."""
-    count, confidence, hits = _binned(sentence_bins, weights)
-    return np.abs(hits - confidence).sum(-1) / count.sum(-1)
+    count, confidence, hits = np.moveaxis(sentence_bins, 1, 0)
+    return np.abs(_a_token(hits - confidence, count, weights)).sum(-1)
 
 
 def overconfidence(sentence_bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Mean confidence less accuracy."""
-    count, confidence, hits = _binned(sentence_bins, weights)
-    return (confidence - hits).sum(-1) / count.sum(-1)
+    count, confidence, hits = np.moveaxis(sentence_bins, 1, 0)
+    return _a_token((confidence - hits).sum(-1), count, weights)[:, 0]
 
 
 def accuracy(sentence_bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Share of hits."""
-    count, _, hits = _binned(sentence_bins, weights)
-    return hits.sum(-1) / count.sum(-1)
-
-
-def _binned(sentence_bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    n, three, bins = sentence_bins.shape
-    return np.moveaxis((weights @ sentence_bins.reshape(n, -1)).reshape(-1, three, bins), 1, 0)
+    count, _, hits = np.moveaxis(sentence_bins, 1, 0)
+    return _a_token(hits.sum(-1), count, weights)[:, 0]
 
 
 def nll(sentence_nll: np.ndarray, sentence_bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Nats a token from each sentence's sum of nats and its count of tokens."""
-    return (weights @ sentence_nll) / (weights @ sentence_bins[:, 0].sum(-1))
+    return _a_token(sentence_nll, sentence_bins[:, 0], weights)[:, 0]
+
+
+def _a_token(sums: np.ndarray, count: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(draws, columns): sums of sentences (n_sentences,) or (n_sentences, columns) by the tokens of ``count``
+    (n_sentences, bins)."""
+    total = weights @ np.column_stack((sums, count.sum(-1)))  # one pass over the weights, which are large
+    return total[:, :-1] / total[:, -1:]
 
 
 def length_ratio(sentence_bleu: np.ndarray, weights: np.ndarray) -> np.ndarray:
