@@ -31,10 +31,12 @@ def test_synthetic_goes_from_nothing_to_a_report(finished):
     tree, found = finished
     for alpha in ("0.00", "0.10"):
         records = read(tree / "runs" / f"synthetic_smoke_a{alpha}_s1" / "records.jsonl")
-        assert {(r.mode, r.split) for r in records} == {(m, s) for m in ("forced", "beam") for s in ("valid", "test")}
+        measured = {(mode, split) for mode in ("forced", "beam") for split in ("valid", "test")}
+        looked = {("penultimate", split) for split in ("train", "valid")}
+        assert {(r.mode, r.split) for r in records} == measured | looked
         assert {r.alpha for r in records} == {float(alpha)} and {r.updates for r in records} == {60}
     page = (tree / "out" / "synthetic_smoke" / "report.html").read_text()
-    assert page.count("<figure>") == 3 and "Nothing: every cell was measured" in page
+    assert page.count("<figure>") == 4 and "Nothing: every cell was measured" in page
     assert "out/synthetic_smoke/report.html" in found.stdout and "alpha 0.1" in found.stdout
 
 
@@ -112,7 +114,7 @@ def test_print_shows_the_commands_and_runs_none(tree, path):
     programs = [" ".join(line.split()[:3]) for line in lines]
     assert programs.count("python -m data_prep") == 1
     measured = {tuple(line.split()[4:8]) for line in lines if line.startswith("python -m mt_ls.measure ")}
-    assert len(measured) == 8  # each of four checkpoints on valid and on test
+    assert len(measured) == 12  # each of four checkpoints on valid and on test, and for activations on train
     trained = [line for line in lines if line.startswith("python -m mt_ls.train ")]
     assert len(trained) == 4 and sum("--label-smoothing 0.05 " in line for line in trained) == 2
     corpus = path.split("/")[0]
@@ -132,6 +134,17 @@ def test_print_shows_workers_and_the_same_batch(tree):
     assert "--max-tokens 512 --update-freq 1 " in eight
     nodes = options("iwslt14/run.sh", GPUS="2", NODES="2")
     assert nodes.startswith("srun --nodes 2 ") and "--max-tokens 1024 " in nodes and "--rdzv-backend c10d" in nodes
+
+
+@pytest.mark.slow
+def test_two_workers_train_and_measure_one_model(tree):
+    """Real processes over gloo: the recipe of the paper's own experiment, from nothing to a report."""
+    found = run_recipe(tree, "wmt14/run.sh", SCALE="smoke", GPUS="2", ALPHAS="0.1", OMP_NUM_THREADS="1")
+    assert found.returncode == 0, found.stderr[-3000:]
+    run = tree / "runs" / "wmt14_smoke_a0.10_s1"
+    assert "distributed_world_size=2" in (run / "train.log").read_text().replace("': ", "=")
+    assert {r.mode for r in read(run / "records.jsonl")} == {"forced", "beam", "penultimate"}
+    assert (tree / "out" / "wmt14_smoke" / "report.html").exists()
 
 
 @pytest.mark.parametrize("path", ["home_assistant/run.sh", "multi30k/run.sh", "synthetic/run.sh"])

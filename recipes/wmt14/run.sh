@@ -22,6 +22,7 @@ for seed in ${SEEDS:-1}; do
       --max-source-positions 512 --max-target-positions 512 "${batch[@]}" --max-update "$updates" \
       --save-interval-updates 5000 --keep-interval-updates 2 --no-epoch-checkpoints
     measure "$data" "$alpha" "$seed" --temperatures "${temperatures[@]}"
+    activations "$data" "$alpha" "$seed" ▁der ▁die ▁das
   done
 done
 report "$data" "$data"
