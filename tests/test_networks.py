@@ -40,6 +40,14 @@ def test_pooling_pads_as_tensorflow_does():
     assert found.tolist() == [[[[10, 11], [14, 15]]]]
 
 
+def test_response_normalisation_is_torchs():
+    """torch divides alpha by the size, TensorFlow's tutorial has done so: 0.001 / 9 over nine channels."""
+    ours, x = build("alexnet", (3, 24, 24), 10).body[3], 40 * torch.randn(2, 64, 5, 5)
+    theirs = torch.nn.LocalResponseNorm(9, alpha=0.001, beta=0.75, k=1.0)
+    torch.testing.assert_close(ours(x), theirs(x))
+    assert (theirs(x) - x).abs().max() > 1
+
+
 def test_hintons_dropout_is_for_the_fully_connected_alone():
     network = build("mlp_800", (1, 28, 28), 10, dropout=True)
     rates = [layer.p for layer in network.body if isinstance(layer, torch.nn.Dropout)]
