@@ -62,7 +62,6 @@ class CTranslate2Search:
         self._beam = beam
         self._lenpen = lenpen
         self._exact = FairseqSearch(model, beam, lenpen)
-        self._folder = tempfile.TemporaryDirectory(prefix="mt_ls_ct2_")
         self._translators: dict[float, Any] = {}
         self._threads = torch.get_num_threads()
         if model.device.type != "cpu":
@@ -107,11 +106,11 @@ class CTranslate2Search:
 
         if temperature not in self._translators:
             self._translators.clear()  # one at a time: memory
-            folder = f"{self._folder.name}/{temperature!r}"
-            _converter(self._model, temperature).convert(folder, force=True)
-            self._translators[temperature] = ctranslate2.Translator(
-                folder, inter_threads=self._threads, intra_threads=1
-            )
+            with tempfile.TemporaryDirectory(prefix="mt_ls_ct2_") as folder:  # it is read whole
+                _converter(self._model, temperature).convert(folder, force=True)
+                self._translators[temperature] = ctranslate2.Translator(
+                    folder, inter_threads=self._threads, intra_threads=1
+                )
             torch.set_num_threads(self._threads)  # the translator has set OpenMP's, which are torch's too, to its own 1
         return self._translators[temperature]
 
