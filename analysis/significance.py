@@ -52,20 +52,25 @@ def nll(sentence_nll: np.ndarray, sentence_bins: np.ndarray, weights: np.ndarray
 def _a_token(sums: np.ndarray, count: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(draws, columns): sums of sentences (n_sentences,) or (n_sentences, columns) by the tokens of ``count``
     (n_sentences, bins)."""
-    total = weights @ np.column_stack((sums, count.sum(-1)))  # one pass over the weights, which are large
+    total = _sums(np.column_stack((sums, count.sum(-1))), weights)
     return total[:, :-1] / total[:, -1:]
+
+
+def _sums(columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(draws, columns): ``weights @ columns`` of (n_sentences, columns), in the order that BLAS does twice as fast."""
+    return (np.ascontiguousarray(columns.T) @ weights.T).T
 
 
 def length_ratio(sentence_bleu: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Length of the hypotheses by that of the references, in BLEU's tokens."""
-    total = weights @ sentence_bleu
+    total = _sums(sentence_bleu, weights)
     return total[:, 0] / total[:, 1]
 
 
 def bleu(sentence_bleu: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Corpus BLEU (Papineni et al. 2002) from sacrebleu's (n_sentences, 10) statistics: lengths of hypothesis and
     reference, matches and counts of the four n-grams; sacrebleu's "exp" smoothing for orders without a match."""
-    total = weights @ sentence_bleu
+    total = _sums(sentence_bleu, weights)
     hypothesis, reference, right, count = total[:, 0], total[:, 1], total[:, 2:6], total[:, 6:10]
     smoothed = np.where(right > 0, right, 0.5 ** np.cumsum(right == 0, axis=1))
     some = (count > 0).all(axis=1) & (right.sum(axis=1) > 0)
