@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import significance, table
+from . import table
 from .table import Row, select
 from .verdicts import ABOUT_THE_SAME, Claim, Finding, Missing, Parts, judge
 
@@ -60,10 +60,10 @@ class Panel:
             raise Missing(what)
         if not self._draws:
             return np.array([_RECORDED[quantity](rows[-1].record)])
-        arrays = table.arrays_of(rows[-1], quantity)
-        if arrays is None:
+        values = table.resampled(rows[-1], quantity, self._draws)
+        if values is None:
             raise Missing(f"{what}: its {' and '.join(table.ARRAYS.get(quantity, ('sentence_bins',)))}")
-        return getattr(significance, quantity)(*arrays, significance.resamples(len(arrays[0]), self._draws))
+        return values
 
     def temperatures(self, beam: int | None = None) -> list[float]:
         """Those that every run was measured at."""

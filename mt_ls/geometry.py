@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 N_EACH = 100
@@ -76,3 +77,15 @@ def shown(
     chosen = [(labels == c).nonzero()[:N_EACH, 0] for c in classes]
     rank = torch.repeat_interleave(torch.arange(3), torch.tensor([len(places) for places in chosen]))
     return plane.project(points[torch.cat(chosen)]), rank
+
+
+def on_planes(
+    points: torch.Tensor, labels: torch.Tensor, templates: torch.Tensor, planes: Sequence[Sequence[int]]
+) -> dict[str, np.ndarray]:
+    """The arrays that a record keeps of what is `shown` on each plane: "plane_0", "plane_0_class", and so on."""
+    found = {}
+    for i, classes in enumerate(planes):
+        flat, rank = shown(points, labels, templates, classes)
+        found[f"plane_{i}"] = flat.numpy().astype("f4")
+        found[f"plane_{i}_class"] = rank.numpy().astype("i1")
+    return found

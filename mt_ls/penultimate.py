@@ -13,7 +13,7 @@ import torch
 from .calibration import Bins
 from .checkpoint import Checkpoint, MeasureError
 from .forced import ForcedPass, Outputs
-from .geometry import geometry, shown
+from .geometry import geometry, on_planes
 from .records import Measurement
 from .spool import spools, write
 from .temperature import at_temperatures
@@ -41,14 +41,14 @@ def measure_penultimate(model: Checkpoint, planned: Measurement, pieces: Sequenc
     nll = torch.cat([part.nll[0].double() for part in parts]).mean().item()
     labels = torch.stack([taken.target == number for number in numbers]).int().argmax(dim=0).cpu()
     points, templates = taken.values.double().cpu(), forced.projection[numbers].detach().double().cpu()
-    on_plane, rank = shown(points, labels, templates, range(len(pieces)))
+    views = on_planes(points, labels, templates, [range(len(pieces))])
     record = replace(
         planned, network=model.cfg.model._name, bins=bins, n_tokens=bins.n, n_sentences=len(taken.sentence.unique()),
         nll=nll, perplexity=math.exp(nll), accuracy=bins.accuracy, confidence=bins.mean_confidence,
         geometry={**geometry(points, labels, templates), "planes": [list(pieces)]},
     )  # fmt: skip
     with spools(1, records.parent) as (kept,):
-        kept.append(plane_0=on_plane.numpy().astype("f4"), plane_0_class=rank.numpy().astype("i1"))
+        kept.append(**views)
         write(records, record, kept)
 
 

@@ -25,7 +25,8 @@ def test_report_is_whole_and_self_contained(tmp_path):
     assert not re.search(r'(src|href)="(?!#)', page)
     for name in ("temperature", "reliability", "quality", "penultimate"):
         assert (tmp_path / "out" / "figures" / f"{name}.png").stat().st_size > 10_000
-        assert "ECE|mode:" in (tmp_path / "out" / "figures" / f"{name}.svg").read_text()
+        mode = "penultimate" if name == "penultimate" else "forced"
+        assert f"ECE|mode:{mode}" in (tmp_path / "out" / "figures" / f"{name}.svg").read_text()
     assert "21.0" in found.stdout and str(tmp_path / "out" / "report.html") in found.stdout
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import significance, table
+from .. import table
 from ..table import Row, select
 from ..verdicts import ABOUT_THE_SAME, Claim, Finding, Missing, Parts, judge
 from .mutual_information import curves
@@ -36,9 +36,8 @@ class Panel:
         for row in self.runs(split, temperature, **wanted):
             if row.record.geometry and quantity in row.record.geometry:
                 found[row.record.seed or 0] = np.full(self._draws + 1, row.record.geometry[quantity])
-            elif arrays := table.arrays_of(row, quantity):
-                weights = significance.resamples(len(arrays[0]), self._draws)
-                found[row.record.seed or 0] = getattr(significance, quantity)(*arrays, weights)
+            elif (values := table.resampled(row, quantity, self._draws)) is not None:
+                found[row.record.seed or 0] = values
         if not found:
             raise Missing(f"{quantity} on {split} at T {temperature} of {wanted}")
         return found

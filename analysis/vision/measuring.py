@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from mt_ls.calibration import Bins
-from mt_ls.geometry import geometry, shown
+from mt_ls.geometry import geometry, on_planes
 from mt_ls.records import Measurement, append, code_hash, read, versions
 from mt_ls.spool import spools, write
 from mt_ls.tally import Tally
@@ -64,21 +64,10 @@ def measure(
         labels = data[split].labels.cpu()
         views: dict[str, np.ndarray] = {}
         if split != "test":
-            views = _views(features[split], labels, templates, planes)
+            views = on_planes(features[split], labels, templates, list(planes.values()))
             found = {**geometry(features[split], labels, templates), "planes": [names.split(";") for names in planes]}
             planned = [replace(one, geometry=found) if one.temperature == 1 else one for one in planned]
         _measure_split(logits[split], labels, planned, views, records)
-
-
-def _views(
-    features: torch.Tensor, labels: torch.Tensor, templates: torch.Tensor, planes: dict[str, list[int]]
-) -> dict[str, np.ndarray]:
-    found = {}
-    for i, classes in enumerate(planes.values()):
-        points, rank = shown(features, labels, templates, classes)
-        found[f"plane_{i}"] = points.numpy().astype("f4")
-        found[f"plane_{i}_class"] = rank.numpy().astype("i1")
-    return found
 
 
 def _measure_split(

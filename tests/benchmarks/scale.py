@@ -43,7 +43,8 @@ def _report(n: int) -> tuple[float, float]:
         runs.mkdir()
         for arrays in published.glob("*.npz"):
             (runs / arrays.name).symlink_to(arrays)
-        copies = (_as_of_seed(fields, seed) for seed in range(max(1, n // len(lines))) for fields in lines)
+        numbers = range(max(1, n // len(lines)))
+        copies = (_as_of_seed(fields, 1000 * number + fields["seed"]) for number in numbers for fields in lines)
         with open(runs / "records.jsonl", "w", encoding="utf-8") as file:
             file.writelines(json.dumps(fields) + "\n" for fields in copies)
         return watched([sys.executable, "-m", "analysis.report", str(runs), "--out", f"{folder}/out"])
