@@ -15,7 +15,7 @@ def tree(tmp_path_factory):
     """A copy of the repository with this environment as its .venv, marked as installed."""
     if not any((ROOT / ".venv").glob("installed-*")):
         pytest.skip("the recipes need the environment that recipes/test.sh makes")
-    return with_environment(tmp_path_factory.mktemp("copies") / "-a \"copy\" of\nit's $tree")
+    return with_environment(tmp_path_factory.mktemp("copies") / '-a "copy" of\nit\'s $tree')
 
 
 @pytest.fixture(scope="module")

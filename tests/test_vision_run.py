@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import ROOT
 
-from analysis.vision import images
+from analysis.vision import images, measuring, training
 from analysis.vision.run import main
 from analysis.vision.training import PROTOCOLS, Teacher, protocol_of
 from data_prep.__main__ import main as prepare
@@ -64,7 +64,7 @@ def test_the_records_say_what_was_trained_and_measured(teacher):
     assert by_split["test"][0].signature.startswith("ECE|mode:images|hit:argmax|unit:image|split:test|")
 
 
-def test_a_killed_run_goes_on_with_the_same_numbers(data, teacher, tmp_path):
+def test_a_killed_run_goes_on_with_the_same_numbers(data, teacher, tmp_path, monkeypatch):
     run = tmp_path / "teacher"
     command = [sys.executable, "-m", "analysis.vision.run",
                *_arguments(data, run, "--alpha", 0.1, "--information", "pattern 0", "pattern 5",
@@ -78,6 +78,7 @@ def test_a_killed_run_goes_on_with_the_same_numbers(data, teacher, tmp_path):
     assert not (run / "records.jsonl").exists() or len(records.read(run / "records.jsonl")) < 30
     assert main(command[3:]) == 0
     assert _numbers(run) == _numbers(teacher)
+    monkeypatch.setattr(measuring, "activations", None)
     assert main(command[3:]) == 0, "a third run measures nothing again"
     assert _numbers(run) == _numbers(teacher)
 
@@ -103,12 +104,23 @@ def test_information_recorded_afterwards_hides_no_gamma(data, tmp_path):
 
 def test_the_two_losses_of_a_student_are_the_papers():
     student, theirs = torch.randn(6, 5), torch.randn(6, 5)
-    soft = Teacher(None, 1.0, 4.0).loss(student, theirs)
+    soft = Teacher(None, "mlp_16", None, 1.0, 4.0).loss(student, theirs)
     torch.testing.assert_close(
         soft, torch.nn.functional.cross_entropy(student, (theirs / 4).softmax(-1), reduction="none")
     )
-    squares = Teacher(None, 0.6, None).loss(student, theirs)
+    squares = Teacher(None, "mlp_16", None, 0.6, None).loss(student, theirs)
     torch.testing.assert_close(squares, 0.5 * ((student - theirs) ** 2).sum(-1))
+
+
+def test_a_teacher_teaches_what_it_says_of_the_whole_image(data, teacher):
+    train = images.load(data, "train")
+    network, settings = training.trained(teacher, torch.device("cpu"))
+    taught = Teacher(network, settings.network, train, 1.0, 2.0).logits
+    with torch.no_grad():
+        torch.testing.assert_close(taught[7:9], network(images.standardised(train.pixels[7:9])), rtol=1e-4, atol=1e-5)
+    right = (taught / 2).softmax(1).gather(1, train.labels[:, None]).double()
+    recorded = next(r for r in records.read(teacher / "records.jsonl") if r.temperature == 2 and r.split == "train")
+    assert (1 - right.mean().item()) * 10 / 9 == pytest.approx(recorded.gamma, abs=1e-6)
 
 
 def test_rates_fall_as_the_protocols_say():
@@ -139,8 +151,6 @@ def test_bad_input_is_one_line(data, teacher, tmp_path, capsys):
 
 
 def test_the_network_that_counts_is_the_running_mean_where_a_protocol_averages(data, tmp_path, monkeypatch):
-    from analysis.vision import training
-
     averaging = {**PROTOCOLS, "resnet": dataclasses.replace(PROTOCOLS["resnet"], average=0.5)}
     monkeypatch.setattr(training, "PROTOCOLS", averaging)
     settings = training.Settings("resnet_8", 0.0, 1, 6, False, [3, 32, 32], 10, "d")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,22 +46,18 @@ def measure(
     train how smooth the network's probabilities are there (equal to alpha for its targets; section 4's gamma). Records
     at T = 1 on train and valid also tell the geometry of the penultimate activations, and keep some of them on the
     ``planes`` through three templates, by the classes' names with a semicolon between."""
-    done = {known.key() for known in read(records)} if records.exists() else set()
+    known = read(records) if records.exists() else []
+    done = {one.key() for one in known}
+    record = replace(record, fitted_on="valid", device=str(data["valid"].labels.device))
+    before = [one.fitted_temperature for one in known if one.sha["checkpoint"] == record.sha["checkpoint"]]
+    if any(fitted and not any(_planned(record, fitted, data, done).values()) for fitted in before):
+        return
     features = {split: activations(network, str(record.network), images) for split, images in data.items()}
     templates = templates_of(network)
     logits = {split: (found @ templates.t()).float() for split, found in features.items()}
     even = slice(None, None, 2)
     fitted = round(fit_temperature(lambda: [(logits["valid"][even], data["valid"].labels.cpu()[even])]), 4)
-    record = replace(record, fitted_temperature=fitted, fitted_on="valid", device=str(data["valid"].labels.device))
-    for split, temperatures in (
-        ("train", TEACHING_TEMPERATURES), ("valid", (*TEMPERATURES, fitted)), ("test", (*TEMPERATURES, fitted)),
-    ):  # fmt: skip
-        n = len(logits[split])
-        planned = [
-            replace(record, split=split, temperature=t, n_sentences=n, n_sentences_in_set=n)
-            for t in dict.fromkeys(temperatures)
-        ]
-        planned = [one for one in planned if one.key() not in done]
+    for split, planned in _planned(record, fitted, data, done).items():
         labels = data[split].labels.cpu()
         views: dict[str, np.ndarray] = {}
         if split != "test":
@@ -68,6 +65,22 @@ def measure(
             found = {**geometry(features[split], labels, templates), "planes": [names.split(";") for names in planes]}
             planned = [replace(one, geometry=found) if one.temperature == 1 else one for one in planned]
         _measure_split(logits[split], labels, planned, views, records)
+
+
+def _planned(
+    record: Measurement, fitted: float, data: dict[str, Images], done: set[tuple[Any, ...]]
+) -> dict[str, list[Measurement]]:
+    """The records of each split that are not among the keys of what is ``done``, not yet measured."""
+    temperatures = {"train": TEACHING_TEMPERATURES, "valid": (*TEMPERATURES, fitted), "test": (*TEMPERATURES, fitted)}
+    planned = {}
+    for split, wanted in temperatures.items():
+        n = len(data[split].labels)
+        found = [
+            replace(record, split=split, temperature=t, fitted_temperature=fitted, n_sentences=n, n_sentences_in_set=n)
+            for t in dict.fromkeys(wanted)
+        ]
+        planned[split] = [one for one in found if one.key() not in done]
+    return planned
 
 
 def _measure_split(

@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
     found = images.manifest(options.data)
     planes = {names: images.numbers(found["classes"], names.split(";")) for names in options.planes}
     data = {split: images.load(options.data, split, device) for split in ("train", "valid", "test")}
-    teacher, told = _teacher(options, device)
+    teacher, told = _teacher(options, data["train"])
     settings = Settings(
         options.network, options.alpha, options.seed, options.updates or protocol_of(options.network).updates,
         options.dropout, list(data["train"].pixels.shape[1:]), len(found["classes"]),
@@ -76,11 +76,11 @@ def run(options: argparse.Namespace) -> None:
     measuring.measure(training.evaluated, template(settings.updates), data, planes, file)
 
 
-def _teacher(options: argparse.Namespace, device: torch.device) -> tuple[Teacher | None, dict[str, Any] | None]:
-    """The teacher, and what the records say of it."""
+def _teacher(options: argparse.Namespace, data: images.Images) -> tuple[Teacher | None, dict[str, Any] | None]:
+    """The teacher of these images, and what the records say of it."""
     if options.teacher is None:
         return None, None
-    network, settings = trained(options.teacher, device)
+    network, settings = trained(options.teacher, data.pixels.device)
     temperature = None if options.teacher_temperature == "logits" else float(options.teacher_temperature)
     known = records.read(options.teacher / "records.jsonl")
     at = [record.gamma for record in known if record.gamma is not None and record.temperature == temperature]
@@ -89,7 +89,7 @@ def _teacher(options: argparse.Namespace, device: torch.device) -> tuple[Teacher
         "dropout": settings.dropout, "temperature": temperature, "beta": options.beta, "gamma": at[-1] if at else None,
         "checkpoint": weights_hash(network.state_dict()),
     }  # fmt: skip
-    return Teacher(network, options.beta, temperature), told
+    return Teacher(network, settings.network, data, options.beta, temperature), told
 
 
 if __name__ == "__main__":

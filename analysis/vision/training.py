@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -80,12 +81,23 @@ def protocol_of(network: str) -> Protocol:
 
 @dataclass(frozen=True)
 class Teacher:
-    """A trained network to learn from: its part ``beta`` of the loss is the cross entropy with its probabilities at
-    ``temperature``, or where that is None half the squared error of its logits (a high temperature's limit)."""
+    """A network, trained by its ``name``'s protocol, to learn from on ``data``. Its part ``beta`` of the loss is the
+    cross entropy with its probabilities at ``temperature``, or where that is None half the squared error of its logits
+    (a high temperature's limit)."""
 
     network: Classifier
+    name: str
+    data: Images
     beta: float
     temperature: float | None
+
+    @cached_property
+    def logits(self) -> torch.Tensor:
+        """(N, K), of each image as the teacher is itself measured on it, whatever crop of it the student sees: gamma
+        then tells what is taught."""
+        prepare = protocol_of(self.name).plain
+        with torch.no_grad():
+            return torch.cat([self.network(prepare(pixels)) for pixels in self.data.pixels.split(500)])
 
     def loss(self, logits: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
         """(N,) of ``logits`` (N, K) and the teacher's."""
@@ -210,9 +222,8 @@ class Training:
         logits = self.network(x)
         loss = smoothed_cross_entropy(logits, labels, self.settings.alpha).loss.mean()
         if teacher:
-            with torch.no_grad():
-                theirs = teacher.network(x)
-            loss = (1 - teacher.beta) * loss + teacher.beta * teacher.loss(logits, theirs).mean()
+            taught = teacher.loss(logits, teacher.logits[chosen]).mean()
+            loss = (1 - teacher.beta) * loss + teacher.beta * taught
         self.optimizer.zero_grad()
         (protocol.loss_scale * loss).backward()
         if protocol.clip:

@@ -113,8 +113,7 @@ def jumping_clock(tree: Path, folder: Path) -> None:
     copy = fresh(tree, folder)
     (folder / "clock").mkdir()
     (folder / "clock" / "sitecustomize.py").write_text(
-        "import time\nreal, start = time.time, time.time()\n"
-        "time.time = lambda: real() - 86400 * (real() - start > 2)\n"
+        "import time\nreal, start = time.time, time.time()\ntime.time = lambda: real() - 86400 * (real() - start > 2)\n"
     )
     found = run_recipe(copy, RECIPE, PYTHONPATH=str(folder / "clock"), **SMOKE)
     assert found.returncode == 0 and not Finished(copy).differs_from(Finished(tree)), found.stderr[-2000:]
