@@ -49,6 +49,7 @@ class Measurement:
     convention: str | None = None
     seed: int | None = None
     updates: int | None = None
+    precision: str | None = None  # of training, where it was not float32 and this is known
     network: str | None = None
     teacher: dict[str, Any] | None = None  # run, network, alpha, temperature, beta, gamma, checkpoint
     gamma: float | None = None  # mean probability on wrong classes, times K / (K - 1)

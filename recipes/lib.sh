@@ -208,6 +208,11 @@ activations() {
 picture() {
   local data=$1 name=$2 seed=$3
   shift 3
+  case ${PRECISION:-float32} in
+    float32) ;;
+    bf16) set -- "$@" --bf16 ;;
+    *) fail "PRECISION=$PRECISION: images are trained in float32 or bf16" ;;
+  esac
   say "training and measuring runs/${data}_${name}_s$seed"
   run python -m analysis.vision.run "data-bin/$data" --seed "$seed" --run "runs/${data}_${name}_s$seed" "$@"
 }

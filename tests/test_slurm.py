@@ -61,8 +61,16 @@ def slurm(tmp_path_factory):
     # The first node's name must be one that resolves: workers meet there.
     (folder / "slurm.conf").write_text(CONFIGURATION.format(folder=folder, host=host, **ports))
     environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
-    munged = ["munged", "--foreground", "--force", f"--key-file={key}", f"--socket={folder}/munge.socket",
-              f"--pid-file={folder}/munge.pid", f"--log-file={folder}/munge.log", f"--seed-file={folder}/munge.seed"]  # fmt: skip
+    munged = [
+        "munged",
+        "--foreground",
+        "--force",
+        f"--key-file={key}",
+        f"--socket={folder}/munge.socket",
+        f"--pid-file={folder}/munge.pid",
+        f"--log-file={folder}/munge.log",
+        f"--seed-file={folder}/munge.seed",
+    ]
     nodes = [["slurmd", "-D", "-N", name] for name in (host, f"{host}-2")]
     with contextlib.ExitStack() as stack:
         for command in (munged, ["slurmctld", "-D", "-c"], *nodes):

@@ -123,6 +123,18 @@ def test_a_teacher_teaches_what_it_says_of_the_whole_image(data, teacher):
     assert (1 - right.mean().item()) * 10 / 9 == pytest.approx(recorded.gamma, abs=1e-6)
 
 
+def test_products_in_bfloat16_train_weights_in_float32(data, teacher, tmp_path):
+    run = tmp_path / "teacher"
+    assert main([*_arguments(data, run, "--alpha", 0.1), "--bf16"]) == 0
+    half, full = (torch.load(folder / "checkpoint.pt", weights_only=True)["network"] for folder in (run, teacher))
+    assert {values.dtype for values in half.values()} == {values.dtype for values in full.values()}
+    change = torch.cat([(half[name] - full[name]).flatten() for name in full if name.endswith("weight")]).norm()
+    size = torch.cat([full[name].flatten() for name in full if name.endswith("weight")]).norm()
+    assert 0 < change < 0.2 * size
+    assert {record.precision for record in records.read(run / "records.jsonl")} == {"bf16"}
+    assert {record.precision for record in records.read(teacher / "records.jsonl")} == {None}
+
+
 def test_rates_fall_as_the_protocols_say():
     alexnet, resnet, mlp = (protocol_of(name) for name in ("alexnet", "resnet_20", "mlp_1200"))
     assert [alexnet.rate_at(u, 390_000) for u in (0, 129_999, 130_000, 260_000)] == pytest.approx([1, 1, 0.1, 0.01])

@@ -34,7 +34,7 @@ def template(network: Classifier, settings: Settings, corpus: str, run: str, upd
         run=run, mode="images", split="", temperature=1.0, bins=Bins.zeros(), n_tokens=0, n_sentences=0,
         n_sentences_in_set=0, corpus=corpus, alpha=settings.alpha, convention="paper", seed=settings.seed,
         updates=updates, network=settings.network, teacher=settings.teacher, unit="image",
-        versions=versions("torch", "numpy"),
+        precision="bf16" if settings.bf16 else None, versions=versions("torch", "numpy"),
         sha={"data": settings.data, "checkpoint": weights_hash(network.state_dict()), "code": code_hash()},
     )  # fmt: skip
 

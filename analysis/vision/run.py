@@ -46,6 +46,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     add("--teacher-temperature", default="1", help="a number, or logits: half the squared error of the logits")
     add("--information", nargs=2, metavar="CLASS", help="record the mutual information of two classes at each epoch")
     add("--planes", nargs="*", default=[], metavar="A;B;C", help="keep activations on planes through three templates")
+    add("--bf16", action="store_true", help="train with products in bfloat16; measured in float32 all the same")
     add("--cpu", action="store_true")
     return parser.parse_args(arguments)
 
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
     settings = Settings(
         options.network, options.alpha, options.seed, options.updates or protocol_of(options.network).updates,
         options.dropout, list(data["train"].pixels.shape[1:]), len(found["classes"]),
-        found["hash"], told,
+        found["hash"], told, options.bf16,
     )  # fmt: skip
     training = Training(settings, data["train"], options.run / "checkpoint.pt")
     file = options.run / "records.jsonl"

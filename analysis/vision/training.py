@@ -109,7 +109,8 @@ class Teacher:
 @dataclass(frozen=True)
 class Settings:
     """What makes two runs the same: kept in the checkpoint. ``shape`` is (C, H, W), ``data`` the hash of the images,
-    ``teacher`` what a record says of it."""
+    ``teacher`` what a record says of it; with ``bf16`` the network's products are in bfloat16 during training (weights,
+    loss and updates stay in float32)."""
 
     network: str
     alpha: float
@@ -120,6 +121,7 @@ class Settings:
     n_classes: int
     data: str
     teacher: dict[str, Any] | None = None
+    bf16: bool = False
 
     def build(self) -> Classifier:
         """The network, untrained."""
@@ -219,7 +221,9 @@ class Training:
         pixels, labels = self._data.pixels[chosen], self._data.labels[chosen]
         x = protocol.augment(pixels, rng) if protocol.augment else protocol.plain(pixels)
         self.network.train()
-        logits = self.network(x)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.settings.bf16):
+            logits = self.network(x)
+        logits = logits.float()
         loss = smoothed_cross_entropy(logits, labels, self.settings.alpha).loss.mean()
         if teacher:
             taught = teacher.loss(logits, teacher.logits[chosen]).mean()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # CIFAR-10: clusters, calibration, distillation and mutual information (Table 2, Figures 1, 2, 5 and 6).
-# SCALE=smoke (minutes) | cpu (many hours on 2 cores: ResNet-20, a coarser grid, shorter) | paper (one GPU).
+# SCALE=smoke (minutes) | cpu (hours on 2 cores: ResNet-20, a coarser grid, shorter) | paper (one GPU).
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
 alphas=(0.0 0.1) pair=(airplane dog) planes=("airplane;automobile;bird" "cat;dog;airplane")
@@ -9,13 +9,14 @@ case ${SCALE:-cpu} in
     data=synthetic_images resnet=resnet_8 teacher=5 student=5 teaching=(1 4) pair=("pattern 0" "pattern 5")
     planes=("pattern 0;pattern 5;pattern 3")
     ;;
-  cpu) data=cifar10 resnet=resnet_20 teacher=6260 student=12520 alphas=(0.0 0.1 0.3 0.6) teaching=(1 2 4 8) ;;
+  cpu) data=cifar10 resnet=resnet_20 teacher=6260 student=3130 alphas=(0.0 0.1 0.3) teaching=(1 2 4) ;;
   paper)
     data=cifar10 resnet=resnet_56_wide teacher=64000 student=390000
     alphas=(0.0 0.05 0.1 0.15 0.3 0.45 0.6 0.75) teaching=(1 2 3 4 8 12 16)
     ;;
   *) fail "SCALE=$SCALE: choose smoke, cpu or paper" ;;
 esac
+read -ra alphas <<<"${ALPHAS:-${alphas[*]}}"
 set_up fast
 
 run python -m data_prep "$data" --out "data-bin/$data"
