@@ -95,9 +95,7 @@ def prepare(images: ImageSet, out: Path, source: str | None, seed: int) -> None:
     print(f"data_prep: {out}: {told} images ({manifest['encoding']}); data hash {manifest['hash'][:8]}")
 
 
-def _build(
-    images: ImageSet, aside: Path, source: str | None, seed: int, description: dict[str, Any]
-) -> dict[str, Any]:
+def _build(images: ImageSet, aside: Path, source: str | None, seed: int, description: dict[str, Any]) -> dict[str, Any]:
     classes, splits, encoding = _synthetic(images, seed) if _is_synthetic(images) else _read(images, source)
     digest = hashlib.sha256()
     counts = {}

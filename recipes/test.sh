@@ -5,6 +5,7 @@ source "$(dirname "$0")/lib.sh"
 set_up fast,test
 
 ruff check .
+ruff format --check .
 mypy
 lint-imports
 shellcheck -x recipes/*.sh recipes/*/run.sh tests/*.sh .ci/run
