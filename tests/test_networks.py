@@ -49,14 +49,14 @@ def test_response_normalisation_is_torchs():
 
 
 def test_hintons_dropout_is_for_the_fully_connected_alone():
-    network = build("mlp_800", (1, 28, 28), 10, dropout=True)
+    network = build("mlp_800_dropout", (1, 28, 28), 10)
     rates = [layer.p for layer in network.body if isinstance(layer, torch.nn.Dropout)]
     assert rates == [0.2, 0.5, 0.5]
-    with pytest.raises(VisionError, match="only the fully connected"):
-        build("alexnet", (3, 32, 32), 10, dropout=True)
+    with pytest.raises(VisionError, match="no network"):
+        build("alexnet_dropout", (3, 32, 32), 10)
 
 
 @pytest.mark.parametrize("name", ["resnet_21", "resnet_2", "vgg", "mlp_"])
 def test_an_unknown_network_is_refused(name):
-    with pytest.raises(VisionError, match="choose mlp_WIDTH, alexnet, resnet_DEPTH"):
+    with pytest.raises(VisionError, match="choose mlp_WIDTH, mlp_WIDTH_dropout, alexnet, resnet_DEPTH"):
         build(name, (3, 32, 32), 10)

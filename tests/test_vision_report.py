@@ -1,5 +1,6 @@
 """The report of image classifiers, from records alone."""
 
+import numpy as np
 import pytest
 from builders import measurement
 from test_vision_claims import _world
@@ -8,6 +9,7 @@ from analysis import report, table
 from analysis.vision import figures, tables
 from analysis.vision.run import main as run
 from data_prep.__main__ import main as prepare
+from mt_ls.calibration import Bins
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,21 @@ def test_tables_give_means_and_intervals_over_seeds(tmp_path):
     assert lines["mlp_1200, alpha 0.1"][3] == "3" and " to " in lines["mlp_1200, alpha 0.1"][2]
     assert tables.over_seeds([0.5, 0.5, 0.5]) == ("50.00", "50.00 to 50.00")
     assert tables.over_seeds([0.25]) == ("25.00", "")
+
+
+def test_the_alpha_of_table_3_is_the_one_that_valid_chose():
+    """Of alpha 0.1 and 0.3 valid prefers 0.3, though 0.1 is better on test."""
+
+    def bins(gap):
+        return Bins.from_sums(np.array([[100.0], [90.0 + 100 * gap], [90.0]]) * (np.arange(15) == 14))
+
+    rows = [
+        table.Row(measurement(mode="images", network="alexnet", split=split, alpha=alpha, temperature=t,
+                              bins=bins(gap), fitted_temperature=2.0), None)
+        for split, alpha, t, gap in (("test", 0.0, 1.0, 0.09), ("test", 0.0, 2.0, 0.03), ("valid", 0.1, 1.0, 0.02),
+                                     ("valid", 0.3, 1.0, 0.01), ("test", 0.1, 1.0, 0.04), ("test", 0.3, 1.0, 0.05))
+    ]  # fmt: skip
+    assert tables.calibration(rows)[-1] == ["alexnet", "0.0900", "0.0300 / 2.00", "0.0500 / 0.3"]
 
 
 def test_smoothed_teachers_stand_at_the_temperature_that_valid_chose():

@@ -140,7 +140,7 @@ def test_rates_fall_as_the_protocols_say():
     assert [alexnet.rate_at(u, 390_000) for u in (0, 129_999, 130_000, 260_000)] == pytest.approx([1, 1, 0.1, 0.01])
     assert [resnet.rate_at(u, 64_000) for u in (0, 31_999, 32_000, 48_000)] == pytest.approx([1, 1, 0.1, 0.01])
     assert [mlp.rate_at(u, 1000) for u in (0, 500, 999)] == pytest.approx([1, 0.5, 0.001])
-    assert protocol_of("mlp_800").augment is None and mlp.augment is not None
+    assert protocol_of("mlp_800").augment is None and mlp.augment == protocol_of("mlp_1200_dropout").augment is not None
     assert alexnet.loss_scale == resnet.loss_scale == 3.0 and mlp.loss_scale == 1.0
 
 
@@ -165,7 +165,7 @@ def test_bad_input_is_one_line(data, teacher, tmp_path, capsys):
 def test_the_network_that_counts_is_the_running_mean_where_a_protocol_averages(data, tmp_path, monkeypatch):
     averaging = {**PROTOCOLS, "resnet": dataclasses.replace(PROTOCOLS["resnet"], average=0.5)}
     monkeypatch.setattr(training, "PROTOCOLS", averaging)
-    settings = training.Settings("resnet_8", 0.0, 1, 6, False, [3, 32, 32], 10, "d")
+    settings = training.Settings("resnet_8", 0.0, 1, 6, [3, 32, 32], 10, "d")
     one = training.Training(settings, images.load(data, "train"), tmp_path / "checkpoint.pt")
     seen = []
     monkeypatch.setattr(one, "_step", _watched(one, seen))

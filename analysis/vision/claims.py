@@ -110,10 +110,10 @@ def _better_teachers(panel: Panel) -> Parts:
 
 
 def _teacher_runs(panel: Panel, alpha: float) -> dict[str, Any]:
-    """The network that taught, with this smoothing."""
-    names = {str((row.record.teacher or {})["network"]) for row in panel.runs("test", teacher={})}
+    """The network that taught, with this smoothing: on MNIST that without has dropout instead."""
+    names = {str((row.record.teacher or {})["network"]) for row in panel.runs("test", teacher={"alpha": alpha})}
     if len(names) != 1:
-        raise Missing("students of one kind of teacher")
+        raise Missing(f"students of one kind of teacher with alpha {alpha:g}")
     return {"network": names.pop(), "alpha": alpha}
 
 

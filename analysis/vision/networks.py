@@ -30,18 +30,16 @@ class Classifier(nn.Module):
         return self.head(self.body(x))
 
 
-def build(name: str, shape: tuple[int, int, int], n_classes: int, dropout: bool = False) -> Classifier:
-    """A network by name, for images of ``shape`` (C, H, W): "mlp_1200" or another width, "alexnet", "resnet_56" or
-    another depth 6 n + 2, "resnet_56_wide" with tensor2tensor's widths, "inception_v4". ``dropout`` is that of Hinton
-    et al. 2015 for the first: 0.2 of the inputs and half of the hidden units.
+def build(name: str, shape: tuple[int, int, int], n_classes: int) -> Classifier:
+    """A network by name, for images of ``shape`` (C, H, W): "mlp_1200" or another width, "mlp_1200_dropout" with the
+    dropout of Hinton et al. 2015 (0.2 of the inputs and half of the hidden units), "alexnet", "resnet_56" or another
+    depth 6 n + 2, "resnet_56_wide" with tensor2tensor's widths, "inception_v4".
 
-    Raises VisionError for another name, and for dropout elsewhere.
+    Raises VisionError for another name.
     """
-    mlp, resnet = re.fullmatch(r"mlp_(\d+)", name), re.fullmatch(r"resnet_(\d+)(_wide)?", name)
-    if dropout and not mlp:
-        raise VisionError(f"{name}: only the fully connected networks have dropout")
+    mlp, resnet = re.fullmatch(r"mlp_(\d+)(_dropout)?", name), re.fullmatch(r"resnet_(\d+)(_wide)?", name)
     if mlp:
-        network = _mlp(int(mlp[1]), shape, n_classes, dropout)
+        network = _mlp(int(mlp[1]), shape, n_classes, dropout=bool(mlp[2]))
     elif name == "alexnet":
         network = _alexnet(shape[0], n_classes)
     elif resnet and int(resnet[1]) > 2 and int(resnet[1]) % 6 == 2:
@@ -49,7 +47,9 @@ def build(name: str, shape: tuple[int, int, int], n_classes: int, dropout: bool 
     elif name == "inception_v4":
         network = _inception_v4(n_classes)
     else:
-        raise VisionError(f"no network {name!r}: choose mlp_WIDTH, alexnet, resnet_DEPTH (6 n + 2) or inception_v4")
+        raise VisionError(
+            f"no network {name!r}: choose mlp_WIDTH, mlp_WIDTH_dropout, alexnet, resnet_DEPTH (6 n + 2) or inception_v4"
+        )
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # convolutions are faster so
     return network
 

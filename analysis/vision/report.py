@@ -50,7 +50,8 @@ def _tables(rows: Sequence[Row]) -> list[Table]:
     return [
         Table("accuracy", "Accuracy (Table 2)", "Test set, T = 1; networks that learnt from labels alone.",
               tables.ACCURACY_HEADER, tables.accuracy(rows), whole=False),
-        Table("calibration", "Calibration (Table 3)", "Test set; temperatures fitted on half of valid. Means of seeds.",
+        Table("calibration", "Calibration (Table 3)",
+              "Test set; temperatures fitted on half of valid, alpha chosen on valid. Means of seeds.",
               tables.CALIBRATION_HEADER, tables.calibration(rows)),
         Table("teaching", "Students (section 4)", "Test set. Logits: half the squared error of the logits.",
               tables.TEACHING_HEADER, tables.teaching(rows), whole=False),

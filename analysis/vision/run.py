@@ -35,11 +35,10 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m analysis.vision.run", description=__doc__)
     add = parser.add_argument
     add("data", type=Path, help="folder that data_prep made")
-    add("--network", required=True, help="mlp_1200, mlp_800, alexnet, resnet_56, resnet_20, inception_v4, ...")
+    add("--network", required=True, help="mlp_1200_dropout, mlp_800, alexnet, resnet_56, resnet_20, inception_v4, ...")
     add("--alpha", type=float, default=0.0, help="label smoothing, the paper's convention")
     add("--seed", type=int, default=1)
     add("--updates", type=int, help="how long, instead of the protocol's; the learning rate falls in proportion")
-    add("--dropout", action="store_true", help="of the fully connected networks")
     add("--run", type=Path, required=True, help="folder of the checkpoint and of the records")
     add("--teacher", type=Path, help="folder of a finished run to learn from")
     add("--beta", type=float, default=1.0, help="the teacher's part of the loss")
@@ -60,8 +59,7 @@ def run(options: argparse.Namespace) -> None:
     teacher, told = _teacher(options, data["train"])
     settings = Settings(
         options.network, options.alpha, options.seed, options.updates or protocol_of(options.network).updates,
-        options.dropout, list(data["train"].pixels.shape[1:]), len(found["classes"]),
-        found["hash"], told, options.bf16,
+        list(data["train"].pixels.shape[1:]), len(found["classes"]), found["hash"], told, options.bf16,
     )  # fmt: skip
     training = Training(settings, data["train"], options.run / "checkpoint.pt")
     file = options.run / "records.jsonl"
@@ -87,7 +85,7 @@ def _teacher(options: argparse.Namespace, data: images.Images) -> tuple[Teacher 
     at = [record.gamma for record in known if record.gamma is not None and record.temperature == temperature]
     told = {
         "run": options.teacher.resolve().name, "network": settings.network, "alpha": settings.alpha,
-        "dropout": settings.dropout, "temperature": temperature, "beta": options.beta, "gamma": at[-1] if at else None,
+        "temperature": temperature, "beta": options.beta, "gamma": at[-1] if at else None,
         "checkpoint": weights_hash(network.state_dict()),
     }  # fmt: skip
     return Teacher(network, settings.network, data, options.beta, temperature), told

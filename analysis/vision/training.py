@@ -56,9 +56,11 @@ class Protocol:
 
 
 # "Gradient smoothing" of A.5, 0.9 of the last and 0.1 of the new, is momentum with dampening. Batch size: not stated.
-_MLP = Protocol(100, 60_000, 1.0, None, images.scaled, momentum=0.9, dampening=0.9, head_rate=0.1)
+# 100 epochs, here of 50 000 digits.
+_MLP = Protocol(100, 50_000, 1.0, None, images.scaled, momentum=0.9, dampening=0.9, head_rate=0.1)
 PROTOCOLS = {
     "mlp_1200": replace(_MLP, augment=images.shift),
+    "mlp_1200_dropout": replace(_MLP, augment=images.shift),
     "mlp": _MLP,
     "alexnet": Protocol(128, 390_000, 0.1, images.distort, images.centre_24, drops=(1 / 3, 2 / 3), decay=0.04,
                         decayed=("body.9.weight", "body.11.weight"), loss_scale=3.0),
@@ -116,7 +118,6 @@ class Settings:
     alpha: float
     seed: int
     updates: int
-    dropout: bool
     shape: list[int]
     n_classes: int
     data: str
@@ -126,7 +127,7 @@ class Settings:
     def build(self) -> Classifier:
         """The network, untrained."""
         channels, height, width = self.shape
-        return networks.build(self.network, (channels, height, width), self.n_classes, self.dropout)
+        return networks.build(self.network, (channels, height, width), self.n_classes)
 
 
 def load_checkpoint(file: Path, device: torch.device) -> dict[str, Any]:

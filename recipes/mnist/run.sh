@@ -13,9 +13,10 @@ set_up fast
 
 run python -m data_prep "$data" --out "data-bin/$data"
 for seed in ${SEEDS:-1}; do
-  picture "$data" teacher_dropout "$seed" --network mlp_1200 --dropout --updates "$updates"
+  picture "$data" teacher_dropout "$seed" --network mlp_1200_dropout --updates "$updates"
   picture "$data" teacher_a0.10 "$seed" --network mlp_1200 --alpha 0.1 --updates "$updates"
   picture "$data" student_alone "$seed" --network mlp_800 --updates "$updates"
+  picture "$data" student_alone_a0.10 "$seed" --network mlp_800 --alpha 0.1 --updates "$updates"
   for taught in dropout a0.10; do
     picture "$data" "student_of_$taught" "$seed" --network mlp_800 --updates "$updates" \
       --teacher "runs/${data}_teacher_${taught}_s$seed" --teacher-temperature logits --beta 0.6
