@@ -45,12 +45,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m analysis.claims", description=__doc__)
     parser.add_argument("records", nargs="+", help="records files, or folders that hold them, of one corpus")
     parser.add_argument("--corpus", help="only this corpus (needed where the records hold several)")
-    parser.add_argument("--into", type=Path, help="also write the table into this file, between its marks")
+    parser.add_argument("--into", type=Path, help="also write the table into this file, between the corpus's marks")
     options = parser.parse_args(arguments)
     try:
-        found = findings(table.of_one_corpus(table.load(options.records), options.corpus))
+        rows = table.of_one_corpus(table.load(options.records), options.corpus)
+        found = findings(rows)
         if options.into:
-            table.write_between(options.into, "claims", table.markdown(HEADER, cells(found)))
+            name = f"claims on {rows[0].record.corpus}"
+            table.write_between(options.into, name, table.markdown(HEADER, cells(found)))
     except (RecordError, OSError) as error:
         print(f"analysis.claims: error: {error}", file=sys.stderr)
         return 2

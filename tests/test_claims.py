@@ -118,7 +118,7 @@ def test_a_run_that_is_measured_in_part_does_not_count(tmp_path):
 def test_the_command_prints_the_table_and_writes_it_into_a_readme(tmp_path):
     write_grid(tmp_path / "runs")
     readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- claims -->\nold\n<!-- end of claims -->\nafter\n")
+    readme.write_text("before\n<!-- claims on grid -->\nold\n<!-- end of claims on grid -->\nafter\n")
     found = run([sys.executable, "-m", "analysis.claims", str(tmp_path / "runs"), "--into", str(readme)])
     assert found.returncode == 0, found.stderr
     text = readme.read_text()
