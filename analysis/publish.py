@@ -1,8 +1,9 @@
 """python -m analysis.publish RUNS... --out recipes/NAME: the records of finished runs and what their intervals need.
 
-Beside the records go the sums of each sentence or image, hypotheses and planes of activations: on test for every
-record, on any other split for T = 1 and the fitted temperature. The values of each token stay behind. What is there
-already is replaced whole; name --out among the inputs too to add to it.
+Beside the records go the sums of each sentence and hypotheses, on test for every record, on any other split for T = 1
+and the fitted temperature; the sums of each image, of which there are many, only on test at these two; and planes of
+activations. The values of each token stay behind. What is there already is replaced whole; name --out among the inputs
+too to add to it.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mt_ls.records import RecordError, written_whole
+from mt_ls.records import Measurement, RecordError, written_whole
 
 from . import table
 from .table import Row
 
-_PUBLISHED = ("sentence_bins", "sentence_nll", "sentence_bleu", "text")
+_SUMS = ("sentence_bins", "sentence_nll", "sentence_bleu", "text")
+_PLANES = "plane_"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,20 +48,30 @@ def publish(rows: list[Row], out: Path) -> None:
     published = {Path("records.jsonl")}
     for row in rows:
         record = row.record
-        if record.arrays and (record.split == "test" or record.temperature in (1.0, record.fitted_temperature)):
-            published.add(Path(record.arrays))
+        wanted = _wanted(record)
+        if record.arrays and wanted:
             if not (row.folder / record.arrays).is_file():
                 raise RecordError(f"{row.folder / record.arrays}: missing; {record.signature} needs it: measure again")
-            with np.load(row.folder / record.arrays) as arrays, written_whole(out / record.arrays) as path:
-                kept = {name: arrays[name] for name in arrays if name in _PUBLISHED or name.startswith("plane_")}
-                with open(path, "wb") as file:
-                    np.savez_compressed(file, **kept)
+            with np.load(row.folder / record.arrays) as arrays:
+                kept = {name: arrays[name] for name in arrays if name.startswith(wanted)}
+            published.add(Path(record.arrays))
+            with written_whole(out / record.arrays) as path, open(path, "wb") as file:
+                np.savez_compressed(file, **kept)
     with written_whole(out / "records.jsonl") as path:
         ordered = sorted(rows, key=_order)
         path.write_text("".join(row.record.to_json() + "\n" for row in ordered), encoding="utf-8")
     for stale in out.glob("*.npz"):
         if stale.relative_to(out) not in published:
             stale.unlink()
+
+
+def _wanted(record: Measurement) -> tuple[str, ...]:
+    """How the names of the arrays begin that are published with a record."""
+    chosen = record.temperature in (1.0, record.fitted_temperature)
+    if record.mode == "images":
+        sums = _SUMS if record.split == "test" and chosen else ()
+        return (*sums, _PLANES) if record.geometry or sums else ()
+    return (*_SUMS, _PLANES) if record.split == "test" or chosen else ()
 
 
 def _order(row: Row) -> tuple[str, str, str, float]:

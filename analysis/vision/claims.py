@@ -126,8 +126,8 @@ def _worse_students(panel: Panel) -> Parts:
         raise Missing("students of a teacher with alpha 0 and of one with 0.1")
 
     def on_valid(temperature: float | None) -> float:
-        found = panel("accuracy", split="valid", teacher={"alpha": 0.0, "temperature": temperature})
-        return float(np.mean([values[0] for values in found.values()]))
+        found = panel.runs("valid", teacher={"alpha": 0.0, "temperature": temperature})
+        return table.mean(row.record.accuracy for row in found) or 0.0
 
     best = max(temperatures, key=on_valid)
     hard, smooth = together(
