@@ -9,4 +9,5 @@ ruff format --check .
 mypy
 lint-imports
 shellcheck -x recipes/*.sh recipes/*/run.sh tests/*.sh .ci/run
-python -m pytest "$@"
+# Two workers, each with whole files: modules share what they train.
+python -m pytest -n 2 --dist loadfile "$@"
