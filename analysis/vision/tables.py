@@ -72,23 +72,26 @@ def calibration(rows: Sequence[Row]) -> list[list[str]]:
     lines = [list(line) for line in _PAPER_CALIBRATION]
     ours = select(rows, mode="images", teacher=None)
     for network in sorted({str(row.record.network) for row in ours}):
-        by_alpha: dict[float, list[Row]] = {}
-        for row in select(ours, network=network):
-            by_alpha.setdefault(row.record.alpha or 0.0, []).append(row)
-        hard = select(by_alpha.pop(0.0, []), split="test")
-        if not (hard and by_alpha):
+        on_valid, on_test = (select(ours, network=network, split=split) for split in ("valid", "test"))
+        chosen_from, measured = (_ece_by_alpha(select(found, temperature=1.0)) for found in (on_valid, on_test))
+        smoothed = [alpha for alpha in chosen_from if alpha and alpha in measured]
+        if not (smoothed and 0.0 in measured):
             continue
-
-        def ece(found: Sequence[Row], split: str = "test", temperature: float = 1.0) -> float:
-            return mean(row.record.bins.ece() for row in select(found, split=split, temperature=temperature)) or 0.0
-
-        fitted = at_fitted(hard)
-        scaled = mean(row.record.bins.ece() for row in fitted)
-        alpha = min(by_alpha, key=lambda alpha: ece(by_alpha[alpha], "valid"))
-        lines.append([network, number(ece(hard), 4),
-                      f"{number(scaled, 4)} / {number(mean(row.record.temperature for row in fitted), 2)}",
-                      f"{number(ece(by_alpha[alpha]), 4)} / {alpha:g}"])  # fmt: skip
+        alpha = min(smoothed, key=lambda alpha: chosen_from[alpha])
+        fitted = at_fitted(select(on_test, alpha=0.0))
+        temperature = number(mean(row.record.temperature for row in fitted), 2)
+        lines.append([network, number(measured[0.0], 4), f"{number(_ece(fitted), 4)} / {temperature}",
+                      f"{number(measured[alpha], 4)} / {alpha:g}"])  # fmt: skip
     return lines
+
+
+def _ece_by_alpha(rows: Sequence[Row]) -> dict[float, float]:
+    alphas = {row.record.alpha or 0.0 for row in rows}
+    return {alpha: _ece(select(rows, alpha=alpha)) or 0.0 for alpha in sorted(alphas)}
+
+
+def _ece(rows: Sequence[Row]) -> float | None:
+    return mean(row.record.bins.ece() for row in rows)
 
 
 def teaching(rows: Sequence[Row]) -> list[list[str]]:
