@@ -17,7 +17,8 @@ from . import plots, table
 from .reliability import wilson
 from .table import Row, alphas, at_fitted, interval, mean, number, select
 
-MAIN_HEADER = ("model", "T", "BLEU", "NLL", "perplexity", "accuracy", "forced ECE", "95 %", "floor", "beam ECE")
+MAIN_HEADER = ("model", "T", "seeds", "BLEU", "NLL", "perplexity", "accuracy", "forced ECE", "95 %", "floor",
+               "beam ECE")  # fmt: skip
 
 
 def main_table(rows: Sequence[Row], split: str = "test", seed: int = 1) -> list[list[str]]:
@@ -41,6 +42,7 @@ def _line(name: str, label: str, forced: list[Row], beam: list[Row], rng: np.ran
     return [
         name,
         number(temperature, 2) if label == "fitted" else label,
+        str(len(forced)),
         number(mean(row.record.bleu["score"] if row.record.bleu else None for row in beam), 1),
         number(mean(row.record.nll for row in forced), 3),
         number(mean(row.record.perplexity for row in forced), 2),
