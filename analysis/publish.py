@@ -70,7 +70,7 @@ def _wanted(record: Measurement) -> tuple[str, ...]:
     chosen = record.temperature in (1.0, record.fitted_temperature)
     if record.mode == "images":
         sums = _SUMS if record.split == "test" and chosen else ()
-        return (*sums, _PLANES) if record.geometry or sums else ()
+        return (*sums, _PLANES) if sums or (record.geometry or {}).get("planes") else ()
     return (*_SUMS, _PLANES) if record.split == "test" or chosen else ()
 
 
