@@ -15,7 +15,7 @@ from mt_ls.calibration import Bins
 
 from . import plots, table
 from .reliability import wilson
-from .table import Row, alphas, at_fitted, interval, mean, number, select
+from .table import Row, alphas, at_fitted, interval, interval_of_mean, mean, number, select
 
 MAIN_HEADER = ("model", "T", "seeds", "BLEU", "NLL", "perplexity", "accuracy", "forced ECE", "95 %", "floor",
                "beam ECE")  # fmt: skip
@@ -37,7 +37,7 @@ def main_table(rows: Sequence[Row], split: str = "test", seed: int = 1) -> list[
 
 def _line(name: str, label: str, forced: list[Row], beam: list[Row], rng: np.random.Generator) -> list[str]:
     temperature = mean(row.record.temperature for row in forced)
-    bounds = interval(forced[0]) if len(forced) == 1 else None
+    bounds = interval_of_mean(forced)
     floor = forced[0].record.bins.noise_floor(rng)[0] if forced else None
     return [
         name,

@@ -162,6 +162,15 @@ def interval(row: Row, quantity: str = "ece") -> tuple[float, float] | None:
     return float(low), float(high)
 
 
+def interval_of_mean(rows: Sequence[Row], quantity: str = "ece") -> tuple[float, float] | None:
+    """95 % interval of the mean of a quantity over runs: by sentences and training seeds (`significance.estimate`), and
+    of one run by sentences alone; None for no run, or where arrays were not kept."""
+    if len(rows) == 1:
+        return interval(rows[0], quantity)
+    values = [found for row in rows if (found := resampled(row, quantity)) is not None]
+    return significance.estimate(np.stack(values)).interval() if values and len(values) == len(rows) else None
+
+
 def text(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
     """Aligned columns, the first one to the left; a missing cell is empty."""
     widths = [max(len(row[i]) for row in [header, *cells]) for i in range(len(header))]

@@ -34,8 +34,9 @@ _DRAWINGS = (
 def _tables(rows: Sequence[Row]) -> list[Table]:
     return [
         Table("main", "Main table (test)", "Temperatures are fitted on valid. Forced ECE: teacher-forced, 15 "
-              "equal-width bins; “95 %” by resampling sentences; “floor” is what a perfectly calibrated model would "
-              "show. Beam ECE is another quantity: the probability of generated tokens, right by TER alignment.",
+              "equal-width bins; “95 %” counts sentences and training seeds; “floor” is what a perfectly calibrated "
+              "model would show. Beam ECE is another quantity: the probability of generated tokens, right by TER "
+              "alignment.",
               quality.MAIN_HEADER, quality.main_table(rows)),
         Table("table_3", "Table 3", "Expected calibration error beside the paper's.", quality.TABLE_3_HEADER,
               quality.table_3(rows)),

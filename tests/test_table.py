@@ -27,6 +27,25 @@ def test_interval_covers_the_ece_and_matches_a_plain_bootstrap(tmp_path):
     assert low < row.record.bins.ece() < high
 
 
+def test_interval_of_a_mean_counts_sentences_and_seeds(tmp_path):
+    rng = np.random.default_rng(2)
+    rows = []
+    for seed, accuracy in enumerate((0.5, 0.6, 0.7)):  # a confidence of 0.9 everywhere: ECE 0.4, 0.3, 0.2
+        sums = np.zeros((400, 3, 15))
+        sums[:, 0, 13], sums[:, 1, 13], sums[:, 2, 13] = 10, 9, rng.binomial(10, accuracy, size=400)
+        np.savez(tmp_path / f"{seed}.npz", sentence_bins=sums)
+        found = measurement(seed=seed, arrays=f"{seed}.npz", bins=Bins.from_sums(sums.sum(0)))
+        rows.append(table.Row(found, tmp_path))
+    ece = [row.record.bins.ece() for row in rows]
+    low, high = table.interval_of_mean(rows)
+    assert (low + high) / 2 == pytest.approx(np.mean(ece))
+    of_seeds = 4.303 * np.std(ece, ddof=1) / 3**0.5  # Student's t, 2 degrees of freedom
+    assert (high - low) / 2 == pytest.approx(of_seeds, rel=0.02)  # sentences add little here
+    assert table.interval_of_mean(rows[:1]) == table.interval(rows[0])
+    assert table.interval_of_mean([]) is None
+    assert table.interval_of_mean([*rows, table.Row(rows[0].record, tmp_path / "elsewhere")]) is None
+
+
 def test_rows_are_chosen_by_their_fields(tmp_path):
     write_records(tmp_path / "runs")
     rows = table.load([tmp_path / "runs"])
