@@ -1,10 +1,11 @@
-"""The paper's Figure 3: reliability of next-token predictions, with counts and intervals."""
+"""The paper's Figures 2 and 3: reliability of classifiers and of next-token predictions, with counts and intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from . import plots
@@ -21,33 +22,55 @@ def wilson(hits: np.ndarray, count: np.ndarray, z: float = 1.96) -> tuple[np.nda
 
 
 def figure(rows: Sequence[Row], split: str = "test", mode: str = "forced") -> Figure | None:
-    """A diagram each for alpha 0, alpha 0 at its fitted temperature, and alpha 0.1; None if none was measured. Bins of
-    several training seeds are pooled; the numbers are their means."""
+    """For each network a diagram each for alpha 0, alpha 0 at its fitted temperature, and alpha 0.1; None if none was
+    measured. Bins of several training seeds are pooled; the numbers are their means."""
     ours = select(rows, split=split, mode=mode)
-    hard, smooth = select(ours, alpha=0.0), select(ours, alpha=0.1, temperature=1.0)
-    panels = [("hard targets", select(hard, temperature=1.0)), ("hard + temperature", at_fitted(hard)),
-              ("label smoothing 0.1", smooth)]  # fmt: skip
-    panels = [(title, chosen) for title, chosen in panels if chosen]
-    if not panels:
+    networks = sorted({row.record.network for row in ours}, key=str)
+    shown = [panels for network in networks if (panels := _panels(select(ours, network=network)))]
+    titles = list(dict.fromkeys(title for panels in shown for title in panels))
+    if not titles:
         return None
-    fig, grid = plots.new(2, len(panels), width=3.6 * len(panels), height=4.6, height_ratios=(3, 1), sharex=True)
-    for column, (title, chosen) in enumerate(panels):
-        record = chosen[0].record
-        bins = pooled(chosen)
-        ece, temperature = (mean(values) for values in zip(*((row.record.bins.ece(), row.record.temperature)
-                                                             for row in chosen), strict=True))  # fmt: skip
-        confidence, accuracy, count = bins.curve()
-        low, high = wilson(accuracy * count, count)
-        top, bottom = grid[0][column], grid[1][column]
-        top.plot([0, 1], [0, 1], color="0.7", lw=1, ls="--")
-        top.errorbar(confidence, accuracy, (np.maximum(accuracy - low, 0), np.maximum(high - accuracy, 0)),
-                     color=plots.colour(record.alpha), marker=plots.marker(record.alpha), ms=3.5, lw=1)  # fmt: skip
-        top.set(title=f"{title}\nT = {number(temperature, 2)}, ECE {number(ece, 3)}", ylim=(0, 1), xlim=(0, 1))
-        bottom.bar(bins.edges[:-1], bins.count, np.diff(bins.edges), align="edge", color="0.75", ec="white")
-        bottom.set(xlabel="confidence")
-        bottom.ticklabel_format(axis="y", style="sci", scilimits=(0, 3))
-        if column == 0:
-            top.set_ylabel("accuracy")
-            bottom.set_ylabel("tokens")
-    plots.sign(fig, [row.record.signature for _, chosen in panels for row in chosen])
+    fig, grid = plots.new(2 * len(shown), len(titles), width=3.6 * len(titles), height=4.6 * len(shown),
+                          height_ratios=(3, 1) * len(shown), sharex=True)  # fmt: skip
+    axes = np.reshape(grid, (len(shown), 2, len(titles)))
+    for panels, (tops, bottoms) in zip(shown, axes, strict=True):
+        for title, top, bottom in zip(titles, tops, bottoms, strict=True):
+            if title not in panels:
+                top.set_axis_off()
+                bottom.set_axis_off()
+                continue
+            network = f"{panels[title][0].record.network}, " if len(shown) > 1 else ""
+            _draw(top, bottom, panels[title], network + title)
+        tops[0].set_ylabel("accuracy")
+        bottoms[0].set_ylabel("images" if mode == "images" else "tokens")
+    plots.sign(fig, [row.record.signature for panels in shown for chosen in panels.values() for row in chosen])
     return fig
+
+
+def _panels(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows of each diagram of a network, by its title, where there are any."""
+    hard = select(rows, alpha=0.0)
+    found = {
+        "hard targets": select(hard, temperature=1.0),
+        "hard + temperature": at_fitted(hard),
+        "label smoothing 0.1": select(rows, alpha=0.1, temperature=1.0),
+    }
+    return {title: chosen for title, chosen in found.items() if chosen}
+
+
+def _draw(top: Axes, bottom: Axes, rows: Sequence[Row], title: str) -> None:
+    """One diagram, and below it how many predictions each bin has."""
+    alpha = rows[0].record.alpha
+    ece, temperature = (mean(values) for values in zip(*((row.record.bins.ece(), row.record.temperature)
+                                                         for row in rows), strict=True))  # fmt: skip
+    bins = pooled(rows)
+    confidence, accuracy, count = bins.curve()
+    low, high = wilson(accuracy * count, count)
+    top.plot([0, 1], [0, 1], color="0.7", lw=1, ls="--")
+    top.errorbar(confidence, accuracy, (np.maximum(accuracy - low, 0), np.maximum(high - accuracy, 0)),
+                 color=plots.colour(alpha), marker=plots.marker(alpha), ms=3.5, lw=1)  # fmt: skip
+    top.set(title=f"{title}\nT = {number(temperature, 2)}, ECE {number(ece, 3)}", ylim=(0, 1), xlim=(0, 1))
+    bottom.bar(bins.edges[:-1], bins.count, np.diff(bins.edges), align="edge", color="0.75", ec="white")
+    bottom.set(xlabel="confidence")
+    bottom.tick_params(labelbottom=True)  # which a shared axis keeps for the last line of panels
+    bottom.ticklabel_format(axis="y", style="sci", scilimits=(0, 3))

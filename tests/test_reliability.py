@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from builders import write_records
+from builders import measurement, write_records
 
 from analysis import reliability, table
 
@@ -27,3 +27,17 @@ def test_each_panel_draws_the_bins_of_its_record(tmp_path):
     np.testing.assert_allclose(drawn.get_ydata(), accuracy)
     assert f"ECE {record.bins.ece():.3f}" in titles[0]
     assert reliability.figure(table.select(rows, mode="beam")) is None
+
+
+def test_each_network_has_its_line_of_panels():
+    def row(network, alpha, **more):
+        return table.Row(measurement(mode="images", network=network, alpha=alpha, **more), None)
+
+    rows = [row("alexnet", 0.0), row("alexnet", 0.1), row("resnet_20", 0.0, fitted_temperature=1.0), row("mlp", 0.3)]
+    fig = reliability.figure(rows, mode="images")
+    titles = [axis.get_title().split("\n")[0] for axis in fig.axes if axis.axison]
+    assert [title for title in titles if title] == [
+        "alexnet, hard targets", "alexnet, label smoothing 0.1", "resnet_20, hard targets",
+        "resnet_20, hard + temperature",
+    ]  # fmt: skip
+    assert {axis.get_ylabel() for axis in fig.axes} == {"accuracy", "images", ""}
