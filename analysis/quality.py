@@ -83,6 +83,24 @@ def _held_out_ece(rows: Sequence[Row]) -> str:
     return number(mean(None if one is None else one.ece() for one in bins), 3)
 
 
+BEAMS_HEADER = ("model", "beam", "length penalty", "seeds", "BLEU", "length")
+
+
+def beams(rows: Sequence[Row], split: str = "test") -> list[list[str]]:
+    """A line for each alpha and search at T = 1, means over training seeds; none where there was one search only."""
+    searched = select(rows, mode="beam", split=split, temperature=1.0)
+    searches = sorted({(row.record.beam or 0, row.record.lenpen or 0.0) for row in searched})
+    cells = []
+    for alpha in alphas(searched) if len(searches) > 1 else []:
+        for beam, lenpen in searches:
+            found = [row.record for row in select(searched, alpha=alpha, beam=beam, lenpen=lenpen)]
+            score = mean(record.bleu["score"] if record.bleu else None for record in found)
+            length = mean(record.length_ratio for record in found)
+            cells.append([f"alpha {alpha:g}", str(beam), f"{lenpen:g}", str(len(found)), number(score, 1),
+                          number(length, 3)])  # fmt: skip
+    return cells
+
+
 CLASS_HEADER = ("model, token class", "tokens", "confidence", "right", "beam ECE", "95 % of shares")
 
 

@@ -41,7 +41,6 @@ def main(arguments: list[str] | None = None) -> int:
 def write(rows: Sequence[Row], out: Path) -> str:
     """Figures, tables and report.html under ``out``; returns the tables as text."""
     findings = claims.findings(rows)
-    rows = table.main_search(rows)
     contents = (vision_report if table.of_images(rows) else translation_report).CONTENTS
     missing: list[str] = []
     figures = _figures(contents, rows, out / "figures", missing)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from builders import write_records
+from builders import measurement, write_records
 
 from analysis import quality, table
 
@@ -34,3 +34,12 @@ def test_main_table_gives_each_model_at_one_and_at_its_fitted_temperature(tmp_pa
     assert named["forced ECE"] == f"{record.bins.ece():.4f}" and named["BLEU"] == "21.0"
     floor, _ = record.bins.noise_floor(np.random.default_rng(0), draws=2000)
     assert float(named["floor"]) == pytest.approx(floor, rel=0.1)
+
+
+def test_beams_of_several_widths_stand_side_by_side():
+    rows = [table.Row(measurement(mode="beam", split="test", beam=beam, lenpen=1.0, seed=seed, length_ratio=length,
+                                  bleu={"score": score, "signature": "x"}), None)
+            for beam, seed, score, length in ((5, 1, 20.0, 1.0), (5, 2, 22.0, 0.98), (50, 1, 19.0, 0.9))]  # fmt: skip
+    assert quality.beams(rows) == [["alpha 0.1", "5", "1", "2", "21.0", "0.990"],
+                                   ["alpha 0.1", "50", "1", "1", "19.0", "0.900"]]  # fmt: skip
+    assert quality.beams(rows[:2]) == []  # one search only
