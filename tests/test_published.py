@@ -14,12 +14,14 @@ def rows():
     return table.load([ROOT / "recipes" / "home_assistant"])
 
 
-def test_the_main_table_stands_in_the_readme(rows):
-    assert table.text(quality.MAIN_HEADER, quality.main_table(rows)) in README
-
-
-def test_table_3_stands_in_the_readme(rows):
-    assert table.text(quality.TABLE_3_HEADER, quality.table_3(rows)) in README
+@pytest.mark.parametrize(
+    ("recipe", "page"), [("home_assistant", "README.md"), ("multi30k", "recipes/multi30k/README.md")]
+)
+def test_the_main_table_and_table_3_stand_in_a_readme(recipe, page):
+    rows = table.main_search(table.load([ROOT / "recipes" / recipe]))
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert table.text(quality.MAIN_HEADER, quality.main_table(rows)) in text
+    assert table.text(quality.TABLE_3_HEADER, quality.table_3(rows)) in text
 
 
 @pytest.mark.parametrize("recipe", ["multi30k"])
