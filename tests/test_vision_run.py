@@ -109,7 +109,16 @@ def test_the_two_losses_of_a_student_are_the_papers():
         soft, torch.nn.functional.cross_entropy(student, (theirs / 4).softmax(-1), reduction="none")
     )
     squares = Teacher(None, "mlp_16", None, 0.6, None).loss(student, theirs)
-    torch.testing.assert_close(squares, 0.5 * ((student - theirs) ** 2).sum(-1))
+    torch.testing.assert_close(squares, 0.5 * ((student - theirs) ** 2).mean(-1))
+
+
+def test_matching_logits_is_the_limit_of_a_high_temperature():
+    """T^2 times the divergence of the two at T = 10 000 (Hinton et al. 2015, section 2.1), for logits of mean 0."""
+    student, theirs = torch.randn(2, 6, 5, dtype=torch.float64)
+    student, theirs = student - student.mean(-1, keepdim=True), theirs - theirs.mean(-1, keepdim=True)
+    ours, soft = (student / 1e4).log_softmax(-1), (theirs / 1e4).log_softmax(-1)
+    limit = 1e8 * torch.nn.functional.kl_div(ours, soft, reduction="none", log_target=True).sum(-1)
+    torch.testing.assert_close(Teacher(None, "mlp_16", None, 0.6, None).loss(student, theirs), limit, rtol=1e-3, atol=0)
 
 
 def test_a_teacher_teaches_what_it_says_of_the_whole_image(data, teacher):

@@ -84,8 +84,9 @@ def protocol_of(network: str) -> Protocol:
 @dataclass(frozen=True)
 class Teacher:
     """A network, trained by its ``name``'s protocol, to learn from on ``data``. Its part ``beta`` of the loss is the
-    cross entropy with its probabilities at ``temperature``, or where that is None half the squared error of its logits
-    (a high temperature's limit)."""
+    cross entropy with its probabilities at ``temperature``, or where that is None half the squared error of its logits,
+    a mean over classes: what T^2 times the cross entropy tends to as T rises, for logits of mean 0 (Hinton et al. 2015,
+    section 2.1)."""
 
     network: Classifier
     name: str
@@ -104,7 +105,7 @@ class Teacher:
     def loss(self, logits: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
         """(N,) of ``logits`` (N, K) and the teacher's."""
         if self.temperature is None:
-            return 0.5 * (logits - theirs).square().sum(dim=-1)
+            return 0.5 * (logits - theirs).square().mean(dim=-1)
         return -((theirs / self.temperature).softmax(dim=-1) * logits.log_softmax(dim=-1)).sum(dim=-1)
 
 
