@@ -47,6 +47,40 @@ def figure(rows: Sequence[Row], split: str = "test", mode: str = "forced") -> Fi
     return fig
 
 
+ESTIMATORS_HEADER = ("model", "T", "ECE", "ECE, equal mass", "debiased, L2", "greatest gap", "Brier")
+ESTIMATORS_HOW = (
+    "Means of seeds. 15 bins of equal width, or of equal mass; the root of the mean squared gap without the noise of "
+    "each bin (Kumar et al. 2019); the greatest gap of a bin, which a bin of few predictions can make."
+)
+
+
+def estimators(rows: Sequence[Row], split: str = "test", mode: str = "forced") -> list[list[str]]:
+    """What other estimators say of the calibration of each network and alpha, at T = 1 and at the fitted
+    temperature."""
+    ours = select(rows, split=split, mode=mode)
+    models = sorted({(str(row.record.network), row.record.alpha) for row in ours}, key=str)
+    several = len({network for network, _ in models}) > 1
+    cells = []
+    for network, alpha in models:
+        found = [row for row in select(ours, alpha=alpha) if str(row.record.network) == network]
+        name = f"{network}, " * several + ("not stated" if alpha is None else f"alpha {alpha:g}")
+        for label, chosen in (("1", select(found, temperature=1.0)), ("", at_fitted(found))):
+            records = [row.record for row in chosen]
+            if not records:
+                continue
+            mass = [one.bins_equal_mass.ece() if one.bins_equal_mass else None for one in records]
+            cells.append([
+                name,
+                label or number(mean(one.temperature for one in records), 2),
+                number(mean(one.bins.ece() for one in records), 4),
+                number(mean(mass), 4),
+                number(mean(one.bins.ece2_debiased() for one in records), 4),
+                number(mean(one.bins.mce() for one in records), 3),
+                number(mean(one.brier for one in records), 4),
+            ])  # fmt: skip
+    return cells
+
+
 def _panels(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """The rows of each diagram of a network, by its title, where there are any."""
     hard = select(rows, alpha=0.0)

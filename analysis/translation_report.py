@@ -43,6 +43,8 @@ def _tables(rows: Sequence[Row]) -> list[Table]:
               quality.MAIN_HEADER, quality.main_table(main)),
         Table("table_3", "Table 3", "Expected calibration error beside the paper's.", quality.TABLE_3_HEADER,
               quality.table_3(main)),
+        Table("estimators", "Other estimators of forced calibration (test)", reliability.ESTIMATORS_HOW,
+              reliability.ESTIMATORS_HEADER, reliability.estimators(rows), whole=False),
         Table("advice", "The temperature to use", "Chosen on valid, gained on test: a gain improves on T = 1.",
               advice.HEADER, advice.lines(rows), whole=False),
         Table("beams", "Width of the beam (test, T = 1)", "Length: of the hypotheses in parts of the references'. "

@@ -76,7 +76,8 @@ def test_what_was_not_measured_is_an_empty_cell_and_is_named(tmp_path):
     page = (tmp_path / "out" / "report.html").read_text()
     assert "baseline ECE" in page.split("<h2>Missing</h2>")[1]
     assert "figure “Translation quality" in page
-    assert "0.0000" not in found.stdout
+    for name in ("main", "table_3"):  # empty, and not 0
+        assert "0.0" in (text := (tmp_path / "out" / "tables" / f"{name}.txt").read_text()) and "0.0000" not in text
 
 
 @pytest.mark.parametrize(("make", "message"), [(False, "no such file or folder"), (True, "no record")])

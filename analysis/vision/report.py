@@ -61,6 +61,9 @@ def _tables(rows: Sequence[Row]) -> list[Table]:
         Table("calibration", "Calibration (Table 3)",
               "Test set; temperatures fitted on half of valid, alpha chosen on valid. Means of seeds.",
               tables.CALIBRATION_HEADER, tables.calibration(rows)),
+        Table("estimators", "Other estimators of calibration (test)", reliability.ESTIMATORS_HOW,
+              reliability.ESTIMATORS_HEADER, reliability.estimators(select(rows, teacher=None), mode="images"),
+              whole=False),
         Table("teaching", "Students (section 4)", "Test set. Logits: half the squared error of the logits.",
               tables.TEACHING_HEADER, tables.teaching(rows), whole=False),
         Table("geometry", "Geometry of penultimate activations (Figure 1 in numbers)", f"Of all classes. "
