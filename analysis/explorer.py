@@ -6,22 +6,28 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .table import Row, alphas, mean, pooled, select
+from .table import Row, alphas, mean, of_images, pooled, select
+
+_IMAGES = [{"quantity": "ece", "name": "ECE", "digits": 4}, {"quantity": "nll", "name": "NLL, nats", "digits": 3}]
+_TRANSLATION = [{**_IMAGES[0], "name": "forced ECE"}, _IMAGES[1], {"quantity": "bleu", "name": "BLEU", "digits": 1}]
 
 
 def data(rows: Sequence[Row], split: str = "test") -> dict[str, Any]:
-    """{"temperatures": [...], "models": [{"name", "style", "at": [values at each temperature or None]}]}: of the hard
-    (alpha 0) and the smoothed model (0.1, or the least other). A temperature counts where all runs of a model were
-    measured; bins are pooled over training seeds, numbers are means."""
+    """{"temperatures": [...], "columns": [{"quantity", "name", "digits"}], "models": [{"name", "style", "at": [values
+    at each temperature or None]}]}: of the hard (alpha 0) and the smoothed model (0.1, or the least other). A
+    temperature counts where all runs of a model were measured; bins are pooled over training seeds, numbers are means.
+    """
     ours = select(rows, split=split)
     smoothed = [alpha for alpha in alphas(ours) if alpha > 0]
     pair = [alpha for alpha in (0.0, 0.1 if 0.1 in smoothed else min(smoothed, default=0.1)) if alpha in alphas(ours)]
     measured = {alpha: _measured(select(ours, alpha=alpha)) for alpha in pair}
     temperatures = sorted({t for at in measured.values() for t in at})
+    of = f"{ours[0].record.network}, " if of_images(ours) else ""
     return {
         "temperatures": temperatures,
+        "columns": _IMAGES if of_images(ours) else _TRANSLATION,
         "models": [
-            {"name": f"α = {alpha:g}", "style": "smooth" if alpha else "hard",
+            {"name": f"{of}α = {alpha:g}", "style": "smooth" if alpha else "hard",
              "at": [measured[alpha].get(t) for t in temperatures]}
             for alpha in pair
         ],

@@ -49,6 +49,7 @@ def write(rows: Sequence[Row], out: Path) -> str:
         with written_whole(out / "tables" / f"{one.name}.txt") as path:
             path.write_text(table.text(one.header, one.cells) + "\n", encoding="utf-8")
         missing += _missing(one)
+    explored = explorer.data(contents.one_model(rows))
     template = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis", "."), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -56,7 +57,7 @@ def write(rows: Sequence[Row], out: Path) -> str:
     page = template.render(
         corpus=rows[0].record.corpus, n_records=len(rows), n_runs=len({row.record.run for row in rows}),
         summary=_summary(findings, rows), claims=_cards(findings), figures=figures, tables=tables,
-        missing=missing, measured=Markup(explorer.embedded(explorer.data(contents.one_model(rows)))),
+        missing=missing, columns=explored["columns"], measured=Markup(explorer.embedded(explored)),
         signatures=sorted({row.record.signature for row in rows}),
         commits=sorted({row.record.sha["code"][:12] for row in rows}),
         versions=sorted({f"{name} {version}" for row in rows for name, version in row.record.versions.items()}),

@@ -36,6 +36,7 @@ def test_every_figure_and_table_stands_in_the_page(rows, tmp_path):
         assert title in page
     assert "17. Information about the input" in page and "BLEU and calibration against" not in page
     assert "resnet_8, alpha 0.1" in text
+    assert "forced ECE" not in page and '<th scope="col">ECE</th><th scope="col">NLL, nats</th></tr>' in page
 
 
 def test_the_curves_of_figure_5_hold_every_network(rows):
