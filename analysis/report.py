@@ -27,10 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("records", nargs="+", help="records files, or folders that hold them")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--corpus", help="only this corpus (needed where the records hold several)")
+    parser.add_argument("--into", type=Path, help="also write tables into this file, those whose marks it has")
     options = parser.parse_args(arguments)
     try:
         rows = table.of_one_corpus(table.load(options.records), options.corpus)
         print(write(rows, options.out))
+        for name, block in blocks(rows, options.into).items() if options.into else ():
+            table.write_between(options.into, name, block)
     except (RecordError, OSError) as error:
         print(f"analysis.report: error: {error}", file=sys.stderr)
         return 2
@@ -38,10 +41,27 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _contents(rows: Sequence[Row]) -> Contents:
+    return (vision_report if table.of_images(rows) else translation_report).CONTENTS
+
+
+def blocks(rows: Sequence[Row], page: Path) -> dict[str, str]:
+    """The tables whose marks a page of Markdown has, by name, as blocks of code. Raises RecordError if it has none."""
+    text = page.read_text(encoding="utf-8")
+    found = {
+        one.name: f"```\n{table.text(one.header, one.cells)}\n```"
+        for one in _contents(rows).tables(rows)
+        if f"<!-- {one.name} -->" in text
+    }
+    if not found:
+        raise RecordError(f"{page}: no marks of a table, such as <!-- main --> and <!-- end of main -->")
+    return found
+
+
 def write(rows: Sequence[Row], out: Path) -> str:
     """Figures, tables and report.html under ``out``; returns the tables as text."""
     findings = claims.findings(rows)
-    contents = (vision_report if table.of_images(rows) else translation_report).CONTENTS
+    contents = _contents(rows)
     missing: list[str] = []
     figures = _figures(contents, rows, out / "figures", missing)
     tables = [one for one in contents.tables(rows) if one.cells]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from analysis import claims, quality, table
+from analysis import claims, report, table
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -17,11 +17,10 @@ def rows():
 @pytest.mark.parametrize(
     ("recipe", "page"), [("home_assistant", "README.md"), ("multi30k", "recipes/multi30k/README.md")]
 )
-def test_the_main_table_and_table_3_stand_in_a_readme(recipe, page):
-    rows = table.main_search(table.load([ROOT / "recipes" / recipe]))
+def test_the_tables_stand_in_a_page(recipe, page):
     text = (ROOT / page).read_text(encoding="utf-8")
-    assert table.text(quality.MAIN_HEADER, quality.main_table(rows)) in text
-    assert table.text(quality.TABLE_3_HEADER, quality.table_3(rows)) in text
+    for name, block in report.blocks(table.load([ROOT / "recipes" / recipe]), ROOT / page).items():
+        assert f"<!-- {name} -->\n{block}\n<!-- end of {name} -->" in text
 
 
 @pytest.mark.parametrize("recipe", ["multi30k"])

@@ -87,3 +87,15 @@ def test_no_records_is_one_line(tmp_path, make, message):
     found = _report(tmp_path / "runs", "--out", tmp_path / "out")
     assert found.returncode == 2 and message in found.stderr and len(found.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_tables_are_written_between_the_marks_of_a_page(tmp_path):
+    write_records(tmp_path / "runs")
+    page = tmp_path / "README.md"
+    page.write_text("before\n<!-- main -->\nold\n<!-- end of main -->\nafter\n")
+    assert _report(tmp_path / "runs", "--out", tmp_path / "out", "--into", page).returncode == 0
+    main = (tmp_path / "out" / "tables" / "main.txt").read_text()
+    assert page.read_text() == f"before\n<!-- main -->\n```\n{main}```\n<!-- end of main -->\nafter\n"
+    page.write_text("nothing here\n")
+    found = _report(tmp_path / "runs", "--out", tmp_path / "out", "--into", page)
+    assert found.returncode == 2 and "no marks of a table" in found.stderr and page.read_text() == "nothing here\n"
