@@ -15,7 +15,12 @@ def rows():
 
 
 @pytest.mark.parametrize(
-    ("recipe", "page"), [("home_assistant", "README.md"), ("multi30k", "recipes/multi30k/README.md")]
+    ("recipe", "page"),
+    [
+        ("home_assistant", "README.md"),
+        ("multi30k", "recipes/multi30k/README.md"),
+        ("mnist", "recipes/mnist/README.md"),
+    ],
 )
 def test_the_tables_stand_in_a_page(recipe, page):
     text = (ROOT / page).read_text(encoding="utf-8")
@@ -23,7 +28,7 @@ def test_the_tables_stand_in_a_page(recipe, page):
         assert f"<!-- {name} -->\n{block}\n<!-- end of {name} -->" in text
 
 
-@pytest.mark.parametrize("recipe", ["multi30k"])
+@pytest.mark.parametrize("recipe", ["multi30k", "mnist"])
 def test_the_claims_stand_in_the_readme(recipe):
     rows = table.load([ROOT / "recipes" / recipe])
     found, name = claims.findings(rows), f"claims on {rows[0].record.corpus}"
