@@ -6,6 +6,7 @@ summed: so records are those of one worker, bit for bit.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -30,6 +31,8 @@ class Workers:
         self.local_rank = int(os.environ["LOCAL_RANK"]) if together else 0
         if self.n > 1 and not distributed.is_initialized():
             distributed.init_process_group("gloo")  # Python objects in main memory travel, on any device
+            # Left to the interpreter's end, gloo's threads may abort it after all work is done.
+            atexit.register(distributed.destroy_process_group)
 
     @property
     def is_first(self) -> bool:
