@@ -76,6 +76,8 @@ def test_a_world_in_which_the_paper_is_wrong(tmp_path):
 
 def test_one_seed_proves_nothing(tmp_path):
     assert set(_verdicts(_world(tmp_path / "runs", True, seeds=(1,))).values()) == {"inconclusive", "not measured"}
+    lines = claims.cells(claims.findings(table.load([tmp_path / "runs"]), draws=20))
+    assert [bool(line[5]) for line in lines[:3]] == [False, False, True]  # geometry is not resampled, ECE is
 
 
 @pytest.mark.parametrize(("scaled", "verdict"), [(0.85, "reproduced"), (0.99, "not reproduced")])
