@@ -42,7 +42,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     add("--run", type=Path, required=True, help="folder of the checkpoint and of the records")
     add("--teacher", type=Path, help="folder of a finished run to learn from")
     add("--beta", type=float, default=1.0, help="the teacher's part of the loss")
-    add("--teacher-temperature", default="1", help="a number, or logits: half the squared error of the logits")
+    add("--teacher-temperature", default="1", help="a number, or logits: half their mean squared error")
     add("--information", nargs=2, metavar="CLASS", help="record the mutual information of two classes at each epoch")
     add("--planes", nargs="*", default=[], metavar="A;B;C", help="keep activations on planes through three templates")
     add("--bf16", action="store_true", help="train with products in bfloat16; measured in float32 all the same")
