@@ -29,7 +29,8 @@ def _run(folder, name, seed, accuracy, gap, network="mlp_1200", alpha=0.0, teach
             )
             append(folder / "records.jsonl", measurement(
                 run=f"{name}_s{seed}", mode="images", split=split, temperature=t, corpus="toy", network=network,
-                alpha=alpha, seed=seed, bins=Bins.from_sums(bins.sum(0)), teacher=teacher, arrays=arrays,
+                alpha=alpha, seed=seed, bins=(summed := Bins.from_sums(bins.sum(0))), teacher=teacher, arrays=arrays,
+                accuracy=summed.accuracy,
                 fitted_temperature=2.0, fitted_on="valid", geometry=geometry,
                 sha={"data": "d" * 64, "checkpoint": f"{name}{seed}" * 9, "code": "e" * 40}))  # fmt: skip
 

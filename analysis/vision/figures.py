@@ -15,10 +15,14 @@ from . import mutual_information
 Points = dict[float, list[float]]
 """Accuracies of several seeds by smoothing."""
 
+HARD = "students of the hard teacher, T rising"
+AT_ONE = "students at T = 1, α of the teacher rising"
+AT_BEST = "students of smoothed teachers at the best other T"
+
 
 def curves(rows: Sequence[Row]) -> dict[str, Points]:
     """Figure 5's curves on test: accuracy of teachers and of untaught students over alpha, and of taught students over
-    the gamma of their teacher: of the hard one at several temperatures, of smoothed ones at T = 1; beyond the paper, of
+    the gamma of their teacher: of the hard one at several temperatures, of each teacher at T = 1; beyond the paper, of
     each smoothed one at the temperature, other than 1, whose students are best on valid. Students are the network that
     was taught. Empty where no network was taught by probabilities."""
     rows = select(rows, mode="images", temperature=1.0)
@@ -26,15 +30,10 @@ def curves(rows: Sequence[Row]) -> dict[str, Points]:
     found: dict[str, Points] = defaultdict(lambda: defaultdict(list))
     for (alpha, temperature), runs in _by_teacher(select(taught, split="test")).items():
         gamma = float(np.mean([(row.record.teacher or {})["gamma"] for row in runs]))
-        if alpha == 0:
-            name = "students of the hard teacher, T rising"
-        elif temperature == 1:
-            name = "students of smoothed teachers"
-        elif temperature == _best_temperature(taught, alpha):
-            name = "students of smoothed teachers at the best other T"
-        else:
-            continue
-        found[name][round(gamma, 3)] += [row.record.accuracy or 0.0 for row in runs]
+        best = alpha > 0 and temperature == _best_temperature(taught, alpha)
+        belongs = {HARD: alpha == 0, AT_ONE: temperature == 1, AT_BEST: best}
+        for name in (name for name, so in belongs.items() if so):
+            found[name][gamma] += [row.record.accuracy or 0.0 for row in runs]
     teachers = {(row.record.teacher or {})["network"] for row in taught}
     students = {row.record.network for row in taught}
     for row in select(rows, split="test", teacher=None):
@@ -70,9 +69,9 @@ def teaching(rows: Sequence[Row]) -> Figure | None:
         return None
     fig, (axis,) = plots.new(1, 1, width=5.4, height=3.8)
     looks = {"teachers": (plots.BLUE, "^", "-"), "students alone": (plots.GREEN, "D", "-"),
-             "students of the hard teacher, T rising": (plots.RED, "s", "--"),
-             "students of smoothed teachers": (plots.BLUE, "o", "--"),
-             "students of smoothed teachers at the best other T": (plots.BLUE, "v", ":")}  # fmt: skip
+             HARD: (plots.RED, "s", "--"),
+             AT_ONE: (plots.BLUE, "o", "--"),
+             AT_BEST: (plots.BLUE, "v", ":")}  # fmt: skip
     for name, (colour, marker, style) in looks.items():
         points = sorted(found.get(name, {}).items())
         if points:
