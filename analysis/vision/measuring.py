@@ -24,8 +24,8 @@ from .penultimate import activations, templates_of
 from .training import Settings
 
 TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
-TEACHING_TEMPERATURES = (1.0, 2.0, 3.0, 4.0, 8.0, 12.0, 16.0)
-"""Figure 5's, at which a network's smoothing of its training images is recorded."""
+TEACHING_TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 8.0, 12.0, 16.0)
+"""Figure 5's and cooler ones, at each of which a network's smoothing of its training images is recorded."""
 
 
 def template(network: Classifier, settings: Settings, corpus: str, run: str, updates: int) -> Measurement:

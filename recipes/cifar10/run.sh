@@ -6,13 +6,18 @@ source "$(dirname "$0")/../lib.sh"
 alphas=(0.0 0.1) pair=(airplane dog) planes=("airplane;automobile;bird" "cat;dog;airplane")
 case ${SCALE:-cpu} in
   smoke)
-    data=synthetic_images resnet=resnet_8 teacher=5 student=5 teaching=(1 4) pair=("pattern 0" "pattern 5")
-    planes=("pattern 0;pattern 5;pattern 3")
+    data=synthetic_images resnet=resnet_8 teacher=5 student=5
+    pair=("pattern 0" "pattern 5") planes=("pattern 0;pattern 5;pattern 3")
+    of_hard=(1 4) of_smoothed=(0.5 1)
     ;;
-  cpu) data=cifar10 resnet=resnet_20 teacher=6260 student=3130 alphas=(0.0 0.1 0.3) teaching=(1 2 4) ;;
+  cpu)
+    data=cifar10 resnet=resnet_20 teacher=6260 student=3130 alphas=(0.0 0.1 0.3)
+    of_hard=(1 2 4) of_smoothed=(0.5 1 2)
+    ;;
   paper)
     data=cifar10 resnet=resnet_56_wide teacher=64000 student=390000
-    alphas=(0.0 0.05 0.1 0.15 0.3 0.45 0.6 0.75) teaching=(1 2 3 4 8 12 16)
+    alphas=(0.0 0.05 0.1 0.15 0.3 0.45 0.6 0.75)
+    of_hard=(1 2 3 4 8 12 16) of_smoothed=(0.25 0.5 1 2 4)
     ;;
   *) fail "SCALE=$SCALE: choose smoke, cpu or paper" ;;
 esac
@@ -29,8 +34,10 @@ for seed in ${SEEDS:-1}; do
       --planes "${planes[@]}"
   done
   # Figure 5, and beyond it the smoothed teachers at other temperatures than 1: is it scale, or lost information?
+  # Smoothing makes the differences of logits smaller: to be as sharp as a hard teacher, theirs are cooler.
   for alpha in "${alphas[@]}"; do
-    for temperature in "${teaching[@]}"; do
+    if [[ $alpha =~ ^0?\.?0*$ ]]; then temperatures=("${of_hard[@]}"); else temperatures=("${of_smoothed[@]}"); fi
+    for temperature in "${temperatures[@]}"; do
       picture "$data" "alexnet_of_a${alpha}_T$temperature" "$seed" --network alexnet --updates "$student" \
         --teacher "runs/${data}_${resnet}_a${alpha}_s$seed" --teacher-temperature "$temperature"
     done
