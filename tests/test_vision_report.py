@@ -32,7 +32,7 @@ def test_every_figure_and_table_stands_in_the_page(rows, tmp_path):
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     for name in ("penultimate", "reliability", "teaching", "information"):
         assert (tmp_path / "figures" / f"{name}.svg").exists()
-    for title in ("Figure 1", "Figure 2", "Figure 5", "Figure 6", "Table 2", "Table 3", "Students"):
+    for title in ("Figure 1", "Figure 2", "Figure 5", "Figure 6", "Table 2", "Table 3", "Teachers and students"):
         assert title in page
     assert "17. Information about the input" in page and "BLEU and calibration against" not in page
     assert "resnet_8, alpha 0.1" in text
@@ -92,3 +92,26 @@ def test_smoothed_teachers_stand_at_the_temperature_that_valid_chose():
         figures.AT_BEST: [[0.4, 0.4]],
     }
     assert [*found[figures.AT_ONE], *found[figures.AT_BEST]] == pytest.approx([0.115, 0.415])
+
+
+def test_teachers_and_students_stand_in_one_table():
+    """Labels first, then temperatures in the order of numbers; the paper's error where there is one."""
+
+    def made(network, accuracy, alpha=0.0, teacher=None):
+        record = measurement(mode="images", split="test", network=network, accuracy=accuracy, alpha=alpha,
+                             corpus="mnist", teacher=teacher)  # fmt: skip
+        return table.Row(record, None)
+
+    teacher = {"network": "mlp_1200_dropout", "alpha": 0.0, "gamma": None, "beta": 0.6}
+    rows = [
+        *(made("mlp_800", 0.9, teacher={**teacher, "temperature": t}) for t in (None, 12.0, 2.0)),
+        made("mlp_1200", 0.99, alpha=0.1), made("mlp_1200_dropout", 0.98),
+    ]  # fmt: skip
+    assert [(*line[:4], line[5], line[8]) for line in tables.teaching(rows)] == [
+        ("mlp_1200", "labels, alpha 0.1", "", "", "1.00", "0.59"),
+        ("mlp_1200_dropout", "labels", "", "", "2.00", "0.67"),
+        ("mlp_800", "mlp_1200_dropout, alpha 0", "0.6", "2", "10.00", ""),
+        ("mlp_800", "mlp_1200_dropout, alpha 0", "0.6", "12", "10.00", ""),
+        ("mlp_800", "mlp_1200_dropout, alpha 0", "0.6", "logits", "10.00", "0.74"),
+    ]
+    assert tables.teaching(rows[3:]) == []

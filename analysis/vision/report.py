@@ -65,7 +65,8 @@ def _tables(rows: Sequence[Row]) -> list[Table]:
         Table("estimators", "Other estimators of calibration (test)", reliability.ESTIMATORS_HOW,
               reliability.ESTIMATORS_HEADER, reliability.estimators(select(rows, teacher=None), mode="images"),
               whole=False),
-        Table("teaching", "Students (section 4)", "Test set. Logits: half the mean squared error of the logits.",
+        Table("teaching", "Teachers and students (section 4)",
+              "Test set. Beta is the teacher's part of the loss. Logits: half the mean squared error of the logits.",
               tables.TEACHING_HEADER, tables.teaching(rows), whole=False),
         Table("geometry", "Geometry of penultimate activations (Figure 1 in numbers)", f"Of all classes. "
               f"{penultimate.HOW}", penultimate.HEADER, penultimate.geometry(rows, "images")),

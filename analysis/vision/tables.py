@@ -16,17 +16,8 @@ CALIBRATION_HEADER = (
     "temperature scaling ECE / T",
     "label smoothing ECE / alpha",
 )
-TEACHING_HEADER = (
-    "student",
-    "teacher",
-    "beta",
-    "teacher's T",
-    "gamma",
-    "test error, %",
-    "95 % over seeds",
-    "seeds",
-    "paper, %",
-)
+TEACHING_HEADER = ("network", "learns from", "beta", "at T", "gamma", "test error, %", "95 % over seeds", "seeds",
+                   "paper, %")  # fmt: skip
 _PAPER_ACCURACY = {("cifar10", "alexnet", 0.0): "86.8 ± 0.2", ("cifar10", "alexnet", 0.1): "86.7 ± 0.3",
                    ("cifar100", "resnet_56_wide", 0.0): "72.1 ± 0.3", ("cifar100", "resnet_56_wide", 0.1): "72.7 ± 0.3",
                    ("imagenet", "inception_v4", 0.0): "80.9", ("imagenet", "inception_v4", 0.1): "80.9",
@@ -34,7 +25,10 @@ _PAPER_ACCURACY = {("cifar10", "alexnet", 0.0): "86.8 ± 0.2", ("cifar10", "alex
 """MNIST's are of test, the others of images held out of train: ours "on valid"."""
 _PAPER_CALIBRATION = (["paper, CIFAR-100, ResNet-56", "0.150", "0.021 / 1.9", "0.024 / 0.05"],
                       ["paper, ImageNet, Inception-v4", "0.071", "0.022 / 1.4", "0.035 / 0.1"])  # fmt: skip
-_PAPER_STUDENTS = {0.0: "0.74", 0.1: "0.91"}  # MNIST, by the smoothing of the teacher
+_PAPER_ERRORS = {("mlp_1200_dropout", "labels", np.inf): "0.67", ("mlp_1200", "labels, alpha 0.1", np.inf): "0.59",
+                 ("mlp_800", "mlp_1200_dropout, alpha 0", np.inf): "0.74",
+                 ("mlp_800", "mlp_1200, alpha 0.1", np.inf): "0.91"}  # fmt: skip
+"""On MNIST, by network, what it learns from and at which temperature: its teacher's logits, or labels."""
 
 
 def over_seeds(values: Sequence[float]) -> tuple[str, str]:
@@ -98,19 +92,25 @@ def _ece(rows: Sequence[Row]) -> float | None:
 
 
 def teaching(rows: Sequence[Row]) -> list[list[str]]:
-    """A line for each kind of teacher that a student learnt from."""
-    ours = [row for row in select(rows, mode="images", split="test", temperature=1.0) if row.record.teacher]
-    groups: dict[tuple[str, ...], list[Row]] = {}
-    for row in ours:
-        teacher = row.record.teacher or {}
-        name = f"{teacher['network']}, alpha {teacher['alpha']:g}"
-        at = "logits" if teacher["temperature"] is None else f"{teacher['temperature']:g}"
-        groups.setdefault((str(row.record.network), name, f"{teacher['beta']:g}", at), []).append(row)
+    """A line for each network and what it learnt from: labels first, then each teacher at each temperature. Empty where
+    no network was taught."""
+    groups: dict[tuple[bool, str, str, float, float], list[Row]] = {}
+    for row in select(rows, mode="images", split="test", temperature=1.0):
+        teacher, alpha = row.record.teacher or {}, row.record.alpha or 0.0
+        labels = f"labels, alpha {alpha:g}" if alpha else "labels"
+        source = f"{teacher['network']}, alpha {teacher['alpha']:g}" if teacher else labels
+        at = teacher.get("temperature") or np.inf  # none: it teaches its logits
+        key = bool(teacher), str(row.record.network), source, teacher.get("beta", 0.0), at
+        groups.setdefault(key, []).append(row)
     lines = []
-    for key, found in sorted(groups.items()):
+    for (taught, network, source, beta, at), found in sorted(groups.items()):
         value, interval = over_seeds([1 - (row.record.accuracy or 0.0) for row in found])
-        gamma = number(mean((row.record.teacher or {})["gamma"] for row in found), 3)
         on_mnist = str(found[0].record.corpus).startswith("mnist")
-        paper = _PAPER_STUDENTS.get((found[0].record.teacher or {})["alpha"], "") if on_mnist else ""
-        lines.append([*key, gamma, value, interval, str(len(found)), paper])
-    return lines
+        lines.append([network, source, f"{beta:g}" if taught else "", _temperature(at) if taught else "",
+                      number(mean((row.record.teacher or {}).get("gamma") for row in found), 3), value, interval,
+                      str(len(found)), _PAPER_ERRORS.get((network, source, at), "") if on_mnist else ""])  # fmt: skip
+    return lines if any(taught for taught, *_ in groups) else []
+
+
+def _temperature(value: float) -> str:
+    return f"{value:g}" if np.isfinite(value) else "logits"
