@@ -31,12 +31,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         rows = table.of_one_corpus(table.load(options.records), options.corpus)
-        print(write(rows, options.out))
+        text = write(rows, options.out)
         for name, block in blocks(rows, options.into).items() if options.into else ():
             table.write_between(options.into, name, block)
     except (RecordError, OSError) as error:
         print(f"analysis.report: error: {error}", file=sys.stderr)
         return 2
+    print(text)
     print(f"\nreport: {options.out / 'report.html'}")
     return 0
 
