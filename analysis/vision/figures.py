@@ -95,7 +95,8 @@ def information(rows: Sequence[Row]) -> Figure | None:
             axis.plot(*zip(*points, strict=True), color=plots.colour(alpha), marker=plots.marker(alpha), ms=2, lw=0.8,
                       label=None if i else f"α = {alpha:g}")  # fmt: skip
     axis.axhline(np.log(2), color="0.6", ls=":", lw=1)
-    axis.annotate("log 2", (0, np.log(2)), xytext=(2, 2), textcoords="offset points", fontsize=7)
+    axis.annotate("log 2", (1, np.log(2)), xycoords=axis.get_yaxis_transform(), xytext=(-2, 2),
+                  textcoords="offset points", ha="right", fontsize=7)  # fmt: skip
     axis.set(xlabel="updates", ylabel="mutual information, nats")
     axis.legend(frameon=False)
     return fig
