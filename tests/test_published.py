@@ -20,6 +20,7 @@ def rows():
         ("home_assistant", "README.md"),
         ("multi30k", "recipes/multi30k/README.md"),
         ("mnist", "recipes/mnist/README.md"),
+        ("cifar10", "recipes/cifar10/README.md"),
     ],
 )
 def test_the_tables_stand_in_a_page(recipe, page):
@@ -28,7 +29,7 @@ def test_the_tables_stand_in_a_page(recipe, page):
         assert f"<!-- {name} -->\n{block}\n<!-- end of {name} -->" in text
 
 
-@pytest.mark.parametrize("recipe", ["multi30k", "mnist"])
+@pytest.mark.parametrize("recipe", ["multi30k", "mnist", "cifar10"])
 def test_the_claims_stand_in_the_readme(recipe):
     rows = table.load([ROOT / "recipes" / recipe])
     found, name = claims.findings(rows), f"claims on {rows[0].record.corpus}"
