@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from markupsafe import Markup
 from mt_ls.records import RecordError, written_whole
 
 from . import claims, explorer, plots, table, translation_report
-from .contents import Contents, Table
+from .contents import Contents, Drawing, Table
 from .table import Row
 from .verdicts import Finding
 from .vision import report as vision_report
@@ -27,13 +28,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("records", nargs="+", help="records files, or folders that hold them")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--corpus", help="only this corpus (needed where the records hold several)")
-    parser.add_argument("--into", type=Path, help="also write tables into this file, those whose marks it has")
+    parser.add_argument("--into", type=Path, help="also write into this page the tables whose marks it has, and "
+                        "beside it the figures that it shows")  # fmt: skip
     options = parser.parse_args(arguments)
     try:
         rows = table.of_one_corpus(table.load(options.records), options.corpus)
         text = write(rows, options.out)
-        for name, block in blocks(rows, options.into).items() if options.into else ():
-            table.write_between(options.into, name, block)
+        if options.into:
+            _write_into(options.into, rows, options.out / "figures")
     except (RecordError, OSError) as error:
         print(f"analysis.report: error: {error}", file=sys.stderr)
         return 2
@@ -44,6 +46,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _contents(rows: Sequence[Row]) -> Contents:
     return (vision_report if table.of_images(rows) else translation_report).CONTENTS
+
+
+def _write_into(page: Path, rows: Sequence[Row], figures: Path) -> None:
+    for name, block in blocks(rows, page).items():
+        table.write_between(page, name, block)
+    for drawing in shown(rows, page):
+        with written_whole(page.with_name(f"{drawing.name}.svg")) as path:
+            shutil.copyfile(figures / f"{drawing.name}.svg", path)
+
+
+def shown(rows: Sequence[Row], page: Path) -> list[Drawing]:
+    """The figures that a page of Markdown shows as ``![...](NAME.svg)``, and for which these rows suffice."""
+    text = page.read_text(encoding="utf-8")
+    return [one for one in _contents(rows).drawings if f"]({one.name}.svg)" in text and one.draw(rows)]
 
 
 def blocks(rows: Sequence[Row], page: Path) -> dict[str, str]:

@@ -14,19 +14,31 @@ def rows():
     return table.load([ROOT / "recipes" / "home_assistant"])
 
 
-@pytest.mark.parametrize(
-    ("recipe", "page"),
-    [
-        ("home_assistant", "README.md"),
-        ("multi30k", "recipes/multi30k/README.md"),
-        ("mnist", "recipes/mnist/README.md"),
-        ("cifar10", "recipes/cifar10/README.md"),
-    ],
-)
+PAGES = [
+    ("home_assistant", "README.md"),
+    ("home_assistant", "recipes/home_assistant/README.md"),
+    ("multi30k", "recipes/multi30k/README.md"),
+    ("mnist", "recipes/mnist/README.md"),
+    ("cifar10", "recipes/cifar10/README.md"),
+]
+
+
+@pytest.mark.parametrize(("recipe", "page"), PAGES)
 def test_the_tables_stand_in_a_page(recipe, page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for name, block in report.blocks(table.load([ROOT / "recipes" / recipe]), ROOT / page).items():
         assert f"<!-- {name} -->\n{block}\n<!-- end of {name} -->" in text
+
+
+@pytest.mark.parametrize("recipe", sorted({recipe for recipe, _ in PAGES}))
+def test_the_figures_beside_a_page_are_of_its_records(recipe):
+    folder = ROOT / "recipes" / recipe
+    rows = table.load([folder])
+    shown = report.shown(rows, folder / "README.md")
+    assert {f"{one.name}.svg" for one in shown} == {file.name for file in folder.glob("*.svg")} != set()
+    for one in shown:
+        svg = (folder / f"{one.name}.svg").read_text(encoding="utf-8")
+        assert all(line in svg for line in one.draw(rows).get_supxlabel().splitlines())
 
 
 @pytest.mark.parametrize("recipe", ["multi30k", "mnist", "cifar10"])

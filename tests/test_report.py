@@ -89,13 +89,16 @@ def test_no_records_is_one_line(tmp_path, make, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_tables_are_written_between_the_marks_of_a_page(tmp_path):
+def test_a_page_is_given_the_tables_of_its_marks_and_the_figures_that_it_shows(tmp_path):
     write_records(tmp_path / "runs")
     page = tmp_path / "README.md"
-    page.write_text("before\n<!-- main -->\nold\n<!-- end of main -->\nafter\n")
+    shown = "![BLEU](temperature.svg) ![elsewhere](other/reliability.svg)\n"
+    page.write_text(f"{shown}<!-- main -->\nold\n<!-- end of main -->\nafter\n")
     assert _report(tmp_path / "runs", "--out", tmp_path / "out", "--into", page).returncode == 0
     main = (tmp_path / "out" / "tables" / "main.txt").read_text()
-    assert page.read_text() == f"before\n<!-- main -->\n```\n{main}```\n<!-- end of main -->\nafter\n"
+    assert page.read_text() == f"{shown}<!-- main -->\n```\n{main}```\n<!-- end of main -->\nafter\n"
+    figure = (tmp_path / "out" / "figures" / "temperature.svg").read_bytes()
+    assert [(one.name, one.read_bytes()) for one in tmp_path.glob("*.svg")] == [("temperature.svg", figure)]
     page.write_text("nothing here\n")
     found = _report(tmp_path / "runs", "--out", tmp_path / "out", "--into", page)
     assert found.returncode == 2 and "no marks of a table" in found.stderr and page.read_text() == "nothing here\n"

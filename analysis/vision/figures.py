@@ -69,8 +69,7 @@ def teaching(rows: Sequence[Row]) -> Figure | None:
         return None
     fig, (axis,) = plots.new(1, 1, width=5.4, height=3.8)
     looks = {"teachers": (plots.BLUE, "^", "-"), "students alone": (plots.GREEN, "D", "-"),
-             HARD: (plots.RED, "s", "--"),
-             AT_ONE: (plots.BLUE, "o", "--"),
+             HARD: (plots.RED, "s", "--"), AT_ONE: (plots.BLUE, "o", "--"),
              AT_BEST: (plots.BLUE, "v", ":")}  # fmt: skip
     for name, (colour, marker, style) in looks.items():
         points = sorted(found.get(name, {}).items())
@@ -81,6 +80,7 @@ def teaching(rows: Sequence[Row]) -> Figure | None:
                           label=name)  # fmt: skip
     axis.set(xlabel="smoothing of the targets: α, or γ of the teacher", ylabel="accuracy (test)")
     axis.legend(frameon=False, fontsize=7)
+    plots.sign(fig, [row.record.signature for row in select(rows, mode="images", split="test", temperature=1.0)])
     return fig
 
 
@@ -99,4 +99,5 @@ def information(rows: Sequence[Row]) -> Figure | None:
                   textcoords="offset points", ha="right", fontsize=7)  # fmt: skip
     axis.set(xlabel="updates", ylabel="mutual information, nats")
     axis.legend(frameon=False)
+    plots.sign(fig, [row.record.signature for row in rows])
     return fig
