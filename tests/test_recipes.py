@@ -175,7 +175,7 @@ def test_what_the_environment_lacks_is_said_before_anything_is_downloaded(recipe
 @pytest.mark.parametrize(
     ("recipe", "data", "runs", "shown"),
     [
-        ("mnist", "synthetic_digits", 6, "Students (section 4)"),
+        ("mnist", "synthetic_digits", 6, "Teachers and students (section 4)"),
         ("imagenet", "synthetic_images", 2, "Calibration (Table 3)"),
         ("cifar100", "synthetic_images", 2, "Penultimate activations (the paper's Figure 1)"),
         ("cifar10", "synthetic_images", 8, "Teachers and students (the paper's Figure 5)"),
