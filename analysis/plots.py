@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,12 @@ from mt_ls.records import written_whole
 
 # Okabe and Ito's, which colour-blind readers tell apart.
 RED, BLUE, GREEN = "#d55e00", "#0072b2", "#009e73"
-_COLOURS = {0.0: RED, 0.1: BLUE}
+_LOOKS = {0.0: (RED, "s"), 0.05: ("#56b4e9", "^"), 0.1: (BLUE, "o"), 0.15: ("#cc79a7", "v"), 0.3: (GREEN, "D"),
+          0.45: ("#e69f00", "P"), 0.6: ("#000000", "X"), 0.75: ("#999999", "*")}  # fmt: skip
+"""Colour and marker of the amounts of smoothing that the paper has."""
+_SMALL_PRINT = 4.5
+_CHARACTER = 0.61 * _SMALL_PRINT
+"""Width of one of its characters, points."""
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9.5,
@@ -26,12 +32,12 @@ _STYLE: dict[Any, Any] = {
 
 def colour(alpha: float | None) -> str:
     """The colour of an amount of smoothing: red for none, blue for 0.1."""
-    return _COLOURS.get(alpha if alpha is not None else -1.0, GREEN)
+    return _LOOKS.get(alpha if alpha is not None else -1.0, (GREEN, "D"))[0]
 
 
 def marker(alpha: float | None) -> str:
     """The marker that goes with it."""
-    return {0.0: "s", 0.1: "o"}.get(alpha if alpha is not None else -1.0, "D")
+    return _LOOKS.get(alpha if alpha is not None else -1.0, (GREEN, "D"))[1]
 
 
 def new(rows: int, columns: int, width: float, height: float = 3.6, **grid: Any) -> tuple[Figure, Any]:
@@ -43,8 +49,16 @@ def new(rows: int, columns: int, width: float, height: float = 3.6, **grid: Any)
 
 
 def sign(fig: Figure, signatures: Sequence[str]) -> None:
-    """Put the signatures under the figure, in small print."""
-    fig.supxlabel("\n".join(merged(signatures)), fontsize=4.5, color="0.45", family="monospace")
+    """Put the signatures under the figure, in small print; what is wider than the figure goes on in the next line."""
+    fits = int(72 * fig.get_figwidth() / _CHARACTER)
+    lines = [line for signature in merged(signatures) for line in _broken(signature, fits)]
+    fig.supxlabel("\n".join(lines), fontsize=_SMALL_PRINT, color="0.45", family="monospace")
+
+
+def _broken(signature: str, width: int) -> list[str]:
+    """Lines of at most so many characters, broken at bars."""
+    words = signature.replace("|", "| ")
+    return [line.replace("| ", "|") for line in textwrap.wrap(words, width, break_on_hyphens=False)]
 
 
 def merged(signatures: Sequence[str]) -> list[str]:
