@@ -26,7 +26,7 @@ from .calibration import Bins
 
 
 class RecordError(ValueError):
-    """A records file that cannot be read; the message names file and line."""
+    """A records file that cannot be read, or a record that cannot be written; the message names line or run."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Measurement:
         return (*sha, self.split, self.mode, round(self.temperature, 6), self.beam, self.lenpen)
 
     def to_json(self) -> str:
-        """One line, without its newline."""
+        """One line, without its newline. Raises RecordError for a number that is not finite."""
         fields: dict[str, Any] = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
@@ -119,7 +119,14 @@ class Measurement:
                 value = {name: bins.to_json() for name, bins in value.items()}
             if value is not None:
                 fields[field.name] = value
-        return json.dumps({**fields, "signature": self.signature}, ensure_ascii=False, allow_nan=False)
+        try:
+            return json.dumps({**fields, "signature": self.signature}, ensure_ascii=False, allow_nan=False)
+        except ValueError:
+            infinite = [name for name, value in fields.items() if _not_finite(value)]
+            raise RecordError(
+                f"{self.run}: not finite on {self.split} at T = {self.temperature:g}: {', '.join(infinite)}; the "
+                "model's outputs are of no use, as after a training that diverged: look at its loss, and train it again"
+            ) from None
 
     @classmethod
     def from_json(cls, line: str) -> Measurement:
@@ -167,6 +174,12 @@ def _kinds(annotation: Any) -> tuple[type, ...]:
 
 
 _KINDS = {name: _kinds(kind) for name, kind in typing.get_type_hints(Measurement).items()}
+
+
+def _not_finite(value: Any) -> bool:
+    """Whether a value of JSON holds a number that JSON has not."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(map(_not_finite, inside)) or (isinstance(value, float) and not math.isfinite(value))
 
 
 def append(path: str | Path, measurement: Measurement) -> None:

@@ -1,5 +1,6 @@
 """One line a measurement, whole or not at all."""
 
+import dataclasses
 import json
 import multiprocessing
 import subprocess
@@ -61,6 +62,16 @@ def test_a_bad_line_is_named(tmp_path):
         file.write('{"run": 1}\n')
     with pytest.raises(RecordError, match=r"records.jsonl:2: not a record"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"nll": np.inf}, {"geometry": {"nc1": np.nan}}, {"bleu": {"counts": [1.0, -np.inf]}}]
+)
+def test_what_is_not_finite_is_named_and_not_written(fields, tmp_path):
+    (name,) = fields
+    with pytest.raises(RecordError, match=rf"not finite on test at T = 1: {name}; .* diverged"):
+        append(tmp_path / "records.jsonl", dataclasses.replace(measurement(), **fields))
+    assert not any(tmp_path.iterdir())
 
 
 def test_key_tells_work_apart():

@@ -157,5 +157,7 @@ def _inception_v4(n_classes: int) -> Classifier:
         import timm
     except ImportError:
         raise VisionError("inception_v4 needs timm: pip install 'mt_ls[imagenet]'") from None
+    except RuntimeError as error:
+        raise VisionError(f"timm needs the torchvision that goes with torch {torch.__version__} ({error})") from None
     body = timm.create_model("inception_v4", num_classes=0)
     return Classifier(body, nn.Linear(body.num_features, n_classes))
