@@ -59,7 +59,8 @@ def training(data, tmp_path_factory):
         process = subprocess.Popen(train_command(data, folder, *SIZE), cwd=ROOT, stdout=output, stderr=output,
                                    preexec_fn=os.setsid)  # fmt: skip
         deadline = time.time() + 300
-        while not (folder / "checkpoint_last.pt").exists() and process.poll() is None and time.time() < deadline:
+        # stock fairseq copies the best checkpoint to the last one in place, and says so when it is whole
+        while "Saved checkpoint" not in log.read_text() and process.poll() is None and time.time() < deadline:
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
