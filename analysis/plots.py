@@ -32,12 +32,16 @@ _STYLE: dict[Any, Any] = {
 
 def colour(alpha: float | None) -> str:
     """The colour of an amount of smoothing: red for none, blue for 0.1."""
-    return _LOOKS.get(alpha if alpha is not None else -1.0, (GREEN, "D"))[0]
+    return _look(alpha)[0]
 
 
 def marker(alpha: float | None) -> str:
     """The marker that goes with it."""
-    return _LOOKS.get(alpha if alpha is not None else -1.0, (GREEN, "D"))[1]
+    return _look(alpha)[1]
+
+
+def _look(alpha: float | None) -> tuple[str, str]:
+    return _LOOKS.get(alpha if alpha is not None else -1.0, (GREEN, "D"))
 
 
 def new(rows: int, columns: int, width: float, height: float = 3.6, **grid: Any) -> tuple[Figure, Any]:
