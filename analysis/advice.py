@@ -41,17 +41,24 @@ def _line(
     # The even-numbered sentences of a split that chose the temperature do not report.
     held_out = bool(chosen) and chosen[-1].record.fitted_on == chosen[-1].record.split
     before, after = (
-        resampled(rows[-1], quantity, draws, slice(held_out, None, 1 + held_out))
-        if rows else None
+        resampled(rows[-1], quantity, draws, slice(held_out, None, 1 + held_out)) if rows else None
         for rows in (select(test, temperature=1.0), chosen)
-    )  # fmt: skip
+    )
     if before is None:
         return []
     if after is None:
         return [[run, name, "", "", number(before[0], digits), "", "", ""]]
     gained = significance.estimate((after - before if quantity == "bleu" else before - after)[None])
     low, high = gained.interval()
-    return [[
-        run, name, number(chosen[-1].record.temperature, 2), chosen_by, number(before[0], digits),
-        number(after[0], digits), f"{gained.value:+.{digits}f}", f"{low:+.{digits}f} to {high:+.{digits}f}",
-    ]]  # fmt: skip
+    return [
+        [
+            run,
+            name,
+            number(chosen[-1].record.temperature, 2),
+            chosen_by,
+            number(before[0], digits),
+            number(after[0], digits),
+            f"{gained.value:+.{digits}f}",
+            f"{low:+.{digits}f} to {high:+.{digits}f}",
+        ]
+    ]

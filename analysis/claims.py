@@ -35,8 +35,11 @@ def cells(found: Sequence[Finding]) -> list[list[str]]:
             digits = 2 if abs(estimate.value) >= 1 or "BLEU(" in finding.part else 4
             seeds = f"{estimate.n_seeds} seed" + "s" * (estimate.n_seeds > 1)
             known = high > low + 1e-12 or estimate.n_seeds > 1  # one seed, not resampled: no interval but rounding
-            line[4:] = [f"{estimate.value:+.{digits}f}", f"{low:+.{digits}f} to {high:+.{digits}f}" if known else "",
-                        f"{finding.part} ({claim.unit}; {seeds})"]  # fmt: skip
+            line[4:] = [
+                f"{estimate.value:+.{digits}f}",
+                f"{low:+.{digits}f} to {high:+.{digits}f}" if known else "",
+                f"{finding.part} ({claim.unit}; {seeds})",
+            ]
         lines.append(line)
     return lines
 

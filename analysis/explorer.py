@@ -27,11 +27,14 @@ def data(rows: Sequence[Row], split: str = "test") -> dict[str, Any]:
         "temperatures": temperatures,
         "columns": _IMAGES if of_images(ours) else _TRANSLATION,
         "models": [
-            {"name": f"{of}α = {alpha:g}", "style": "smooth" if alpha else "hard",
-             "at": [measured[alpha].get(t) for t in temperatures]}
+            {
+                "name": f"{of}α = {alpha:g}",
+                "style": "smooth" if alpha else "hard",
+                "at": [measured[alpha].get(t) for t in temperatures],
+            }
             for alpha in pair
         ],
-    }  # fmt: skip
+    }
 
 
 def _measured(rows: Sequence[Row]) -> dict[float, dict[str, Any]]:
@@ -45,10 +48,13 @@ def _measured(rows: Sequence[Row]) -> dict[float, dict[str, Any]]:
         searched = [row.record.bleu for row in select(beam, temperature=temperature)]
         confidence, accuracy, count = (values.tolist() for values in pooled(here).curve())
         found[temperature] = {
-            "confidence": confidence, "accuracy": accuracy, "count": count,
-            "ece": mean(row.record.bins.ece() for row in here), "nll": mean(row.record.nll for row in here),
+            "confidence": confidence,
+            "accuracy": accuracy,
+            "count": count,
+            "ece": mean(row.record.bins.ece() for row in here),
+            "nll": mean(row.record.nll for row in here),
             "bleu": mean(bleu["score"] for bleu in searched if bleu) if len(searched) == len(here) else None,
-        }  # fmt: skip
+        }
     return found
 
 

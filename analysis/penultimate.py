@@ -16,8 +16,15 @@ HOW = (
     "Variances are traces of covariances; the spread of distances to other templates is relative to their mean; NC1 "
     "and NC2 as in Papyan et al. (2020): 0 is collapse. Means over seeds."
 )
-_NUMBERS = ("variance_within", "variance_between", "distance_to_own", "spread_of_others", "nc1", "nc2_norms",
-            "nc2_angles")  # fmt: skip
+_NUMBERS = (
+    "variance_within",
+    "variance_between",
+    "distance_to_own",
+    "spread_of_others",
+    "nc1",
+    "nc2_norms",
+    "nc2_angles",
+)
 
 
 def geometry(rows: Sequence[Row], mode: str) -> list[list[str]]:
@@ -74,7 +81,8 @@ def _panel(axis: Any, row: Row, names: tuple[str, ...]) -> float:
         return 1.0
     for c, (name, marker) in enumerate(zip(names, "so^", strict=True)):
         colour = (plots.RED, plots.BLUE, plots.GREEN)[c]
-        axis.scatter(*points[rank == c].T, s=7, color=colour, marker=marker, alpha=0.6, linewidths=0,
-                     label=name.lstrip("▁"))  # fmt: skip
+        axis.scatter(
+            *points[rank == c].T, s=7, color=colour, marker=marker, alpha=0.6, linewidths=0, label=name.lstrip("▁")
+        )
     axis.legend(frameon=False, fontsize=7, markerscale=1.5)
     return float(np.abs(points).max())

@@ -14,8 +14,16 @@ from mt_ls.records import written_whole
 
 # Okabe and Ito's, which colour-blind readers tell apart.
 RED, BLUE, GREEN = "#d55e00", "#0072b2", "#009e73"
-_LOOKS = {0.0: (RED, "s"), 0.05: ("#56b4e9", "^"), 0.1: (BLUE, "o"), 0.15: ("#cc79a7", "v"), 0.3: (GREEN, "D"),
-          0.45: ("#e69f00", "P"), 0.6: ("#000000", "X"), 0.75: ("#999999", "*")}  # fmt: skip
+_LOOKS = {
+    0.0: (RED, "s"),
+    0.05: ("#56b4e9", "^"),
+    0.1: (BLUE, "o"),
+    0.15: ("#cc79a7", "v"),
+    0.3: (GREEN, "D"),
+    0.45: ("#e69f00", "P"),
+    0.6: ("#000000", "X"),
+    0.75: ("#999999", "*"),
+}
 """Colour and marker of the amounts of smoothing that the paper has."""
 _SMALL_PRINT = 4.5
 _CHARACTER = 0.61 * _SMALL_PRINT

@@ -17,8 +17,19 @@ from . import plots, table
 from .reliability import wilson
 from .table import Row, alphas, at_fitted, interval, interval_of_mean, mean, number, select
 
-MAIN_HEADER = ("model", "T", "seeds", "BLEU", "NLL", "perplexity", "accuracy", "forced ECE", "95 %", "floor",
-               "beam ECE")  # fmt: skip
+MAIN_HEADER = (
+    "model",
+    "T",
+    "seeds",
+    "BLEU",
+    "NLL",
+    "perplexity",
+    "accuracy",
+    "forced ECE",
+    "95 %",
+    "floor",
+    "beam ECE",
+)
 
 
 def main_table(rows: Sequence[Row], split: str = "test", seed: int = 1) -> list[list[str]]:
@@ -69,12 +80,14 @@ def table_3(rows: Sequence[Row]) -> list[list[str]]:
         scaled = at_fitted(hard)
         fitted = mean(row.record.temperature for row in scaled)
         baseline, scaled_ece, smooth_ece = map(_held_out_ece, (select(hard, temperature=1.0), scaled, smooth))
-        lines.append([
-            f"ours, {rows[0].record.corpus}, {split}",
-            baseline,
-            f"{scaled_ece} / {number(fitted, 2)}" if scaled_ece else "",
-            f"{smooth_ece} / 0.1" if smooth_ece else "",
-        ])  # fmt: skip
+        lines.append(
+            [
+                f"ours, {rows[0].record.corpus}, {split}",
+                baseline,
+                f"{scaled_ece} / {number(fitted, 2)}" if scaled_ece else "",
+                f"{smooth_ece} / 0.1" if smooth_ece else "",
+            ]
+        )
     return lines
 
 
@@ -96,8 +109,9 @@ def beams(rows: Sequence[Row], split: str = "test") -> list[list[str]]:
             found = [row.record for row in select(searched, alpha=alpha, beam=beam, lenpen=lenpen)]
             score = mean(record.bleu["score"] if record.bleu else None for record in found)
             length = mean(record.length_ratio for record in found)
-            cells.append([f"alpha {alpha:g}", str(beam), f"{lenpen:g}", str(len(found)), number(score, 1),
-                          number(length, 3)])  # fmt: skip
+            cells.append(
+                [f"alpha {alpha:g}", str(beam), f"{lenpen:g}", str(len(found)), number(score, 1), number(length, 3)]
+            )
     return cells
 
 
@@ -148,11 +162,21 @@ def figure(rows: Sequence[Row], split: str = "test") -> Figure | None:
         alpha, ece = forced.record.alpha, forced.record.bins.ece()
         label = forced.record.run if alpha is None else f"α = {alpha:g}"
         nll = interval(forced, "nll")
-        heights = (score, interval(beam, "bleu")), (
-            forced.record.perplexity, nll and (math.exp(nll[0]), math.exp(nll[1])))  # fmt: skip
+        heights = (
+            (score, interval(beam, "bleu")),
+            (forced.record.perplexity, nll and (math.exp(nll[0]), math.exp(nll[1]))),
+        )
         for axis, (value, bounds) in zip(axes, heights, strict=True):
-            axis.errorbar(ece, value, _bars(value, bounds), _bars(ece, interval(forced)), lw=0.8, ms=5,
-                          marker=plots.marker(alpha), color=plots.colour(alpha))  # fmt: skip
+            axis.errorbar(
+                ece,
+                value,
+                _bars(value, bounds),
+                _bars(ece, interval(forced)),
+                lw=0.8,
+                ms=5,
+                marker=plots.marker(alpha),
+                color=plots.colour(alpha),
+            )
             labelled.setdefault((axis, label), []).append((ece, value))
     for (axis, label), at in labelled.items():
         axis.annotate(label, np.mean(at, axis=0), xytext=(6, 4), textcoords="offset points")

@@ -30,8 +30,14 @@ def figure(rows: Sequence[Row], split: str = "test", mode: str = "forced") -> Fi
     titles = list(dict.fromkeys(title for panels in shown for title in panels))
     if not titles:
         return None
-    fig, grid = plots.new(2 * len(shown), len(titles), width=3.6 * len(titles), height=4.6 * len(shown),
-                          height_ratios=(3, 1) * len(shown), sharex=True)  # fmt: skip
+    fig, grid = plots.new(
+        2 * len(shown),
+        len(titles),
+        width=3.6 * len(titles),
+        height=4.6 * len(shown),
+        height_ratios=(3, 1) * len(shown),
+        sharex=True,
+    )
     axes = np.reshape(grid, (len(shown), 2, len(titles)))
     for panels, (tops, bottoms) in zip(shown, axes, strict=True):
         for title, top, bottom in zip(titles, tops, bottoms, strict=True):
@@ -69,15 +75,17 @@ def estimators(rows: Sequence[Row], split: str = "test", mode: str = "forced") -
             if not records:
                 continue
             mass = [one.bins_equal_mass.ece() if one.bins_equal_mass else None for one in records]
-            cells.append([
-                name,
-                label or number(mean(one.temperature for one in records), 2),
-                number(mean(one.bins.ece() for one in records), 4),
-                number(mean(mass), 4),
-                number(mean(one.bins.ece2_debiased() for one in records), 4),
-                number(mean(one.bins.mce() for one in records), 3),
-                number(mean(one.brier for one in records), 4),
-            ])  # fmt: skip
+            cells.append(
+                [
+                    name,
+                    label or number(mean(one.temperature for one in records), 2),
+                    number(mean(one.bins.ece() for one in records), 4),
+                    number(mean(mass), 4),
+                    number(mean(one.bins.ece2_debiased() for one in records), 4),
+                    number(mean(one.bins.mce() for one in records), 3),
+                    number(mean(one.brier for one in records), 4),
+                ]
+            )
     return cells
 
 
@@ -95,14 +103,22 @@ def _panels(rows: Sequence[Row]) -> dict[str, list[Row]]:
 def _draw(top: Axes, bottom: Axes, rows: Sequence[Row], title: str) -> None:
     """One diagram, and below it how many predictions each bin has."""
     alpha = rows[0].record.alpha
-    ece, temperature = (mean(values) for values in zip(*((row.record.bins.ece(), row.record.temperature)
-                                                         for row in rows), strict=True))  # fmt: skip
+    ece, temperature = (
+        mean(values) for values in zip(*((row.record.bins.ece(), row.record.temperature) for row in rows), strict=True)
+    )
     bins = pooled(rows)
     confidence, accuracy, count = bins.curve()
     low, high = wilson(accuracy * count, count)
     top.plot([0, 1], [0, 1], color="0.7", lw=1, ls="--")
-    top.errorbar(confidence, accuracy, (np.maximum(accuracy - low, 0), np.maximum(high - accuracy, 0)),
-                 color=plots.colour(alpha), marker=plots.marker(alpha), ms=3.5, lw=1)  # fmt: skip
+    top.errorbar(
+        confidence,
+        accuracy,
+        (np.maximum(accuracy - low, 0), np.maximum(high - accuracy, 0)),
+        color=plots.colour(alpha),
+        marker=plots.marker(alpha),
+        ms=3.5,
+        lw=1,
+    )
     top.set(title=f"{title}\nT = {number(temperature, 2)}, ECE {number(ece, 3)}", ylim=(0, 1), xlim=(0, 1))
     bottom.bar(bins.edges[:-1], bins.count, np.diff(bins.edges), align="edge", color="0.75", ec="white")
     bottom.set(xlabel="confidence")

@@ -28,8 +28,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("records", nargs="+", help="records files, or folders that hold them")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--corpus", help="only this corpus (needed where the records hold several)")
-    parser.add_argument("--into", type=Path, help="also write into this page the tables whose marks it has, and "
-                        "beside it the figures that it shows")  # fmt: skip
+    parser.add_argument(
+        "--into",
+        type=Path,
+        help="also write into this page the tables whose marks it has, and beside it the figures that it shows",
+    )
     options = parser.parse_args(arguments)
     try:
         rows = table.of_one_corpus(table.load(options.records), options.corpus)
@@ -88,17 +91,26 @@ def write(rows: Sequence[Row], out: Path) -> str:
         missing += _missing(one)
     explored = explorer.data(contents.one_model(rows))
     template = jinja2.Environment(
-        loader=jinja2.PackageLoader("analysis", "."), autoescape=True, undefined=jinja2.StrictUndefined,
+        loader=jinja2.PackageLoader("analysis", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
-    ).get_template("page.html.jinja")  # fmt: skip
+    ).get_template("page.html.jinja")
     page = template.render(
-        corpus=rows[0].record.corpus, n_records=len(rows), n_runs=len({row.record.run for row in rows}),
-        summary=_summary(findings, rows), claims=_cards(findings), figures=figures, tables=tables,
-        missing=missing, columns=explored["columns"], measured=Markup(explorer.embedded(explored)),
+        corpus=rows[0].record.corpus,
+        n_records=len(rows),
+        n_runs=len({row.record.run for row in rows}),
+        summary=_summary(findings, rows),
+        claims=_cards(findings),
+        figures=figures,
+        tables=tables,
+        missing=missing,
+        columns=explored["columns"],
+        measured=Markup(explorer.embedded(explored)),
         signatures=sorted({row.record.signature for row in rows}),
         commits=sorted({row.record.sha["code"][:12] for row in rows}),
         versions=sorted({f"{name} {version}" for row in rows for name, version in row.record.versions.items()}),
-    )  # fmt: skip
+    )
     with written_whole(out / "report.html") as path:
         path.write_text(page, encoding="utf-8")
     return "\n\n".join(table.text(one.header, one.cells) for one in tables)
@@ -112,9 +124,15 @@ def _figures(contents: Contents, rows: Sequence[Row], folder: Path, missing: lis
             missing.append(f"figure “{drawing.title}”: its records were not measured")
             continue
         svg = plots.save(figure, folder, drawing.name)[0].read_text(encoding="utf-8")
-        found.append({"title": drawing.title, "how": drawing.how, "paper": drawing.paper,
-                      "svg": Markup(svg[svg.index("<svg") :]),
-                      "alt": f"{drawing.title}. {contents.in_words(rows)}"})  # fmt: skip
+        found.append(
+            {
+                "title": drawing.title,
+                "how": drawing.how,
+                "paper": drawing.paper,
+                "svg": Markup(svg[svg.index("<svg") :]),
+                "alt": f"{drawing.title}. {contents.in_words(rows)}",
+            }
+        )
     return found
 
 
@@ -134,8 +152,18 @@ def _cards(findings: Sequence[Finding]) -> list[dict[str, str]]:
     cards = []
     for finding, line in zip(findings, claims.cells(findings), strict=True):
         title, where, paper, _, estimate, interval, of = line
-        cards.append({"title": title, "where": where, "paper": paper, "verdict": finding.verdict, "why": finding.why,
-                      "estimate": estimate, "interval": interval, "of": of})  # fmt: skip
+        cards.append(
+            {
+                "title": title,
+                "where": where,
+                "paper": paper,
+                "verdict": finding.verdict,
+                "why": finding.why,
+                "estimate": estimate,
+                "interval": interval,
+                "of": of,
+            }
+        )
     return cards
 
 

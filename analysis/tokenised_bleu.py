@@ -38,8 +38,15 @@ def lines(rows: Sequence[Row], references: Sequence[str], language: str) -> list
         score = sacrebleu.corpus_bleu(ours, [gold], tokenize="none", force=True).score
         record = row.record
         known = [None if scores is None else scores["score"] for scores in (record.bleu, record.bleu_uncased)]
-        found.append([record.run, str(record.beam), number(record.temperature, 2), *(number(b, 2) for b in known),
-                      number(score, 2)])  # fmt: skip
+        found.append(
+            [
+                record.run,
+                str(record.beam),
+                number(record.temperature, 2),
+                *(number(b, 2) for b in known),
+                number(score, 2),
+            ]
+        )
     return found
 
 

@@ -157,24 +157,66 @@ def _smoothing_shortens_wide_beams(test: Panel, valid: Panel) -> Parts:
 
 
 CLAIMS = (
-    Claim(1, "Without smoothing the Transformer is over-confident on next tokens", "Fig. 3", "only drawn",
-          "probability", _overconfident),
+    Claim(
+        1,
+        "Without smoothing the Transformer is over-confident on next tokens",
+        "Fig. 3",
+        "only drawn",
+        "probability",
+        _overconfident,
+    ),
     Claim(2, "Smoothing 0.1 lowers forced ECE", "Table 3", "0.056 to 0.019", "ECE", _smoothing_calibrates),
-    Claim(3, "A fitted temperature lowers the baseline's ECE to about the same level", "Table 3", "0.018 and 0.019",
-          "ECE", _temperature_calibrates),
+    Claim(
+        3,
+        "A fitted temperature lowers the baseline's ECE to about the same level",
+        "Table 3",
+        "0.018 and 0.019",
+        "ECE",
+        _temperature_calibrates,
+    ),
     Claim(4, "Smoothing raises BLEU at T = 1", "Table 1, Fig. 4", "25.3 to 25.8", "BLEU", _smoothing_raises_bleu),
-    Claim(5, "Smoothing raises NLL, and at every temperature", "Table 1, Fig. 4 right", "perplexity 4.67 to 4.92",
-          "nats", _smoothing_raises_nll),
-    Claim(6, "A temperature above 1 raises the baseline's BLEU a little, not to the smoothed model's", "Fig. 4 left",
-          "only drawn", "BLEU", _temperature_raises_bleu_a_little),
-    Claim(7, "For the smoothed model any T other than 1 hurts BLEU and ECE", "Fig. 4 centre", "only drawn",
-          "BLEU or ECE", _any_temperature_hurts_the_smoothed),
-    Claim(8, "The temperature of least ECE predicts that of best BLEU better than least NLL does", "section 3",
-          "slightly better", "BLEU", _ece_predicts_bleu),
+    Claim(
+        5,
+        "Smoothing raises NLL, and at every temperature",
+        "Table 1, Fig. 4 right",
+        "perplexity 4.67 to 4.92",
+        "nats",
+        _smoothing_raises_nll,
+    ),
+    Claim(
+        6,
+        "A temperature above 1 raises the baseline's BLEU a little, not to the smoothed model's",
+        "Fig. 4 left",
+        "only drawn",
+        "BLEU",
+        _temperature_raises_bleu_a_little,
+    ),
+    Claim(
+        7,
+        "For the smoothed model any T other than 1 hurts BLEU and ECE",
+        "Fig. 4 centre",
+        "only drawn",
+        "BLEU or ECE",
+        _any_temperature_hurts_the_smoothed,
+    ),
+    Claim(
+        8,
+        "The temperature of least ECE predicts that of best BLEU better than least NLL does",
+        "section 3",
+        "slightly better",
+        "BLEU",
+        _ece_predicts_bleu,
+    ),
     Claim(9, "Beam ECE is worse than forced ECE", "Wang et al. 2020", "not in this paper", "ECE", _beam_ece_is_worse),
-    Claim(10, "Smoothing makes wide beams shorter", "Liang et al. 2022", "not in this paper", "length ratio",
-          _smoothing_shortens_wide_beams),
-)  # fmt: skip
+    Claim(
+        10,
+        "Smoothing makes wide beams shorter",
+        "Liang et al. 2022",
+        "not in this paper",
+        "length ratio",
+        _smoothing_shortens_wide_beams,
+    ),
+)
 
 
 def findings(rows: Sequence[Row], draws: int) -> list[Finding]:

@@ -79,11 +79,17 @@ def _text(corpus: Corpus, options: argparse.Namespace, aside: Path) -> tuple[dic
         text.add("test", test)
     clean.check_not_empty(counts)
     if not corpora.is_published(corpus, source, text.hexdigest()):
-        print(f"data_prep: note: the hub's {corpus.name} is not the text of the published records "
-              f"({text.hexdigest()[:8]}, not {(corpus.sha256 or '')[:8]}): expect other numbers",
-              file=sys.stderr)  # fmt: skip
-    settings = {"vocab_size": options.vocab_size or corpus.vocab_size, "model_type": corpus.model_type,
-                "seed": options.seed, "max_words": clean.MAX_WORDS}  # fmt: skip
+        print(
+            f"data_prep: note: the hub's {corpus.name} is not the text of the published records "
+            f"({text.hexdigest()[:8]}, not {(corpus.sha256 or '')[:8]}): expect other numbers",
+            file=sys.stderr,
+        )
+    settings = {
+        "vocab_size": options.vocab_size or corpus.vocab_size,
+        "model_type": corpus.model_type,
+        "seed": options.seed,
+        "max_words": clean.MAX_WORDS,
+    }
     return counts, {
         "corpus": corpus.name,
         "source": corpus.source if options.source is None else Path(options.source).name,

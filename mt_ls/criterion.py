@@ -57,8 +57,16 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
     """Logs ``loss`` and ``nll_loss`` with fairseq's meaning (base 2, sums over tokens), and from additive bins
     ``ece``, ``confidence`` and ``token_accuracy`` (teacher forced; 15 equal-width bins; PAD never counts)."""
 
-    def __init__(self, task, sentence_avg, label_smoothing, smoothing_convention="paper", ignore_prefix_size=0,
-                 report_accuracy=False, projection_products="float32"):  # fmt: skip
+    def __init__(
+        self,
+        task,
+        sentence_avg,
+        label_smoothing,
+        smoothing_convention="paper",
+        ignore_prefix_size=0,
+        report_accuracy=False,
+        projection_products="float32",
+    ):
         super().__init__(task)
         self.convention = str(smoothing_convention)
         paper_alpha(label_smoothing, self.convention, 2)  # a bad value fails here, not at the first batch
@@ -97,8 +105,10 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
         settings = self.label_smoothing, self.convention
         projection = output_projection(model)
         if projection is None:
-            self._say_once(f"{type(model).__name__} does its last step itself: loss and calibration from its log-"
-                           "probabilities, in more time and memory")  # fmt: skip
+            self._say_once(
+                f"{type(model).__name__} does its last step itself: loss and calibration from its log-"
+                "probabilities, in more time and memory"
+            )
             log_p = model.get_normalized_probs(model(**sample["net_input"]), log_probs=True)
             rows = smoothed_cross_entropy(self._rows(log_p, real), target[real], *settings)
             return rows.loss.sum(), rows

@@ -101,8 +101,11 @@ def measure_beam(
                 n_tokens, n_left_out = n_tokens + len(tokens), n_left_out + judged.n_left_out
                 text = "".join(verdict.text + "\n" for verdict in verdicts).encode()
                 bleu = np.stack([verdict.statistics["bleu"] for verdict in verdicts])
-                spool.append(text=np.frombuffer(text, "u1"), sentence_bins=sums["others"].numpy().astype("f4"),
-                             sentence_bleu=bleu.astype("i4"))  # fmt: skip
+                spool.append(
+                    text=np.frombuffer(text, "u1"),
+                    sentence_bins=sums["others"].numpy().astype("f4"),
+                    sentence_bleu=bleu.astype("i4"),
+                )
                 if keeps_tokens:
                     _keep(spool, judged, tokens, window.first)
         if not model.workers.is_first:
@@ -110,12 +113,18 @@ def measure_beam(
         others = bins["others"]
         yield (
             replace(
-                planned, bins=others, bins_by_class=bins, n_tokens=n_tokens, n_left_out=n_left_out,
-                accuracy=others.accuracy, confidence=others.mean_confidence, **references.scores(total),
+                planned,
+                bins=others,
+                bins_by_class=bins,
+                n_tokens=n_tokens,
+                n_left_out=n_left_out,
+                accuracy=others.accuracy,
+                confidence=others.mean_confidence,
+                **references.scores(total),
                 seconds=round(time.perf_counter() - start, 2),
             ),
             spool,
-        )  # fmt: skip
+        )
 
 
 def _hypotheses(
@@ -150,7 +159,9 @@ def _judged(hypotheses: list[Hypothesis], eos: int) -> JudgedTokens:
 def _keep(spool: ArraySpool, judged: JudgedTokens, tokens: torch.Tensor, first: int) -> None:
     """One value a generated token: what tables by token class and other bins need."""
     spool.append(
-        confidence=judged.probability.clamp(max=1.0).numpy().astype("f4"), hit=judged.hit.numpy(),
-        kept=judged.kept.numpy(), token=tokens.numpy().astype("i4"),
+        confidence=judged.probability.clamp(max=1.0).numpy().astype("f4"),
+        hit=judged.hit.numpy(),
+        kept=judged.kept.numpy(),
+        token=tokens.numpy().astype("i4"),
         sentence=(first + judged.sentence).numpy().astype("i4"),
-    )  # fmt: skip
+    )

@@ -59,13 +59,14 @@ def geometry(points: torch.Tensor, labels: torch.Tensor, templates: torch.Tensor
     cosines = (centred @ centred.t()) / norms.outer(norms)
     off = ~torch.eye(k, dtype=torch.bool)
     return {
-        "variance_within": within.trace().item(), "variance_between": between.trace().item(),
+        "variance_within": within.trace().item(),
+        "variance_between": between.trace().item(),
         "distance_to_own": own.mean().item(),
         "spread_of_others": (others.std(dim=1) / others.mean(dim=1)).mean().item(),
         "nc1": (within @ torch.linalg.pinv(between)).trace().item() / k,
         "nc2_norms": (norms.std() / norms.mean()).item(),
         "nc2_angles": (cosines + 1 / (k - 1)).abs()[off].mean().item(),
-    }  # fmt: skip
+    }
 
 
 def shown(

@@ -68,8 +68,12 @@ def _options(arguments):
     add("--max-tokens", type=int, default=4000, help="target tokens a batch: memory and speed only")
     add("--batch-size", type=int, help="sentences a batch, if fewer: memory and speed only")
     add("--records", required=True, help="JSON lines file to append to")
-    add("--search", choices=("auto", "fairseq"), default="auto",
-        help="auto: CTranslate2's where it is installed and finds fairseq's hypotheses")  # fmt: skip
+    add(
+        "--search",
+        choices=("auto", "fairseq"),
+        default="auto",
+        help="auto: CTranslate2's where it is installed and finds fairseq's hypotheses",
+    )
     add("--run", help="name of the run (default: the folder above the checkpoint)")
     add("--cpu", action="store_true")
     return parser.parse_args(arguments)
@@ -81,9 +85,15 @@ def measure(model: Checkpoint, options: argparse.Namespace) -> None:
     done = {record.key() for record in known}
     n = len(model.dataset(options.gen_subset))
     template = Measurement(
-        **model.fields, mode="forced", split=options.gen_subset, temperature=1.0, bins=Bins.zeros(), n_tokens=0,
-        n_sentences=n, n_sentences_in_set=n,
-    )  # fmt: skip
+        **model.fields,
+        mode="forced",
+        split=options.gen_subset,
+        temperature=1.0,
+        bins=Bins.zeros(),
+        n_tokens=0,
+        n_sentences=n,
+        n_sentences_in_set=n,
+    )
     if options.pieces:
         looked = replace(template, mode="penultimate")
         if looked.key() not in done and model.workers.is_first:

@@ -85,13 +85,24 @@ def measure(folder: Path, split: str) -> tuple[Measurement, dict[str, Any]]:
     bins = {name: Bins.from_sums(sums.sum(0)) for name, sums in classes.items()}
     others, references_hash = bins["others"], sha256_of(files[1])
     record = Measurement(
-        run=folder.resolve().name, mode="beam", split=split, temperature=1.0, bins=others, bins_by_class=bins,
-        n_tokens=sum(map(len, words)), n_left_out=judged.n_left_out, n_sentences=len(hypotheses),
-        n_sentences_in_set=len(hypotheses), accuracy=others.accuracy, confidence=others.mean_confidence, unit="word",
+        run=folder.resolve().name,
+        mode="beam",
+        split=split,
+        temperature=1.0,
+        bins=others,
+        bins_by_class=bins,
+        n_tokens=sum(map(len, words)),
+        n_left_out=judged.n_left_out,
+        n_sentences=len(hypotheses),
+        n_sentences_in_set=len(hypotheses),
+        accuracy=others.accuracy,
+        confidence=others.mean_confidence,
+        unit="word",
         sha={"data": references_hash, "checkpoint": sha256_of(files[0], files[2]), "code": code_hash()},
-        versions=versions("sacrebleu", "numpy"), corpus=f"references {references_hash[:8]}",
+        versions=versions("sacrebleu", "numpy"),
+        corpus=f"references {references_hash[:8]}",
         **scorer.scores({name: np.sum([s[name] for s in statistics], axis=0) for name in statistics[0]}),
-    )  # fmt: skip
+    )
     record = dataclasses.replace(record, arrays=f"text_{split}_{record.sha['checkpoint'][:8]}.npz")
     return record, {
         "sentence_bins": classes["others"].numpy().astype("f4"),

@@ -43,10 +43,17 @@ def measure_penultimate(model: Checkpoint, planned: Measurement, pieces: Sequenc
     points, templates = taken.values.double().cpu(), forced.projection[numbers].detach().double().cpu()
     views = on_planes(points, labels, templates, [range(len(pieces))])
     record = replace(
-        planned, network=model.cfg.model._name, bins=bins, n_tokens=bins.n, n_sentences=len(taken.sentence.unique()),
-        nll=nll, perplexity=math.exp(nll), accuracy=bins.accuracy, confidence=bins.mean_confidence,
+        planned,
+        network=model.cfg.model._name,
+        bins=bins,
+        n_tokens=bins.n,
+        n_sentences=len(taken.sentence.unique()),
+        nll=nll,
+        perplexity=math.exp(nll),
+        accuracy=bins.accuracy,
+        confidence=bins.mean_confidence,
         geometry={**geometry(points, labels, templates), "planes": [list(pieces)]},
-    )  # fmt: skip
+    )
     with spools(1, records.parent) as (kept,):
         kept.append(**views)
         write(records, record, kept)

@@ -15,9 +15,11 @@ class Scorer:
 
     def __init__(self) -> None:
         self._metrics: dict[str, Any] = {
-            "bleu": sacrebleu.BLEU(), "bleu_uncased": sacrebleu.BLEU(lowercase=True), "chrf": sacrebleu.CHRF(),
+            "bleu": sacrebleu.BLEU(),
+            "bleu_uncased": sacrebleu.BLEU(lowercase=True),
+            "chrf": sacrebleu.CHRF(),
             "ter": sacrebleu.TER(case_sensitive=True),
-        }  # fmt: skip
+        }
 
     def statistics(self, text: str, reference: str) -> Statistics:
         """What one sentence adds to each metric."""

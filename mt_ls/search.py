@@ -94,9 +94,15 @@ class CTranslate2Search:
             rows = sample["net_input"]["src_tokens"].tolist()
             sources = [[dictionary[token] for token in row if token not in special] for row in rows]
             results = translator.translate_batch(
-                sources, beam_size=self._beam, length_penalty=self._lenpen, max_decoding_length=MAX_LENGTH,
-                max_input_length=0, max_batch_size=2048, batch_type="tokens", asynchronous=True,
-            )  # fmt: skip
+                sources,
+                beam_size=self._beam,
+                length_penalty=self._lenpen,
+                max_decoding_length=MAX_LENGTH,
+                max_input_length=0,
+                max_batch_size=2048,
+                batch_type="tokens",
+                asynchronous=True,
+            )
             asked.append((sample["id"].tolist(), results))
         for sentences, results in asked:
             yield from ((s, found.result().hypotheses[0]) for s, found in zip(sentences, results, strict=True))

@@ -156,9 +156,14 @@ class _LinearSmoothedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, features: torch.Tensor, weight: torch.Tensor, target: torch.Tensor, alpha: float,
-        factors: torch.dtype, with_gradient: bool,
-    ) -> tuple[torch.Tensor, ...]:  # fmt: skip
+        ctx: Any,
+        features: torch.Tensor,
+        weight: torch.Tensor,
+        target: torch.Tensor,
+        alpha: float,
+        factors: torch.dtype,
+        with_gradient: bool,
+    ) -> tuple[torch.Tensor, ...]:
         (n, width), n_classes = features.shape, weight.size(0)
         exact = torch.promote_types(features.dtype, torch.float32)
         nll, spread, confidence = features.new_empty(3, n, dtype=exact)

@@ -38,8 +38,11 @@ class ArraySpool:
         """Write ``path`` whole, as numpy's compressed .npz."""
         with written_whole(path) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, file in self._files.items():
-                header = {"descr": np.lib.format.dtype_to_descr(self._types[name]), "fortran_order": False,
-                          "shape": self._shapes[name]}  # fmt: skip
+                header = {
+                    "descr": np.lib.format.dtype_to_descr(self._types[name]),
+                    "fortran_order": False,
+                    "shape": self._shapes[name],
+                }
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                     np.lib.format.write_array_header_1_0(entry, header)
                     file.seek(0)

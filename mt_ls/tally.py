@@ -39,14 +39,24 @@ class Tally:
         self._spool.append(sentence_bins=sums.numpy().astype("f4"), sentence_nll=group_nll.numpy().astype("f4"))
         if self._keeps_each:
             self._spool.append(
-                confidence=confidence.numpy().astype("f4"), hit=hit.numpy(), nll=nll.numpy().astype("f4"),
-                sentence=group.numpy().astype("i4"), token=target.numpy().astype("i4"),
-            )  # fmt: skip
+                confidence=confidence.numpy().astype("f4"),
+                hit=hit.numpy(),
+                nll=nll.numpy().astype("f4"),
+                sentence=group.numpy().astype("i4"),
+                token=target.numpy().astype("i4"),
+            )
 
     def fields(self) -> dict[str, Any]:
         """What the record says; ``nll`` in nats a prediction."""
         bins, n = self._bins, self._bins.n
         nll = self._nll / n
-        return {"bins": bins, "bins_equal_mass": self._fine.equal_mass(), "n_tokens": n, "nll": nll,
-                "perplexity": math.exp(nll), "accuracy": bins.accuracy, "confidence": bins.mean_confidence,
-                "brier": self._brier / n}  # fmt: skip
+        return {
+            "bins": bins,
+            "bins_equal_mass": self._fine.equal_mass(),
+            "n_tokens": n,
+            "nll": nll,
+            "perplexity": math.exp(nll),
+            "accuracy": bins.accuracy,
+            "confidence": bins.mean_confidence,
+            "brier": self._brier / n,
+        }

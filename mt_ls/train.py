@@ -25,8 +25,12 @@ from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":  # as in fairseq's command: before its first line is logged
-    logging.basicConfig(format="%(asctime)s | %(levelname)s | %(name)s | %(message)s", datefmt="%Y-%m-%d %H:%M:%S",
-                        level=os.environ.get("LOGLEVEL", "INFO").upper(), stream=sys.stdout)  # fmt: skip
+    logging.basicConfig(
+        format="%(asctime)s | %(levelname)s | %(name)s | %(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S",
+        level=os.environ.get("LOGLEVEL", "INFO").upper(),
+        stream=sys.stdout,
+    )
 
 import torch
 from fairseq import checkpoint_utils, options
@@ -137,8 +141,10 @@ def _reason(error: Exception, folder: Path) -> str:
         cause = cause.__context__
     if cause:
         number = TranslationWithCalibrationTask.update + 1
-        return (f"update {number}: the loss or its gradient is not finite; the last good checkpoint in {folder} stays. "
-                "Lower --lr, or set --clip-norm")  # fmt: skip
+        return (
+            f"update {number}: the loss or its gradient is not finite; the last good checkpoint in {folder} stays. "
+            "Lower --lr, or set --clip-norm"
+        )
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if "closed by peer" in line or "reset by peer" in line:
         return "another worker ended; its own line says why, if it could. The same command goes on"

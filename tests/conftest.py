@@ -28,12 +28,36 @@ def run(arguments, **options):
 
 # A small Transformer with the plugin on a CPU.
 MODEL = [
-    "--user-dir", "mt_ls", "--task", "translation_with_calibration", "--arch", "transformer_mt_ls_micro",
-    "--criterion", "label_smoothed_cross_entropy_with_calibration", "--label-smoothing", "0.1",
-    "--share-all-embeddings", "--optimizer", "adam", "--lr", "0.005", "--lr-scheduler", "inverse_sqrt",
-    "--warmup-updates", "40", "--dropout", "0.1", "--cpu", "--num-workers", "0", "--no-progress-bar",
-    "--log-format", "simple", "--seed", "1",
-]  # fmt: skip
+    "--user-dir",
+    "mt_ls",
+    "--task",
+    "translation_with_calibration",
+    "--arch",
+    "transformer_mt_ls_micro",
+    "--criterion",
+    "label_smoothed_cross_entropy_with_calibration",
+    "--label-smoothing",
+    "0.1",
+    "--share-all-embeddings",
+    "--optimizer",
+    "adam",
+    "--lr",
+    "0.005",
+    "--lr-scheduler",
+    "inverse_sqrt",
+    "--warmup-updates",
+    "40",
+    "--dropout",
+    "0.1",
+    "--cpu",
+    "--num-workers",
+    "0",
+    "--no-progress-bar",
+    "--log-format",
+    "simple",
+    "--seed",
+    "1",
+]
 
 
 def train_command(data, save_dir, *options):
@@ -56,8 +80,9 @@ def training(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "synthetic_a0.1_s1" / "checkpoints"
     log = folder.parent.parent / "killed.log"
     with log.open("w") as output:
-        process = subprocess.Popen(train_command(data, folder, *SIZE), cwd=ROOT, stdout=output, stderr=output,
-                                   preexec_fn=os.setsid)  # fmt: skip
+        process = subprocess.Popen(
+            train_command(data, folder, *SIZE), cwd=ROOT, stdout=output, stderr=output, preexec_fn=os.setsid
+        )
         deadline = time.time() + 300
         # stock fairseq copies the best checkpoint to the last one in place, and says so when it is whole
         while "Saved checkpoint" not in log.read_text() and process.poll() is None and time.time() < deadline:

@@ -45,8 +45,10 @@ def test_without_another_temperature_there_is_the_value_alone(rows):
 
 
 def test_sentences_that_chose_the_temperature_do_not_report(rows):
-    valid = [dataclasses.replace(row, record=dataclasses.replace(row.record, split="test", fitted_on="test"))
-             for row in table.select(rows, split="valid", mode="forced", alpha=0.0)]  # fmt: skip
+    valid = [
+        dataclasses.replace(row, record=dataclasses.replace(row.record, split="test", fitted_on="test"))
+        for row in table.select(rows, split="valid", mode="forced", alpha=0.0)
+    ]
     (line,) = [line for line in advice.lines(valid, draws=20) if line[1] == "forced ECE"]
     (scaled,) = table.at_fitted(valid)
     assert line[5] == f"{table.held_out(scaled).ece():.4f}" != f"{scaled.record.bins.ece():.4f}"

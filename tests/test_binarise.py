@@ -68,8 +68,9 @@ def test_a_long_train_set_comes_in_parts_that_fairseq_joins(data, tmp_path, monk
 def test_two_at_once_make_the_data_once(tmp_path):
     out = tmp_path / "synthetic"
     command = [sys.executable, "-m", "data_prep", "synthetic", "--out", str(out)]
-    both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            for _ in range(2)]  # fmt: skip
+    both = [
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
     told = sorted(process.communicate(timeout=120) for process in both)
     assert [process.returncode for process in both] == [0, 0]
     assert "is up to date" in told[0][1] and "waiting for it" in told[0][1]

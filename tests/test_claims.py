@@ -39,12 +39,21 @@ def _write(folder, rng, alpha, seed, split, t, smoothed, beam=5):
     order = np.arange(4)
     matches = np.maximum(right[:, None] - 3 * order, 0)
     length = LENGTH - 2 * (beam == 50) * smoothed
-    bleu = np.column_stack((np.full((N_SENTENCES, 2), (length, LENGTH)), matches,
-                            np.broadcast_to(length - order, (N_SENTENCES, 4))))  # fmt: skip
+    bleu = np.column_stack(
+        (np.full((N_SENTENCES, 2), (length, LENGTH)), matches, np.broadcast_to(length - order, (N_SENTENCES, 4)))
+    )
     nll = count * (2 + 0.3 * smoothed + (t - best) ** 2) + 0.1 * rng.normal(size=N_SENTENCES)
-    common = {"run": f"grid_a{alpha}_s{seed}", "corpus": "grid", "alpha": alpha, "seed": seed, "split": split,
-              "temperature": t, "bins": Bins.from_sums(bins.sum(0)), "fitted_temperature": best,
-              "sha": {"data": "d" * 64, "checkpoint": f"{alpha}{seed}" * 20, "code": "e" * 40}}  # fmt: skip
+    common = {
+        "run": f"grid_a{alpha}_s{seed}",
+        "corpus": "grid",
+        "alpha": alpha,
+        "seed": seed,
+        "split": split,
+        "temperature": t,
+        "bins": Bins.from_sums(bins.sum(0)),
+        "fitted_temperature": best,
+        "sha": {"data": "d" * 64, "checkpoint": f"{alpha}{seed}" * 20, "code": "e" * 40},
+    }
     if beam == 5:
         name = f"forced_{split}_{alpha}_{seed}_{t}.npz"
         np.savez(folder / name, sentence_bins=bins, sentence_nll=nll)

@@ -36,9 +36,13 @@ def test_each_filter_removes_its_kind_and_says_so():
     assert kept == [("Good morning", "Guten Morgen")]
     removed = {step.filter: step.removed for step in steps}
     assert removed == {
-        "read": 0, "empty": 2, "equal to its source": 1, "longer than 100 words": 1, "length ratio over 3": 1,
+        "read": 0,
+        "empty": 2,
+        "equal to its source": 1,
+        "longer than 100 words": 1,
+        "length ratio over 3": 1,
         "duplicate pair": 1,
-    }  # fmt: skip
+    }
     assert [step.left for step in steps] == [7, 5, 4, 3, 2, 1]
     lines = clean.table(steps).splitlines()
     assert len(lines) == 7 and lines[2].split() == ["empty", "2", "5"]

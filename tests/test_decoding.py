@@ -19,9 +19,17 @@ def model(data, checkpoint):
 
 def _measured(model, folder, references):
     plan = Measurement(
-        **model.fields, mode="beam", split="test", temperature=1.0, bins=Bins.zeros(), n_tokens=0, n_sentences=211,
-        n_sentences_in_set=211, beam=3, lenpen=1.0,
-    )  # fmt: skip
+        **model.fields,
+        mode="beam",
+        split="test",
+        temperature=1.0,
+        bins=Bins.zeros(),
+        n_tokens=0,
+        n_sentences=211,
+        n_sentences_in_set=211,
+        beam=3,
+        lenpen=1.0,
+    )
     search = FairseqSearch(model, 3, 1.0)
     for found, spool in decoding.measure_beam(model, search, references, plan, folder):
         record = found

@@ -21,9 +21,16 @@ def model(data, checkpoint):
 
 def _measured(model, folder, temperatures=(0.8, 1.0)):
     template = Measurement(
-        **model.fields, mode="forced", split="test", temperature=1.0, bins=Bins.zeros(), n_tokens=0, n_sentences=211,
-        n_sentences_in_set=211, fitted_temperature=0.8,
-    )  # fmt: skip
+        **model.fields,
+        mode="forced",
+        split="test",
+        temperature=1.0,
+        bins=Bins.zeros(),
+        n_tokens=0,
+        n_sentences=211,
+        n_sentences_in_set=211,
+        fitted_temperature=0.8,
+    )
     planned = [dataclasses.replace(template, temperature=t) for t in temperatures]
     found = []
     for record, spool in forced.measure_forced(forced.ForcedPass(model, "test"), planned, folder):

@@ -42,9 +42,13 @@ def _folder(path, pixels, labels, names=tuple("0123456789"), columns=("img", "la
     for split in ("train", "test"):
         stored = [p if isinstance(p, dict) else _png(p) for p in pixels]
         table = pyarrow.table(
-            {columns[0]: pyarrow.array(stored, pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})),
-             columns[1]: pyarrow.array(labels, pyarrow.int64())}
-        ).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features.to_dict()}})})  # fmt: skip
+            {
+                columns[0]: pyarrow.array(
+                    stored, pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
+                ),
+                columns[1]: pyarrow.array(labels, pyarrow.int64()),
+            }
+        ).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features.to_dict()}})})
         pyarrow.parquet.write_table(table, path / f"{split}-00000-of-00001.parquet")
     return path
 

@@ -17,8 +17,22 @@ from mt_ls.records import read
 
 def measure(data, checkpoint, records, *options):
     """The finished process."""
-    return run([sys.executable, "-m", "mt_ls.measure", str(data), "--path", str(checkpoint), "--cpu", "--beam", "3",
-                "--records", str(records), *map(str, options)])  # fmt: skip
+    return run(
+        [
+            sys.executable,
+            "-m",
+            "mt_ls.measure",
+            str(data),
+            "--path",
+            str(checkpoint),
+            "--cpu",
+            "--beam",
+            "3",
+            "--records",
+            str(records),
+            *map(str, options),
+        ]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +65,12 @@ def test_bleu_and_ter_are_those_of_sacrebleus_command_line(measured, data, tmp_p
     with np.load(measured.parent / record.arrays) as arrays:
         (tmp_path / "hyp").write_bytes(arrays["text"].tobytes())
     base = command("sacrebleu", data / "text" / "test.de", "-i", tmp_path / "hyp", "-b", "-w", "4", "-m")
-    for name, options in {"bleu": ["bleu"], "bleu_uncased": ["bleu", "-lc"], "chrf": ["chrf"],
-                          "ter": ["ter", "--ter-case-sensitive"]}.items():  # fmt: skip
+    for name, options in {
+        "bleu": ["bleu"],
+        "bleu_uncased": ["bleu", "-lc"],
+        "chrf": ["chrf"],
+        "ter": ["ter", "--ter-case-sensitive"],
+    }.items():
         theirs = run([*base, *options])
         assert getattr(record, name)["score"] == pytest.approx(float(theirs.stdout), abs=1e-3), name
 
@@ -75,8 +93,22 @@ def test_batch_sizes_change_nothing(data, checkpoint, tmp_path):
 
 def test_a_killed_run_goes_on_with_the_same_result(data, checkpoint, measured, tmp_path):
     path = tmp_path / "records.jsonl"
-    arguments = [sys.executable, "-m", "mt_ls.measure", str(data), "--path", str(checkpoint), "--cpu", "--beam", "3",
-                 "--records", str(path), "--temperatures", "0.8", "1.0"]  # fmt: skip
+    arguments = [
+        sys.executable,
+        "-m",
+        "mt_ls.measure",
+        str(data),
+        "--path",
+        str(checkpoint),
+        "--cpu",
+        "--beam",
+        "3",
+        "--records",
+        str(path),
+        "--temperatures",
+        "0.8",
+        "1.0",
+    ]
     process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.time() + 200
     while not (path.exists() and path.read_bytes().count(b"\n") >= 3) and time.time() < deadline:
@@ -135,8 +167,9 @@ def test_activations_before_three_pieces_are_those_of_the_whole_model(data, chec
     (record,) = read(path)
     assert record.mode == "penultimate" and record.geometry["planes"] == [list(ARTICLES)]
     assert record.network == "transformer_mt_ls_micro" and record.signature.startswith("ECE|mode:penultimate|")
-    model = Checkpoint(Namespace(data=data, path=checkpoint, gen_subset="test", cpu=True, run=None, max_tokens=4000,
-                                 batch_size=1))  # fmt: skip
+    model = Checkpoint(
+        Namespace(data=data, path=checkpoint, gen_subset="test", cpu=True, run=None, max_tokens=4000, batch_size=1)
+    )
     numbers = [model.task.target_dictionary.index(piece) for piece in ARTICLES]
     templates = model.models[0].decoder.output_projection.weight[numbers].detach().double()
     before, right = [], []
@@ -159,10 +192,13 @@ def test_activations_before_three_pieces_are_those_of_the_whole_model(data, chec
             np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
-@pytest.mark.parametrize(("pieces", "reason"), [
-    (("▁der", "▁die", "▁xyz"), "'▁xyz' is not in"),
-    (("▁der", "▁die", "▁die"), "three templates on a line span no plane"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("pieces", "reason"),
+    [
+        (("▁der", "▁die", "▁xyz"), "'▁xyz' is not in"),
+        (("▁der", "▁die", "▁die"), "three templates on a line span no plane"),
+    ],
+)
 def test_pieces_that_span_no_plane_are_one_line(data, checkpoint, tmp_path, pieces, reason):
     found = measure(data, checkpoint, tmp_path / "records.jsonl", "--pieces", *pieces)
     assert found.returncode == 2 and reason in found.stderr and found.stderr.count("\n") == 1

@@ -17,8 +17,11 @@ def write(folder, tokens=TOKENS, references=REFERENCES, probability=0.5):
     folder.mkdir(exist_ok=True)
     (folder / "hypotheses.txt").write_text("".join(f"{line}\n" for line in HYPOTHESES))
     (folder / "references.txt").write_text("".join(f"{line}\n" for line in references))
-    lines = [json.dumps({"sentence": i, "token": token, "probability": probability}) for i, own in enumerate(tokens)
-             for token in own]  # fmt: skip
+    lines = [
+        json.dumps({"sentence": i, "token": token, "probability": probability})
+        for i, own in enumerate(tokens)
+        for token in own
+    ]
     (folder / "tokens.jsonl").write_text("".join(f"{line}\n" for line in lines))
     return folder
 

@@ -35,8 +35,12 @@ def test_of_images_only_what_intervals_on_test_and_planes_need_is_published(tmp_
         geometry = {"nc1": 1.0, "planes": planes[split, t]} if (split, t) in planes else None
         name = f"{split}_{t:g}.npz"
         np.savez(runs / name, sentence_bins=np.ones((2, 3, 15)), plane_0=np.ones((3, 2)))
-        append(runs / "records.jsonl", measurement(mode="images", split=split, temperature=t, arrays=name,
-                                                   fitted_temperature=2.0, geometry=geometry))  # fmt: skip
+        append(
+            runs / "records.jsonl",
+            measurement(
+                mode="images", split=split, temperature=t, arrays=name, fitted_temperature=2.0, geometry=geometry
+            ),
+        )
     publish.publish(table.load([runs]), out)
     found = {path.stem: sorted(np.load(path)) for path in out.glob("*.npz")}
     both = ["plane_0", "sentence_bins"]

@@ -37,9 +37,23 @@ def test_main_table_gives_each_model_at_one_and_at_its_fitted_temperature(tmp_pa
 
 
 def test_beams_of_several_widths_stand_side_by_side():
-    rows = [table.Row(measurement(mode="beam", split="test", beam=beam, lenpen=1.0, seed=seed, length_ratio=length,
-                                  bleu={"score": score, "signature": "x"}), None)
-            for beam, seed, score, length in ((5, 1, 20.0, 1.0), (5, 2, 22.0, 0.98), (50, 1, 19.0, 0.9))]  # fmt: skip
-    assert quality.beams(rows) == [["alpha 0.1", "5", "1", "2", "21.0", "0.990"],
-                                   ["alpha 0.1", "50", "1", "1", "19.0", "0.900"]]  # fmt: skip
+    rows = [
+        table.Row(
+            measurement(
+                mode="beam",
+                split="test",
+                beam=beam,
+                lenpen=1.0,
+                seed=seed,
+                length_ratio=length,
+                bleu={"score": score, "signature": "x"},
+            ),
+            None,
+        )
+        for beam, seed, score, length in ((5, 1, 20.0, 1.0), (5, 2, 22.0, 0.98), (50, 1, 19.0, 0.9))
+    ]
+    assert quality.beams(rows) == [
+        ["alpha 0.1", "5", "1", "2", "21.0", "0.990"],
+        ["alpha 0.1", "50", "1", "1", "19.0", "0.900"],
+    ]
     assert quality.beams(rows[:2]) == []  # one search only

@@ -43,8 +43,11 @@ def test_synthetic_goes_from_nothing_to_a_report(finished):
 @pytest.mark.slow
 def test_a_second_run_does_nothing_again(finished):
     tree, _ = finished
-    watched = [*tree.glob("runs/*/records.jsonl"), *tree.glob("runs/*/checkpoints/*.pt"),
-               *tree.glob("data-bin/*/manifest.json")]  # fmt: skip
+    watched = [
+        *tree.glob("runs/*/records.jsonl"),
+        *tree.glob("runs/*/checkpoints/*.pt"),
+        *tree.glob("data-bin/*/manifest.json"),
+    ]
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in watched}
     assert len(before) >= 5
     again = run_recipe(tree, "synthetic/run.sh", SCALE="smoke")
@@ -70,8 +73,15 @@ def test_audit_tells_the_temperature_for_each_checkpoint(finished):
     checkpoints = [
         tree / "runs" / f"synthetic_smoke_a{a}_s1" / "checkpoints" / "checkpoint_last.pt" for a in ("0.00", "0.10")
     ]
-    found = run_recipe(tree, "audit.sh", tree / "data-bin" / "synthetic_smoke", *checkpoints,
-                    TEMPERATURES="1.0 1.2", BEAM="2", OUT="out/my audit")  # fmt: skip
+    found = run_recipe(
+        tree,
+        "audit.sh",
+        tree / "data-bin" / "synthetic_smoke",
+        *checkpoints,
+        TEMPERATURES="1.0 1.2",
+        BEAM="2",
+        OUT="out/my audit",
+    )
     assert found.returncode == 0, found.stderr[-3000:]
     for alpha in ("0.00", "0.10"):
         name = f"synthetic_smoke_a{alpha}_s1-checkpoint_last"

@@ -38,9 +38,11 @@ def test_each_network_has_its_line_of_panels():
     fig = reliability.figure(rows, mode="images")
     titles = [axis.get_title().split("\n")[0] for axis in fig.axes if axis.axison]
     assert [title for title in titles if title] == [
-        "alexnet, hard targets", "alexnet, label smoothing 0.1", "resnet_20, hard targets",
+        "alexnet, hard targets",
+        "alexnet, label smoothing 0.1",
+        "resnet_20, hard targets",
         "resnet_20, hard + temperature",
-    ]  # fmt: skip
+    ]
     assert {axis.get_ylabel() for axis in fig.axes} == {"accuracy", "images", ""}
 
 
@@ -48,12 +50,18 @@ def test_other_estimators_stand_beside_the_ece():
     """Bins of 10 at confidence 0.9 with 8 hits and of 30 at 0.5 with 15: gaps 0.1 and 0."""
     bins = Bins.of([0.9] * 10 + [0.5] * 30, [1] * 8 + [0] * 2 + [1] * 15 + [0] * 15)
     common = {"bins": bins, "bins_equal_mass": bins.equal_mass(1), "brier": 0.5, "split": "test", "alpha": 0.1}
-    rows = [table.Row(measurement(temperature=t, fitted_temperature=1.5, network=network, **common), None)
-            for network in ("tiny", "base") for t in (1.0, 1.5)]  # fmt: skip
+    rows = [
+        table.Row(measurement(temperature=t, fitted_temperature=1.5, network=network, **common), None)
+        for network in ("tiny", "base")
+        for t in (1.0, 1.5)
+    ]
     cells = reliability.estimators(rows)
     assert [line[:2] for line in cells] == [
-        ["base, alpha 0.1", "1"], ["base, alpha 0.1", "1.50"], ["tiny, alpha 0.1", "1"], ["tiny, alpha 0.1", "1.50"],
-    ]  # fmt: skip
+        ["base, alpha 0.1", "1"],
+        ["base, alpha 0.1", "1.50"],
+        ["tiny, alpha 0.1", "1"],
+        ["tiny, alpha 0.1", "1.50"],
+    ]
     # (0.01 - 0.16 / 9) * 10 / 40 - 0.25 / 29 * 30 / 40 is below 0
     assert cells[0][2:] == ["0.0250", "0.0250", "0.0000", "0.100", "0.5000"]
     assert reliability.estimators(rows[:1])[0][0] == "alpha 0.1"

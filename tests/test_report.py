@@ -47,8 +47,9 @@ def test_the_slider_has_the_numbers_of_the_records_and_means_of_seeds(tmp_path):
     for seed, alpha in ((1, 0.0), (2, 0.0), (1, 0.1)):
         for temperature in (1.0, 1.0 + seed / 10):
             sha = {"data": "d", "checkpoint": f"{alpha}{seed}", "code": "e"}
-            record = measurement(run=f"a{alpha}s{seed}", alpha=alpha, seed=seed, temperature=temperature,
-                                 nll=seed + 1.0, sha=sha)  # fmt: skip
+            record = measurement(
+                run=f"a{alpha}s{seed}", alpha=alpha, seed=seed, temperature=temperature, nll=seed + 1.0, sha=sha
+            )
             append(tmp_path / "records.jsonl", record)
     found = explorer.data(table.load([tmp_path]))
     assert found["temperatures"] == [1.0, 1.1]  # 1.2 was measured for one seed of two

@@ -16,8 +16,12 @@ def test_sums_over_sentences_are_the_corpus():
     scorer = Scorer()
     rows = [scorer.statistics(text, reference) for text, reference in pairs]
     found = scorer.scores({name: sum(row[name] for row in rows) for name in rows[0]})
-    theirs = {"bleu": sacrebleu.BLEU(), "bleu_uncased": sacrebleu.BLEU(lowercase=True), "chrf": sacrebleu.CHRF(),
-              "ter": sacrebleu.TER(case_sensitive=True)}  # fmt: skip
+    theirs = {
+        "bleu": sacrebleu.BLEU(),
+        "bleu_uncased": sacrebleu.BLEU(lowercase=True),
+        "chrf": sacrebleu.CHRF(),
+        "ter": sacrebleu.TER(case_sensitive=True),
+    }
     for name, metric in theirs.items():
         expected = metric.corpus_score(texts, [references])
         assert found[name]["score"] == pytest.approx(expected.score, abs=1e-9), name

@@ -103,8 +103,9 @@ def test_projection_keeps_no_logits_and_needs_no_gradient():
 def test_projection_in_half_precision_trains_in_half_precision():
     features, weight = (torch.randn(n, 16).bfloat16().requires_grad_() for n in (20, 50))
     total, rows = linear_smoothed_cross_entropy(features, weight, torch.arange(20), 0.1)
-    expected = functional.cross_entropy((features @ weight.T).float(), torch.arange(20), reduction="none",
-                                        label_smoothing=0.1)  # fmt: skip
+    expected = functional.cross_entropy(
+        (features @ weight.T).float(), torch.arange(20), reduction="none", label_smoothing=0.1
+    )
     torch.testing.assert_close(rows.loss, expected.detach(), atol=1e-3, rtol=1e-3)
     gradients = torch.autograd.grad(total, (features, weight))
     for ours, theirs in zip(gradients, torch.autograd.grad(expected.sum(), (features, weight)), strict=True):

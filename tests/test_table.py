@@ -75,8 +75,10 @@ def test_the_sentences_that_were_fitted_on_do_not_report(tmp_path):
 
 
 def test_tables_speak_of_the_beam_that_was_searched_most():
-    rows = [table.Row(measurement(mode="beam", beam=beam, lenpen=1.0, temperature=t), None)
-            for beam, t in ((5, 0.9), (5, 1.0), (50, 1.0))]  # fmt: skip
+    rows = [
+        table.Row(measurement(mode="beam", beam=beam, lenpen=1.0, temperature=t), None)
+        for beam, t in ((5, 0.9), (5, 1.0), (50, 1.0))
+    ]
     forced = table.Row(measurement(), None)
     assert table.main_search([*rows, forced]) == [*rows[:2], forced]
     assert table.main_search([forced]) == [forced]
@@ -89,6 +91,9 @@ def test_what_is_not_there_is_named(tmp_path):
 
 def test_layout_leaves_missing_cells_empty():
     cells = [["a", table.number(None, 2), table.number(1.234, 2)], ["long name", "x", table.number(table.mean([]), 1)]]
-    assert table.text(("", "one", "two"), cells).splitlines() == ["           one   two", "a               1.23",
-                                                                 "long name    x"]  # fmt: skip
+    assert table.text(("", "one", "two"), cells).splitlines() == [
+        "           one   two",
+        "a               1.23",
+        "long name    x",
+    ]
     assert table.mean([None, 1.0, 3.0]) == 2.0

@@ -9,8 +9,11 @@ PRESET = ["--cpu", "--max-tokens", "500", "--beam", "4", "--gen-subset", "test",
 
 
 def _generate(data, checkpoint, task, *options):
-    found = run(command("fairseq-generate", data, "--user-dir", "mt_ls", "--task", task, "--path", checkpoint, *PRESET,
-                        *options))  # fmt: skip
+    found = run(
+        command(
+            "fairseq-generate", data, "--user-dir", "mt_ls", "--task", task, "--path", checkpoint, *PRESET, *options
+        )
+    )
     assert found.returncode == 0, found.stderr[-2000:]
     return found.stdout + found.stderr
 
@@ -29,9 +32,27 @@ def test_training_goes_on_after_a_kill(training):
 
 def test_validation_sees_every_sentence(data, checkpoint):
     """The stock task loses the last batch (211 is prime); ours does not, whatever the flags say."""
-    found = run(command("fairseq-validate", data, "--user-dir", "mt_ls", "--task", "translation_with_calibration",
-                        "--path", checkpoint, "--valid-subset", "test", "--cpu", "--batch-size", "50",
-                        "--required-batch-size-multiple", "8", "--log-format", "json"))  # fmt: skip
+    found = run(
+        command(
+            "fairseq-validate",
+            data,
+            "--user-dir",
+            "mt_ls",
+            "--task",
+            "translation_with_calibration",
+            "--path",
+            checkpoint,
+            "--valid-subset",
+            "test",
+            "--cpu",
+            "--batch-size",
+            "50",
+            "--required-batch-size-multiple",
+            "8",
+            "--log-format",
+            "json",
+        )
+    )
     assert found.returncode == 0, found.stderr[-2000:]
     values = json.loads(re.findall(r"\{.*test_ece.*\}", found.stdout + found.stderr)[-1])
     assert 0 < float(values["test_ece"]) < 1 and 0 < float(values["test_confidence"]) < 1
@@ -62,6 +83,19 @@ def test_generate_records_every_hypothesis_and_finds_those_of_the_stock_task(dat
 
 
 def test_a_temperature_of_zero_is_refused(data, checkpoint):
-    found = run(command("fairseq-generate", data, "--user-dir", "mt_ls", "--task", "translation_with_calibration",
-                        "--path", checkpoint, *PRESET, "--temperature", "0"))  # fmt: skip
+    found = run(
+        command(
+            "fairseq-generate",
+            data,
+            "--user-dir",
+            "mt_ls",
+            "--task",
+            "translation_with_calibration",
+            "--path",
+            checkpoint,
+            *PRESET,
+            "--temperature",
+            "0",
+        )
+    )
     assert found.returncode != 0 and "a temperature must be greater than 0" in found.stderr

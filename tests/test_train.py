@@ -15,8 +15,18 @@ SMALL = ["--max-tokens", "600", "--max-update", "60", "--log-interval", "5", "--
 
 def _command(data, folder, *options, workers=1):
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(workers)] if workers > 1 else []
-    return [sys.executable, *launch, "-m", "mt_ls.train", str(data), *MODEL, *SMALL, "--save-dir", str(folder),
-            *options]  # fmt: skip
+    return [
+        sys.executable,
+        *launch,
+        "-m",
+        "mt_ls.train",
+        str(data),
+        *MODEL,
+        *SMALL,
+        "--save-dir",
+        str(folder),
+        *options,
+    ]
 
 
 def _parameters(folder):

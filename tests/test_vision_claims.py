@@ -27,20 +27,46 @@ def _run(folder, name, seed, accuracy, gap, network="mlp_1200", alpha=0.0, teach
             geometry = (
                 {key: value * tightness for key, value in GEOMETRY.items()} if t == 1 and split != "test" else None
             )
-            append(folder / "records.jsonl", measurement(
-                run=f"{name}_s{seed}", mode="images", split=split, temperature=t, corpus="toy", network=network,
-                alpha=alpha, seed=seed, bins=(summed := Bins.from_sums(bins.sum(0))), teacher=teacher, arrays=arrays,
-                accuracy=summed.accuracy,
-                fitted_temperature=2.0, fitted_on="valid", geometry=geometry,
-                sha={"data": "d" * 64, "checkpoint": f"{name}{seed}" * 9, "code": "e" * 40}))  # fmt: skip
+            append(
+                folder / "records.jsonl",
+                measurement(
+                    run=f"{name}_s{seed}",
+                    mode="images",
+                    split=split,
+                    temperature=t,
+                    corpus="toy",
+                    network=network,
+                    alpha=alpha,
+                    seed=seed,
+                    bins=(summed := Bins.from_sums(bins.sum(0))),
+                    teacher=teacher,
+                    arrays=arrays,
+                    accuracy=summed.accuracy,
+                    fitted_temperature=2.0,
+                    fitted_on="valid",
+                    geometry=geometry,
+                    sha={"data": "d" * 64, "checkpoint": f"{name}{seed}" * 9, "code": "e" * 40},
+                ),
+            )
 
 
 def _information(folder, name, seed, alpha, values):
     for update, nats in enumerate(values):
-        append(folder / "records.jsonl", measurement(
-            run=f"{name}_s{seed}", mode="information", split="train", corpus="toy", network="resnet_8", alpha=alpha,
-            seed=seed, updates=update, mutual_information={"nats": nats, "classes": ["a", "b"], "samples": 5},
-            sha={"data": "d" * 64, "checkpoint": f"{name}{seed}{update}" * 9, "code": "e" * 40}))  # fmt: skip
+        append(
+            folder / "records.jsonl",
+            measurement(
+                run=f"{name}_s{seed}",
+                mode="information",
+                split="train",
+                corpus="toy",
+                network="resnet_8",
+                alpha=alpha,
+                seed=seed,
+                updates=update,
+                mutual_information={"nats": nats, "classes": ["a", "b"], "samples": 5},
+                sha={"data": "d" * 64, "checkpoint": f"{name}{seed}{update}" * 9, "code": "e" * 40},
+            ),
+        )
 
 
 def _world(folder, paper_is_right, seeds=(1, 2, 3)):

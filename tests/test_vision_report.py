@@ -20,10 +20,37 @@ def rows(tmp_path_factory):
     for alpha in (0.0, 0.1):
         name = folder / "runs" / f"teacher_{alpha}"
         common = [str(folder / "data"), "--network", "resnet_8", "--updates", "10", "--cpu"]
-        assert run([*common, "--alpha", str(alpha), "--run", str(name), "--information", "pattern 0", "pattern 1",
-                    "--planes", "pattern 0;pattern 1;pattern 2"]) == 0  # fmt: skip
-        assert run([*common, "--network", "alexnet", "--run", str(folder / "runs" / f"student_{alpha}"),
-                    "--teacher", str(name)]) == 0  # fmt: skip
+        assert (
+            run(
+                [
+                    *common,
+                    "--alpha",
+                    str(alpha),
+                    "--run",
+                    str(name),
+                    "--information",
+                    "pattern 0",
+                    "pattern 1",
+                    "--planes",
+                    "pattern 0;pattern 1;pattern 2",
+                ]
+            )
+            == 0
+        )
+        assert (
+            run(
+                [
+                    *common,
+                    "--network",
+                    "alexnet",
+                    "--run",
+                    str(folder / "runs" / f"student_{alpha}"),
+                    "--teacher",
+                    str(name),
+                ]
+            )
+            == 0
+        )
     return table.load([folder / "runs"])
 
 
@@ -45,8 +72,11 @@ def test_the_curves_of_figure_5_hold_every_network(rows):
     assert set(found["teachers"]) == {0.0, 0.1}
     (shared,) = found[figures.HARD]  # of the hard teacher at T = 1: both curves begin there
     ((gamma, accuracies),) = [point for point in found[figures.AT_ONE].items() if point[0] != shared]
-    (student,) = [row for row in rows if row.record.run == "student_0.1" and row.record.temperature == 1
-                  and row.record.split == "test"]  # fmt: skip
+    (student,) = [
+        row
+        for row in rows
+        if row.record.run == "student_0.1" and row.record.temperature == 1 and row.record.split == "test"
+    ]
     assert gamma == student.record.teacher["gamma"]
     assert accuracies == [student.record.accuracy] and len(found[figures.AT_ONE]) == 2
 
@@ -68,24 +98,55 @@ def test_the_alpha_of_table_3_is_the_one_that_valid_chose():
         return Bins.from_sums(np.array([[100.0], [90.0 + 100 * gap], [90.0]]) * (np.arange(15) == 14))
 
     rows = [
-        table.Row(measurement(mode="images", network="alexnet", split=split, alpha=alpha, temperature=t,
-                              bins=bins(gap), fitted_temperature=2.0), None)
-        for split, alpha, t, gap in (("test", 0.0, 1.0, 0.09), ("test", 0.0, 2.0, 0.03), ("valid", 0.1, 1.0, 0.02),
-                                     ("valid", 0.3, 1.0, 0.01), ("test", 0.1, 1.0, 0.04), ("test", 0.3, 1.0, 0.05))
-    ]  # fmt: skip
+        table.Row(
+            measurement(
+                mode="images",
+                network="alexnet",
+                split=split,
+                alpha=alpha,
+                temperature=t,
+                bins=bins(gap),
+                fitted_temperature=2.0,
+            ),
+            None,
+        )
+        for split, alpha, t, gap in (
+            ("test", 0.0, 1.0, 0.09),
+            ("test", 0.0, 2.0, 0.03),
+            ("valid", 0.1, 1.0, 0.02),
+            ("valid", 0.3, 1.0, 0.01),
+            ("test", 0.1, 1.0, 0.04),
+            ("test", 0.3, 1.0, 0.05),
+        )
+    ]
     assert tables.calibration(rows)[-1] == ["alexnet", "0.0900", "0.0300 / 2.00", "0.0500 / 0.3"]
 
 
 def test_smoothed_teachers_stand_at_the_temperature_that_valid_chose():
     """Of T = 2 and 4 valid prefers 4, though 2 is better on test; gammas of two seeds are averaged."""
     rows = [
-        table.Row(measurement(mode="images", network="alexnet", split=split, seed=seed, accuracy=accuracy, alpha=0.0,
-                              teacher={"network": "resnet_8", "alpha": 0.1, "temperature": t,
-                                       "gamma": t / 10 + seed / 100}), None)
-        for split, t, accuracy in (("valid", 1.0, 0.9), ("valid", 2.0, 0.5), ("valid", 4.0, 0.6),
-                                   ("test", 1.0, 0.8), ("test", 2.0, 0.7), ("test", 4.0, 0.4))
+        table.Row(
+            measurement(
+                mode="images",
+                network="alexnet",
+                split=split,
+                seed=seed,
+                accuracy=accuracy,
+                alpha=0.0,
+                teacher={"network": "resnet_8", "alpha": 0.1, "temperature": t, "gamma": t / 10 + seed / 100},
+            ),
+            None,
+        )
+        for split, t, accuracy in (
+            ("valid", 1.0, 0.9),
+            ("valid", 2.0, 0.5),
+            ("valid", 4.0, 0.6),
+            ("test", 1.0, 0.8),
+            ("test", 2.0, 0.7),
+            ("test", 4.0, 0.4),
+        )
         for seed in (1, 2)
-    ]  # fmt: skip
+    ]
     found = figures.curves(rows)
     assert {name: [*points.values()] for name, points in found.items()} == {
         figures.AT_ONE: [[0.8, 0.8]],
@@ -98,15 +159,23 @@ def test_teachers_and_students_stand_in_one_table():
     """Labels first, then temperatures in the order of numbers; the paper's error where there is one."""
 
     def made(network, accuracy, alpha=0.0, teacher=None):
-        record = measurement(mode="images", split="test", network=network, accuracy=accuracy, alpha=alpha,
-                             corpus="mnist", teacher=teacher)  # fmt: skip
+        record = measurement(
+            mode="images",
+            split="test",
+            network=network,
+            accuracy=accuracy,
+            alpha=alpha,
+            corpus="mnist",
+            teacher=teacher,
+        )
         return table.Row(record, None)
 
     teacher = {"network": "mlp_1200_dropout", "alpha": 0.0, "gamma": None, "beta": 0.6}
     rows = [
         *(made("mlp_800", 0.9, teacher={**teacher, "temperature": t}) for t in (None, 12.0, 2.0)),
-        made("mlp_1200", 0.99, alpha=0.1), made("mlp_1200_dropout", 0.98),
-    ]  # fmt: skip
+        made("mlp_1200", 0.99, alpha=0.1),
+        made("mlp_1200_dropout", 0.98),
+    ]
     assert [(*line[:4], line[5], line[8]) for line in tables.teaching(rows)] == [
         ("mlp_1200", "labels, alpha 0.1", "", "", "1.00", "0.59"),
         ("mlp_1200_dropout", "labels", "", "", "2.00", "0.67"),

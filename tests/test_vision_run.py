@@ -66,9 +66,12 @@ def test_the_records_say_what_was_trained_and_measured(teacher):
 
 def test_a_killed_run_goes_on_with_the_same_numbers(data, teacher, tmp_path, monkeypatch):
     run = tmp_path / "teacher"
-    command = [sys.executable, "-m", "analysis.vision.run",
-               *_arguments(data, run, "--alpha", 0.1, "--information", "pattern 0", "pattern 5",
-                           "--planes", PLANE)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "analysis.vision.run",
+        *_arguments(data, run, "--alpha", 0.1, "--information", "pattern 0", "pattern 5", "--planes", PLANE),
+    ]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     deadline = time.time() + 120
     while not (run / "checkpoint.pt").exists() and process.poll() is None and time.time() < deadline:

@@ -14,9 +14,29 @@ TWO = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
 def _measure(data, checkpoint, records, launch, split):
-    found = run([sys.executable, *launch, "-m", "mt_ls.measure", str(data), "--path", str(checkpoint), "--cpu",
-                 "--beam", "3", "--batch-size", "20", "--temperatures", "0.8", "1.0", "--records",
-                 str(records), "--gen-subset", split])  # fmt: skip
+    found = run(
+        [
+            sys.executable,
+            *launch,
+            "-m",
+            "mt_ls.measure",
+            str(data),
+            "--path",
+            str(checkpoint),
+            "--cpu",
+            "--beam",
+            "3",
+            "--batch-size",
+            "20",
+            "--temperatures",
+            "0.8",
+            "1.0",
+            "--records",
+            str(records),
+            "--gen-subset",
+            split,
+        ]
+    )
     assert found.returncode == 0, found.stderr
     return found.stdout
 
@@ -24,11 +44,15 @@ def _measure(data, checkpoint, records, launch, split):
 @pytest.mark.slow
 @pytest.mark.parametrize("split", ["valid", "test"])
 def test_records_of_two_workers_are_those_of_one(data, checkpoint, tmp_path, split):
-    told = [_measure(data, checkpoint, tmp_path / name / "records.jsonl", launch, split)
-            for name, launch in (("one", []), ("two", TWO))]  # fmt: skip
+    told = [
+        _measure(data, checkpoint, tmp_path / name / "records.jsonl", launch, split)
+        for name, launch in (("one", []), ("two", TWO))
+    ]
     assert told[0] == told[1]
-    one, two = ([dataclasses.replace(record, seconds=None) for record in read(tmp_path / name / "records.jsonl")]
-                for name in ("one", "two"))  # fmt: skip
+    one, two = (
+        [dataclasses.replace(record, seconds=None) for record in read(tmp_path / name / "records.jsonl")]
+        for name in ("one", "two")
+    )
     assert [record.to_json() for record in one] == [record.to_json() for record in two] and len(one) == 6
     for record in one:
         with np.load(tmp_path / "one" / record.arrays) as ours, np.load(tmp_path / "two" / record.arrays) as theirs:
@@ -42,9 +66,26 @@ def test_training_with_two_workers_is_training_with_one_that_accumulates(data, t
     """Without dropout, whose masks are each worker's own."""
 
     def losses(name, launch, *options):
-        found = run([sys.executable, *launch, "-m", "mt_ls.train", str(data), *MODEL, "--dropout", "0", "--max-tokens",
-                     "600", "--max-update", "24", "--no-epoch-checkpoints", "--save-dir", str(tmp_path / name),
-                     *options])  # fmt: skip
+        found = run(
+            [
+                sys.executable,
+                *launch,
+                "-m",
+                "mt_ls.train",
+                str(data),
+                *MODEL,
+                "--dropout",
+                "0",
+                "--max-tokens",
+                "600",
+                "--max-update",
+                "24",
+                "--no-epoch-checkpoints",
+                "--save-dir",
+                str(tmp_path / name),
+                *options,
+            ]
+        )
         assert found.returncode == 0, found.stderr
         keys = "loss|nll_loss|ece|confidence|token_accuracy|num_updates"
         return [re.findall(rf"\b({keys}) ([\d.]+)", line) for line in found.stdout.splitlines() if " | epoch " in line]

@@ -10,8 +10,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def copy_of_the_tree(folder):
     """The tracked and the new files of the repository, without what .gitignore names."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
-                            capture_output=True, text=True, check=True).stdout.split("\0")  # fmt: skip
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\0")
     for name in filter(None, listed):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -37,8 +42,13 @@ def start_recipe(tree, path, *arguments, log=None, **environment):
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     if log:
         streams = {"stdout": log, "stderr": log}
-    return subprocess.Popen(["bash", f"recipes/{path}", *map(str, arguments)], cwd=tree, start_new_session=True,
-                            env={**os.environ, **environment}, **streams)  # fmt: skip
+    return subprocess.Popen(
+        ["bash", f"recipes/{path}", *map(str, arguments)],
+        cwd=tree,
+        start_new_session=True,
+        env={**os.environ, **environment},
+        **streams,
+    )
 
 
 def run_recipe(tree, path, *arguments, **environment):

@@ -96,9 +96,10 @@ def _temperature_does_as_well(panel: Panel) -> Parts:
     parts = {}
     for network in panel.networks():
         hard, scaled, smooth = together(
-            panel("ece", network=network, alpha=0.0), panel("ece", "fitted", network=network, alpha=0.0),
+            panel("ece", network=network, alpha=0.0),
+            panel("ece", "fitted", network=network, alpha=0.0),
             panel("ece", network=network, alpha=0.1),
-        )  # fmt: skip
+        )
         parts[f"ECE(0) - ECE(0, fitted T), {network}"] = hard - scaled
         parts[f"{ABOUT_THE_SAME} - (ECE(0, fitted T) - ECE(0.1)), {network}"] = ABOUT_THE_SAME - (scaled - smooth)
     return parts
@@ -175,21 +176,63 @@ def _information_falls(panel: Panel) -> Parts:
 
 CLAIMS = (
     Claim(11, "Smoothing makes clusters of penultimate activations tighter", "Fig. 1", "only drawn", "NC1", _tighter),
-    Claim(12, "With smoothing activations keep equal distances to the other classes' templates", "section 2",
-          "only drawn", "relative deviation", _equidistant),
-    Claim(13, "Smoothing 0.1 lowers the ECE of image classifiers", "Table 3, Fig. 2", "0.150 to 0.024, 0.071 to 0.035",
-          "ECE", _calibrates),
-    Claim(14, "A fitted temperature lowers the baseline's ECE as far as smoothing does", "Table 3",
-          "0.021 and 0.024, 0.022 and 0.035", "ECE", _temperature_does_as_well),
-    Claim(15, "Smoothed teachers are more accurate", "section 4", "MNIST error 0.67 to 0.59 %", "accuracy",
-          _better_teachers),
-    Claim(16, "And their students are less accurate", "section 4, Fig. 5", "MNIST error 0.74 to 0.91 %", "accuracy",
-          _worse_students),
-    Claim(17, "Information about the input falls during training, more with smoothing, towards log 2", "Fig. 6",
-          "only drawn", "nats", _information_falls),
-    Claim(18, "At its best temperature, too, a smoothed teacher's students are less accurate", "beyond section 4",
-          "not in this paper", "accuracy", _no_temperature_mends),
-)  # fmt: skip
+    Claim(
+        12,
+        "With smoothing activations keep equal distances to the other classes' templates",
+        "section 2",
+        "only drawn",
+        "relative deviation",
+        _equidistant,
+    ),
+    Claim(
+        13,
+        "Smoothing 0.1 lowers the ECE of image classifiers",
+        "Table 3, Fig. 2",
+        "0.150 to 0.024, 0.071 to 0.035",
+        "ECE",
+        _calibrates,
+    ),
+    Claim(
+        14,
+        "A fitted temperature lowers the baseline's ECE as far as smoothing does",
+        "Table 3",
+        "0.021 and 0.024, 0.022 and 0.035",
+        "ECE",
+        _temperature_does_as_well,
+    ),
+    Claim(
+        15,
+        "Smoothed teachers are more accurate",
+        "section 4",
+        "MNIST error 0.67 to 0.59 %",
+        "accuracy",
+        _better_teachers,
+    ),
+    Claim(
+        16,
+        "And their students are less accurate",
+        "section 4, Fig. 5",
+        "MNIST error 0.74 to 0.91 %",
+        "accuracy",
+        _worse_students,
+    ),
+    Claim(
+        17,
+        "Information about the input falls during training, more with smoothing, towards log 2",
+        "Fig. 6",
+        "only drawn",
+        "nats",
+        _information_falls,
+    ),
+    Claim(
+        18,
+        "At its best temperature, too, a smoothed teacher's students are less accurate",
+        "beyond section 4",
+        "not in this paper",
+        "accuracy",
+        _no_temperature_mends,
+    ),
+)
 
 
 def findings(rows: Sequence[Row], draws: int) -> list[Finding]:

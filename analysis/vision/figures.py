@@ -68,16 +68,21 @@ def teaching(rows: Sequence[Row]) -> Figure | None:
     if not found:
         return None
     fig, (axis,) = plots.new(1, 1, width=5.4, height=3.8)
-    looks = {"teachers": (plots.BLUE, "^", "-"), "students alone": (plots.GREEN, "D", "-"),
-             HARD: (plots.RED, "s", "--"), AT_ONE: (plots.BLUE, "o", "--"),
-             AT_BEST: (plots.BLUE, "v", ":")}  # fmt: skip
+    looks = {
+        "teachers": (plots.BLUE, "^", "-"),
+        "students alone": (plots.GREEN, "D", "-"),
+        HARD: (plots.RED, "s", "--"),
+        AT_ONE: (plots.BLUE, "o", "--"),
+        AT_BEST: (plots.BLUE, "v", ":"),
+    }
     for name, (colour, marker, style) in looks.items():
         points = sorted(found.get(name, {}).items())
         if points:
             x = [smoothing for smoothing, _ in points]
             low, middle, high = (np.array([of(values) for _, values in points]) for of in (min, np.mean, max))
-            axis.errorbar(x, middle, (middle - low, high - middle), color=colour, marker=marker, ls=style, ms=4, lw=1,
-                          label=name)  # fmt: skip
+            axis.errorbar(
+                x, middle, (middle - low, high - middle), color=colour, marker=marker, ls=style, ms=4, lw=1, label=name
+            )
     axis.set(xlabel="smoothing of the targets: α, or γ of the teacher", ylabel="accuracy (test)")
     axis.legend(frameon=False, fontsize=7)
     plots.sign(fig, [row.record.signature for row in select(rows, mode="images", split="test", temperature=1.0)])
@@ -92,11 +97,24 @@ def information(rows: Sequence[Row]) -> Figure | None:
     fig, (axis,) = plots.new(1, 1, width=5.4, height=3.6)
     for alpha in sorted({row.record.alpha or 0.0 for row in rows}):
         for i, points in enumerate(mutual_information.curves(rows, alpha).values()):
-            axis.plot(*zip(*points, strict=True), color=plots.colour(alpha), marker=plots.marker(alpha), ms=2, lw=0.8,
-                      label=None if i else f"α = {alpha:g}")  # fmt: skip
+            axis.plot(
+                *zip(*points, strict=True),
+                color=plots.colour(alpha),
+                marker=plots.marker(alpha),
+                ms=2,
+                lw=0.8,
+                label=None if i else f"α = {alpha:g}",
+            )
     axis.axhline(np.log(2), color="0.6", ls=":", lw=1)
-    axis.annotate("log 2", (1, np.log(2)), xycoords=axis.get_yaxis_transform(), xytext=(-2, 2),
-                  textcoords="offset points", ha="right", fontsize=7)  # fmt: skip
+    axis.annotate(
+        "log 2",
+        (1, np.log(2)),
+        xycoords=axis.get_yaxis_transform(),
+        xytext=(-2, 2),
+        textcoords="offset points",
+        ha="right",
+        fontsize=7,
+    )
     axis.set(xlabel="updates", ylabel="mutual information, nats")
     axis.legend(frameon=False)
     plots.sign(fig, [row.record.signature for row in rows])

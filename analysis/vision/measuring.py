@@ -31,12 +31,26 @@ TEACHING_TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 8.0, 12.0, 16.0)
 def template(network: Classifier, settings: Settings, corpus: str, run: str, updates: int) -> Measurement:
     """A record of a run's network, without what was measured."""
     return Measurement(
-        run=run, mode="images", split="", temperature=1.0, bins=Bins.zeros(), n_tokens=0, n_sentences=0,
-        n_sentences_in_set=0, corpus=corpus, alpha=settings.alpha, convention="paper", seed=settings.seed,
-        updates=updates, network=settings.network, teacher=settings.teacher, unit="image",
-        precision="bf16" if settings.bf16 else None, versions=versions("torch", "numpy"),
+        run=run,
+        mode="images",
+        split="",
+        temperature=1.0,
+        bins=Bins.zeros(),
+        n_tokens=0,
+        n_sentences=0,
+        n_sentences_in_set=0,
+        corpus=corpus,
+        alpha=settings.alpha,
+        convention="paper",
+        seed=settings.seed,
+        updates=updates,
+        network=settings.network,
+        teacher=settings.teacher,
+        unit="image",
+        precision="bf16" if settings.bf16 else None,
+        versions=versions("torch", "numpy"),
         sha={"data": settings.data, "checkpoint": weights_hash(network.state_dict()), "code": code_hash()},
-    )  # fmt: skip
+    )
 
 
 def measure(

@@ -87,5 +87,14 @@ def record(network: Classifier, template: Measurement, of: Pair, file: Path) -> 
     bins = Bins.from_sums(bin_sums(plain.confidence.clamp(max=1.0), plain.hit).cpu())
     value = estimate(difference[:, :N_SAMPLES], difference[:, N_SAMPLES])
     found = {"nats": value, "classes": list(of.names), "samples": N_SAMPLES}
-    append(file, replace(template, bins=bins, n_tokens=bins.n, nll=plain.nll.mean().item(), accuracy=bins.accuracy,
-                         mutual_information=found))  # fmt: skip
+    append(
+        file,
+        replace(
+            template,
+            bins=bins,
+            n_tokens=bins.n,
+            nll=plain.nll.mean().item(),
+            accuracy=bins.accuracy,
+            mutual_information=found,
+        ),
+    )

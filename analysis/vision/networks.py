@@ -101,10 +101,20 @@ class _LocalResponseNorm(nn.Module):
 
 def _alexnet(channels: int, n_classes: int) -> Classifier:
     body = nn.Sequential(
-        nn.Conv2d(channels, 64, 5, padding=2), nn.ReLU(), _PoolSame(), _LocalResponseNorm(64),
-        nn.Conv2d(64, 64, 5, padding=2), nn.ReLU(), _LocalResponseNorm(64), _PoolSame(),
-        nn.Flatten(), nn.Linear(64 * 6 * 6, 384), nn.ReLU(), nn.Linear(384, 192), nn.ReLU(),
-    )  # fmt: skip
+        nn.Conv2d(channels, 64, 5, padding=2),
+        nn.ReLU(),
+        _PoolSame(),
+        _LocalResponseNorm(64),
+        nn.Conv2d(64, 64, 5, padding=2),
+        nn.ReLU(),
+        _LocalResponseNorm(64),
+        _PoolSame(),
+        nn.Flatten(),
+        nn.Linear(64 * 6 * 6, 384),
+        nn.ReLU(),
+        nn.Linear(384, 192),
+        nn.ReLU(),
+    )
     network = Classifier(body, nn.Linear(192, n_classes))
 
     def truncated(layer: Any) -> None:

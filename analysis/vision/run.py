@@ -58,9 +58,16 @@ def run(options: argparse.Namespace) -> None:
     data = {split: images.load(options.data, split, device) for split in ("train", "valid", "test")}
     teacher, told = _teacher(options, data["train"])
     settings = Settings(
-        options.network, options.alpha, options.seed, options.updates or protocol_of(options.network).updates,
-        list(data["train"].pixels.shape[1:]), len(found["classes"]), found["hash"], told, options.bf16,
-    )  # fmt: skip
+        options.network,
+        options.alpha,
+        options.seed,
+        options.updates or protocol_of(options.network).updates,
+        list(data["train"].pixels.shape[1:]),
+        len(found["classes"]),
+        found["hash"],
+        told,
+        options.bf16,
+    )
     training = Training(settings, data["train"], options.run / "checkpoint.pt")
     file = options.run / "records.jsonl"
     corpus = found["corpus"] + (" (JPEG)" if found["encoding"] == "JPEG" else "")
@@ -84,10 +91,14 @@ def _teacher(options: argparse.Namespace, data: images.Images) -> tuple[Teacher 
     known = records.read(options.teacher / "records.jsonl")
     at = [record.gamma for record in known if record.gamma is not None and record.temperature == temperature]
     told = {
-        "run": options.teacher.resolve().name, "network": settings.network, "alpha": settings.alpha,
-        "temperature": temperature, "beta": options.beta, "gamma": at[-1] if at else None,
+        "run": options.teacher.resolve().name,
+        "network": settings.network,
+        "alpha": settings.alpha,
+        "temperature": temperature,
+        "beta": options.beta,
+        "gamma": at[-1] if at else None,
         "checkpoint": weights_hash(network.state_dict()),
-    }  # fmt: skip
+    }
     return Teacher(network, settings.network, data, options.beta, temperature), told
 
 

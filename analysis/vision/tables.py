@@ -16,18 +16,38 @@ CALIBRATION_HEADER = (
     "temperature scaling ECE / T",
     "label smoothing ECE / alpha",
 )
-TEACHING_HEADER = ("network", "learns from", "beta", "at T", "gamma", "test error, %", "95 % over seeds", "seeds",
-                   "paper, %")  # fmt: skip
-_PAPER_ACCURACY = {("cifar10", "alexnet", 0.0): "86.8 ± 0.2", ("cifar10", "alexnet", 0.1): "86.7 ± 0.3",
-                   ("cifar100", "resnet_56_wide", 0.0): "72.1 ± 0.3", ("cifar100", "resnet_56_wide", 0.1): "72.7 ± 0.3",
-                   ("imagenet", "inception_v4", 0.0): "80.9", ("imagenet", "inception_v4", 0.1): "80.9",
-                   ("mnist", "mlp_1200_dropout", 0.0): "99.33", ("mnist", "mlp_1200", 0.1): "99.41"}  # fmt: skip
+TEACHING_HEADER = (
+    "network",
+    "learns from",
+    "beta",
+    "at T",
+    "gamma",
+    "test error, %",
+    "95 % over seeds",
+    "seeds",
+    "paper, %",
+)
+_PAPER_ACCURACY = {
+    ("cifar10", "alexnet", 0.0): "86.8 ± 0.2",
+    ("cifar10", "alexnet", 0.1): "86.7 ± 0.3",
+    ("cifar100", "resnet_56_wide", 0.0): "72.1 ± 0.3",
+    ("cifar100", "resnet_56_wide", 0.1): "72.7 ± 0.3",
+    ("imagenet", "inception_v4", 0.0): "80.9",
+    ("imagenet", "inception_v4", 0.1): "80.9",
+    ("mnist", "mlp_1200_dropout", 0.0): "99.33",
+    ("mnist", "mlp_1200", 0.1): "99.41",
+}
 """MNIST's are of test, the others of images held out of train: ours "on valid"."""
-_PAPER_CALIBRATION = (["paper, CIFAR-100, ResNet-56", "0.150", "0.021 / 1.9", "0.024 / 0.05"],
-                      ["paper, ImageNet, Inception-v4", "0.071", "0.022 / 1.4", "0.035 / 0.1"])  # fmt: skip
-_PAPER_ERRORS = {("mlp_1200_dropout", "labels", np.inf): "0.67", ("mlp_1200", "labels, alpha 0.1", np.inf): "0.59",
-                 ("mlp_800", "mlp_1200_dropout, alpha 0", np.inf): "0.74",
-                 ("mlp_800", "mlp_1200, alpha 0.1", np.inf): "0.91"}  # fmt: skip
+_PAPER_CALIBRATION = (
+    ["paper, CIFAR-100, ResNet-56", "0.150", "0.021 / 1.9", "0.024 / 0.05"],
+    ["paper, ImageNet, Inception-v4", "0.071", "0.022 / 1.4", "0.035 / 0.1"],
+)
+_PAPER_ERRORS = {
+    ("mlp_1200_dropout", "labels", np.inf): "0.67",
+    ("mlp_1200", "labels, alpha 0.1", np.inf): "0.59",
+    ("mlp_800", "mlp_1200_dropout, alpha 0", np.inf): "0.74",
+    ("mlp_800", "mlp_1200, alpha 0.1", np.inf): "0.91",
+}
 """On MNIST, by network, what it learns from and at which temperature: its teacher's logits, or labels."""
 
 
@@ -55,11 +75,18 @@ def accuracy(rows: Sequence[Row]) -> list[list[str]]:
         held_out = select(on_valid, network=network, alpha=alpha)
         corpus = str(found[0].corpus).split()[0]
         value, interval = over_seeds([record.accuracy or 0.0 for record in found])
-        lines.append([f"{network}, alpha {alpha:g}", value, interval, str(len(found)),
-                      number(mean(record.nll for record in found), 4),
-                      number(mean(record.bins.ece() for record in found), 4),
-                      over_seeds([row.record.accuracy or 0.0 for row in held_out])[0] if held_out else "",
-                      _PAPER_ACCURACY.get((corpus, network, alpha), "")])  # fmt: skip
+        lines.append(
+            [
+                f"{network}, alpha {alpha:g}",
+                value,
+                interval,
+                str(len(found)),
+                number(mean(record.nll for record in found), 4),
+                number(mean(record.bins.ece() for record in found), 4),
+                over_seeds([row.record.accuracy or 0.0 for row in held_out])[0] if held_out else "",
+                _PAPER_ACCURACY.get((corpus, network, alpha), ""),
+            ]
+        )
     return lines
 
 
@@ -77,8 +104,14 @@ def calibration(rows: Sequence[Row]) -> list[list[str]]:
         alpha = min(smoothed, key=lambda alpha: chosen_from[alpha])
         fitted = at_fitted(select(on_test, alpha=0.0))
         temperature = number(mean(row.record.temperature for row in fitted), 2)
-        lines.append([network, number(measured[0.0], 4), f"{number(_ece(fitted), 4)} / {temperature}",
-                      f"{number(measured[alpha], 4)} / {alpha:g}"])  # fmt: skip
+        lines.append(
+            [
+                network,
+                number(measured[0.0], 4),
+                f"{number(_ece(fitted), 4)} / {temperature}",
+                f"{number(measured[alpha], 4)} / {alpha:g}",
+            ]
+        )
     return lines
 
 
@@ -106,9 +139,19 @@ def teaching(rows: Sequence[Row]) -> list[list[str]]:
     for (taught, network, source, beta, at), found in sorted(groups.items()):
         value, interval = over_seeds([1 - (row.record.accuracy or 0.0) for row in found])
         on_mnist = str(found[0].record.corpus).startswith("mnist")
-        lines.append([network, source, f"{beta:g}" if taught else "", _temperature(at) if taught else "",
-                      number(mean((row.record.teacher or {}).get("gamma") for row in found), 3), value, interval,
-                      str(len(found)), _PAPER_ERRORS.get((network, source, at), "") if on_mnist else ""])  # fmt: skip
+        lines.append(
+            [
+                network,
+                source,
+                f"{beta:g}" if taught else "",
+                _temperature(at) if taught else "",
+                number(mean((row.record.teacher or {}).get("gamma") for row in found), 3),
+                value,
+                interval,
+                str(len(found)),
+                _PAPER_ERRORS.get((network, source, at), "") if on_mnist else "",
+            ]
+        )
     return lines if any(taught for taught, *_ in groups) else []
 
 

@@ -62,14 +62,45 @@ PROTOCOLS = {
     "mlp_1200": replace(_MLP, augment=images.shift),
     "mlp_1200_dropout": replace(_MLP, augment=images.shift),
     "mlp": _MLP,
-    "alexnet": Protocol(128, 390_000, 0.1, images.distort, images.centre_24, drops=(1 / 3, 2 / 3), decay=0.04,
-                        decayed=("body.9.weight", "body.11.weight"), loss_scale=3.0),
+    "alexnet": Protocol(
+        128,
+        390_000,
+        0.1,
+        images.distort,
+        images.centre_24,
+        drops=(1 / 3, 2 / 3),
+        decay=0.04,
+        decayed=("body.9.weight", "body.11.weight"),
+        loss_scale=3.0,
+    ),
     # Rate and length are not stated: 200 epochs, from the rate for 256 images of Goyal et al. 2017, scaled to 4096.
-    "inception": Protocol(4096, 60_200, 1.6, images.crop_299, images.centre_299, momentum=0.9, nesterov=True,
-                          decay=8e-5, decayed=("weight",), average=0.9999),
-    "resnet": Protocol(128, 64_000, 0.1, images.crop_and_flip, images.standardised, momentum=0.9, nesterov=True,
-                       drops=(0.5, 0.75), decay=1e-4, decayed=("weight",), loss_scale=3.0, clip=1.0),
-}  # fmt: skip
+    "inception": Protocol(
+        4096,
+        60_200,
+        1.6,
+        images.crop_299,
+        images.centre_299,
+        momentum=0.9,
+        nesterov=True,
+        decay=8e-5,
+        decayed=("weight",),
+        average=0.9999,
+    ),
+    "resnet": Protocol(
+        128,
+        64_000,
+        0.1,
+        images.crop_and_flip,
+        images.standardised,
+        momentum=0.9,
+        nesterov=True,
+        drops=(0.5, 0.75),
+        decay=1e-4,
+        decayed=("weight",),
+        loss_scale=3.0,
+        clip=1.0,
+    ),
+}
 
 
 def protocol_of(network: str) -> Protocol:
@@ -192,8 +223,13 @@ class Training:
 
     def _save(self) -> None:
         average = self._average and self._average.module.state_dict()
-        state = {"settings": asdict(self.settings), "network": self.network.state_dict(), "average": average,
-                 "update": self.update, "optimizer": self.optimizer.state_dict()}  # fmt: skip
+        state = {
+            "settings": asdict(self.settings),
+            "network": self.network.state_dict(),
+            "average": average,
+            "update": self.update,
+            "optimizer": self.optimizer.state_dict(),
+        }
         with written_whole(self._file) as path:
             torch.save(state, path)
 

@@ -53,8 +53,16 @@ def benchmark(rounds: int = 3, tokens: int = 1_000_000) -> list[Row]:
     memory = {name: [_peak(name, n // 10), _peak(name, n)] for name in ("ours", "theirs")}
     for name, (tenth, whole) in memory.items():
         print(f"bins: {name}: {tenth:.1f} MB for a tenth of the tokens, {whole:.1f} MB for all")
-    rows.append(row("bins", case, "torchmetrics", *([whole] for _, whole in memory.values()), "MB, peak memory",
-                    tenth_of_tokens={name: tenth for name, (tenth, _) in memory.items()}))  # fmt: skip
+    rows.append(
+        row(
+            "bins",
+            case,
+            "torchmetrics",
+            *([whole] for _, whole in memory.values()),
+            "MB, peak memory",
+            tenth_of_tokens={name: tenth for name, (tenth, _) in memory.items()},
+        )
+    )
     return rows
 
 

@@ -29,9 +29,12 @@ def stock_twin(folder: str) -> Path:
     state = torch.load(CHECKPOINT, map_location="cpu", weights_only=True)
     cfg: Any = state["cfg"]
     cfg["criterion"] = {
-        "_name": "label_smoothed_cross_entropy", "label_smoothing": 0.1, "report_accuracy": False,
-        "ignore_prefix_size": 0, "sentence_avg": False,
-    }  # fmt: skip
+        "_name": "label_smoothed_cross_entropy",
+        "label_smoothing": 0.1,
+        "report_accuracy": False,
+        "ignore_prefix_size": 0,
+        "sentence_avg": False,
+    }
     del cfg["task"]["calibration_records"]
     cfg["task"]["_name"] = cfg["model"].task = "translation"
     cfg["model"].criterion = "label_smoothed_cross_entropy"

@@ -82,8 +82,9 @@ def benchmark(rounds: int = 9) -> list[Row]:
             rivals["F.linear_cross_entropy"] = lambda inputs=inputs: step(torch_linear_cross_entropy, inputs)
         rivals[FLOOR] = lambda inputs=inputs: floor(*inputs)
         for name, rival in rivals.items():
-            times = alternate(lambda inputs=inputs: seconds(lambda: step(ours, inputs)),
-                              lambda rival=rival: seconds(rival), rounds)  # fmt: skip
+            times = alternate(
+                lambda inputs=inputs: seconds(lambda: step(ours, inputs)), lambda rival=rival: seconds(rival), rounds
+            )
             rows.append(row("criterion", case, name, *times, "s", target=TARGETS.get((size, name))))
         if torch.ops.mkldnn._is_mkldnn_bf16_supported():
             rows += _in_bfloat16(size, inputs, rounds)
@@ -100,8 +101,9 @@ def _in_bfloat16(size: tuple[int, int, int], inputs: Problem, rounds: int) -> li
     case = "N, D, V = {}, {}, {}; bfloat16 products".format(*size)
     rows = []
     for name, rival in (
-        ("stock, float32", lambda: step(stock, inputs)), (FLOOR, lambda: floor(*inputs, torch.bfloat16)),
-    ):  # fmt: skip
+        ("stock, float32", lambda: step(stock, inputs)),
+        (FLOOR, lambda: floor(*inputs, torch.bfloat16)),
+    ):
         times = alternate(lambda: seconds(lambda: step(rough, inputs)), lambda rival=rival: seconds(rival), rounds)
         rows.append(row("criterion", case, name, *times, "s", target=IN_BFLOAT16[size] if "stock" in name else None))
     for what, pair in errors(*size, rough).items():

@@ -26,9 +26,29 @@ def benchmark(rounds: int = 3) -> list[Row]:
 
         def ours() -> None:
             records.append(Path(tempfile.mkdtemp(dir=folder)) / "records.jsonl")
-            run([sys.executable, "-m", "mt_ls.measure", str(DATA), "--path", str(CHECKPOINT), "--gen-subset", "test",
-                 "--fit-subset", "none", "--modes", "beam", "--beam", "5", "--temperatures", *TEMPERATURES,
-                 "--records", str(records[-1]), *DEVICE_OPTIONS])  # fmt: skip
+            run(
+                [
+                    sys.executable,
+                    "-m",
+                    "mt_ls.measure",
+                    str(DATA),
+                    "--path",
+                    str(CHECKPOINT),
+                    "--gen-subset",
+                    "test",
+                    "--fit-subset",
+                    "none",
+                    "--modes",
+                    "beam",
+                    "--beam",
+                    "5",
+                    "--temperatures",
+                    *TEMPERATURES,
+                    "--records",
+                    str(records[-1]),
+                    *DEVICE_OPTIONS,
+                ]
+            )
 
         def theirs() -> None:
             for temperature in TEMPERATURES:
@@ -36,17 +56,50 @@ def benchmark(rounds: int = 3) -> list[Row]:
 
         times = alternate(lambda: seconds(ours), lambda: seconds(theirs), rounds, 0)
         found = compare(records[-1], texts)
-    print(f"decoding: {found['identical']} of {found['n']} hypotheses identical; BLEU differs by at most "
-          f"{found['bleu_difference']:.3f}")  # fmt: skip
-    return [row("decoding", f"{DATA.name} test, beam 5, 9 temperatures", "9 runs of fairseq-generate", *times, "s",
-                target="<= 0.20", **found)]  # fmt: skip
+    print(
+        f"decoding: {found['identical']} of {found['n']} hypotheses identical; BLEU differs by at most "
+        f"{found['bleu_difference']:.3f}"
+    )
+    return [
+        row(
+            "decoding",
+            f"{DATA.name} test, beam 5, 9 temperatures",
+            "9 runs of fairseq-generate",
+            *times,
+            "s",
+            target="<= 0.20",
+            **found,
+        )
+    ]
 
 
 def generate(checkpoint: Path, temperature: str) -> dict[int, str]:
     """Stock hypotheses by sentence; the stock task leaves some out."""
-    text = run([tool("fairseq-generate"), str(DATA), "--user-dir", "mt_ls", "--task", "translation", "--path",
-                str(checkpoint), "--gen-subset", "test", "--beam", "5", "--max-tokens", "4000", "--temperature",
-                temperature, "--remove-bpe", "sentencepiece", "--scoring", "sacrebleu", *DEVICE_OPTIONS])  # fmt: skip
+    text = run(
+        [
+            tool("fairseq-generate"),
+            str(DATA),
+            "--user-dir",
+            "mt_ls",
+            "--task",
+            "translation",
+            "--path",
+            str(checkpoint),
+            "--gen-subset",
+            "test",
+            "--beam",
+            "5",
+            "--max-tokens",
+            "4000",
+            "--temperature",
+            temperature,
+            "--remove-bpe",
+            "sentencepiece",
+            "--scoring",
+            "sacrebleu",
+            *DEVICE_OPTIONS,
+        ]
+    )
     return {int(sentence): line for sentence, line in re.findall(r"^H-(\d+)\t[^\t]*\t(.*)$", text, re.M)}
 
 

@@ -32,8 +32,10 @@ def _criterion(sizes: list[tuple[int, int, int]], rounds: int = 3) -> list[Row]:
     for size in sizes:
         inputs = criterion.problem(*size)
         case = "criterion; N, D, V = {}, {}, {}".format(*size)
-        sides = [lambda inputs=inputs, loss=loss: seconds(lambda: criterion.step(loss, inputs))
-                 for loss in (criterion.ours, criterion.stock)]  # fmt: skip
+        sides = [
+            lambda inputs=inputs, loss=loss: seconds(lambda: criterion.step(loss, inputs))
+            for loss in (criterion.ours, criterion.stock)
+        ]
         times = alternate(*sides, rounds)
         sizes_of = {"n": size[0], "v": size[2]}
         rows.append(row("growth", case, "stock", *times, "s", **sizes_of))
@@ -51,9 +53,23 @@ def _measure() -> list[Row]:
     for n in SENTENCES:
         with tempfile.TemporaryDirectory() as folder:
             corpus = _repeated(data, Path(folder), n)
-            found.append(watched([sys.executable, "-m", "mt_ls.measure", str(corpus), "--path", str(checkpoint),
-                                  "--cpu", "--fit-subset", "none",
-                                  "--records", f"{folder}/records.jsonl"]))  # fmt: skip
+            found.append(
+                watched(
+                    [
+                        sys.executable,
+                        "-m",
+                        "mt_ls.measure",
+                        str(corpus),
+                        "--path",
+                        str(checkpoint),
+                        "--cpu",
+                        "--fit-subset",
+                        "none",
+                        "--records",
+                        f"{folder}/records.jsonl",
+                    ]
+                )
+            )
     rows = []
     for n, (duration, memory) in zip(SENTENCES, found, strict=True):
         case, first = f"measure; {n:,} sentences", f"{SENTENCES[0]:,} sentences"
@@ -78,9 +94,25 @@ def _repeated(data: Path, folder: Path, n: int) -> Path:
         (out / "text" / f"test.{language}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         pieces = (" ".join(encoded) for encoded in processor.encode(lines, out_type=str))
         (folder / f"test.{language}").write_text("".join(f"{line}\n" for line in pieces), encoding="utf-8")
-    run([sys.executable, "-m", "fairseq_cli.preprocess", "--source-lang", "en", "--target-lang", "de", "--testpref",
-         str(folder / "test"), "--destdir", str(out / "bin"), "--srcdict", str(out / "dict.en.txt"), "--tgtdict",
-         str(out / "dict.de.txt")])  # fmt: skip
+    run(
+        [
+            sys.executable,
+            "-m",
+            "fairseq_cli.preprocess",
+            "--source-lang",
+            "en",
+            "--target-lang",
+            "de",
+            "--testpref",
+            str(folder / "test"),
+            "--destdir",
+            str(out / "bin"),
+            "--srcdict",
+            str(out / "dict.en.txt"),
+            "--tgtdict",
+            str(out / "dict.de.txt"),
+        ]
+    )
     for file in (out / "bin").glob("test.*"):
         file.rename(out / file.name)
     return out
@@ -89,13 +121,17 @@ def _repeated(data: Path, folder: Path, n: int) -> Path:
 def _draw(rows: list[Row]) -> None:
     growth = [r for r in rows if r["benchmark"] == "growth"]
     fig, axes = plots.new(2, 3, width=11, height=5.6)
-    panels = (("v", "classes", lambda r: r.get("n") == 2_048), ("n", "tokens", lambda r: r.get("v") == 8_000),
-              ("sentences", "sentences", lambda r: "sentences" in r))  # fmt: skip
+    panels = (
+        ("v", "classes", lambda r: r.get("n") == 2_048),
+        ("n", "tokens", lambda r: r.get("v") == 8_000),
+        ("sentences", "sentences", lambda r: "sentences" in r),
+    )
     for column, (key, label, belongs) in enumerate(panels):
         for line, unit in enumerate(("s", "MB")):
             axis = axes[line][column]
-            points = sorted((r for r in growth if key in r and belongs(r) and r["unit"].startswith(unit)),
-                            key=lambda r: r[key])  # fmt: skip
+            points = sorted(
+                (r for r in growth if key in r and belongs(r) and r["unit"].startswith(unit)), key=lambda r: r[key]
+            )
             sides = (("ours", plots.BLUE), ("theirs", "0.5"))[: 1 if key == "sentences" else 2]
             for side, color in sides:
                 name = "mt_ls" if side == "ours" else "stock criterion"

@@ -77,12 +77,22 @@ def row(
     ``target`` is a relation and a number, as ``<= 0.50``."""
     ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
     return {
-        "benchmark": benchmark, "case": case, "against": against, "ratio": statistics.median(ratios),
-        "ratio_min": min(ratios), "ratio_max": max(ratios), "ours": statistics.median(ours),
-        "theirs": statistics.median(theirs), "unit": unit, "target": target, **more, "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name() if DEVICE == "cuda" else _processor(), "versions": _versions(),
+        "benchmark": benchmark,
+        "case": case,
+        "against": against,
+        "ratio": statistics.median(ratios),
+        "ratio_min": min(ratios),
+        "ratio_max": max(ratios),
+        "ours": statistics.median(ours),
+        "theirs": statistics.median(theirs),
+        "unit": unit,
+        "target": target,
+        **more,
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if DEVICE == "cuda" else _processor(),
+        "versions": _versions(),
         "commit": COMMIT,
-    }  # fmt: skip
+    }
 
 
 def publish(rows: list[Row]) -> None:

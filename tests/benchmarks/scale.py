@@ -17,8 +17,10 @@ RECORDS = (1_000, 10_000)
 def benchmark() -> list[Row]:
     """Time a pair or a record, and peak memory, against the smallest size: 1 is constant."""
     rows = []
-    for name, what, sizes, measure in (("report", "records", RECORDS, _report),
-                                       ("data preparation", "pairs", PAIRS, _prepare)):  # fmt: skip
+    for name, what, sizes, measure in (
+        ("report", "records", RECORDS, _report),
+        ("data preparation", "pairs", PAIRS, _prepare),
+    ):
         found = [measure(n) for n in sizes]
         for n, (duration, memory) in list(zip(sizes, found, strict=True))[1:]:
             case, first = f"{name}, {n:,} {what}", f"{sizes[0]:,} {what}"

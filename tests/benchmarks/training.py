@@ -49,10 +49,20 @@ def benchmark(rounds: int = 3, updates: int = 60) -> list[Row]:
     found = [_speed("float32", OURS, ">= 1.35", rounds, updates)]
     if torch.ops.mkldnn._is_mkldnn_bf16_supported():
         found.append(_speed("bfloat16 products", ROUGH, ">= 1.70", rounds, updates))
-        nll = [float(logged(train(options, 1000), "valid")[-1]["valid_nll_loss"]) * math.log(2) for options in
-               (ROUGH, OURS)]  # fmt: skip
-        found.append(row("training", f"{CASE}bfloat16 products, 1 000 updates", "float32 products",
-                         *([value] for value in nll), "NLL on valid, nats", difference=nll[0] - nll[1]))  # fmt: skip
+        nll = [
+            float(logged(train(options, 1000), "valid")[-1]["valid_nll_loss"]) * math.log(2)
+            for options in (ROUGH, OURS)
+        ]
+        found.append(
+            row(
+                "training",
+                f"{CASE}bfloat16 products, 1 000 updates",
+                "float32 products",
+                *([value] for value in nll),
+                "NLL on valid, nats",
+                difference=nll[0] - nll[1],
+            )
+        )
     return found
 
 
@@ -67,5 +77,13 @@ def _speed(products: str, options: list[str], target: str, rounds: int, updates:
     speeds = alternate(lambda: speed("ours", options), lambda: speed("stock", STOCK), rounds, 0)
     difference = max(abs(a - b) for a, b in zip(curves["ours"], curves["stock"], strict=True))
     print(f"training, {products}: {updates} updates; greatest difference of the logged losses {difference:g}")
-    return row("training", CASE + products, "stock criterion and task", *speeds, "target tokens a second", target,
-               loss_difference=difference, updates=updates)  # fmt: skip
+    return row(
+        "training",
+        CASE + products,
+        "stock criterion and task",
+        *speeds,
+        "target tokens a second",
+        target,
+        loss_difference=difference,
+        updates=updates,
+    )

@@ -28,8 +28,13 @@ class Skipped(Exception):
 
 
 def _run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, **environment})  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
 
 
 def _refused(found: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -59,8 +64,20 @@ def _every_stage_is_refused(tree: Path, disk: Path, *words: str) -> None:
     assert not (disk / "data" / "synthetic").exists()
     _refused(_run("mt_ls.train", data, *MODEL, "--max-tokens", 600, "--max-update", 3, "--save-dir", disk / "save"))
     assert not (disk / "save" / "checkpoint_last.pt").exists()
-    _refused(_run("mt_ls.measure", data, "--path", checkpoint, "--modes", "forced", "--cpu", "--records",
-                  disk / "run" / "records.jsonl"), *words)  # fmt: skip
+    _refused(
+        _run(
+            "mt_ls.measure",
+            data,
+            "--path",
+            checkpoint,
+            "--modes",
+            "forced",
+            "--cpu",
+            "--records",
+            disk / "run" / "records.jsonl",
+        ),
+        *words,
+    )
     records = disk / "run" / "records.jsonl"
     assert not records.exists() or all((records.parent / str(r.arrays)).is_file() for r in read(records))
     _refused(_run("analysis.report", run, "--out", disk / "report"), *words)
@@ -137,9 +154,24 @@ def other_corpus(tree: Path, folder: Path) -> None:
 
 
 def loss_that_is_not_finite(tree: Path, folder: Path) -> None:
-    _refused(_run("mt_ls.train", tree / "data-bin" / "synthetic_smoke", *MODEL, "--max-tokens", 600, "--save-dir",
-                  folder, "--lr", "1e30", "--lr-scheduler", "fixed", "--save-interval-updates", 1),
-             "update 2: the loss or its gradient is not finite")  # fmt: skip
+    _refused(
+        _run(
+            "mt_ls.train",
+            tree / "data-bin" / "synthetic_smoke",
+            *MODEL,
+            "--max-tokens",
+            600,
+            "--save-dir",
+            folder,
+            "--lr",
+            "1e30",
+            "--lr-scheduler",
+            "fixed",
+            "--save-interval-updates",
+            1,
+        ),
+        "update 2: the loss or its gradient is not finite",
+    )
     assert (folder / "checkpoint_last.pt").is_file()
 
 

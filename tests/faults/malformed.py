@@ -171,13 +171,30 @@ def records(campaign: Campaign, n: int, published: Path) -> None:
     lines = published.read_text().splitlines()[:6]
     fields = sorted(json.loads(lines[0]).keys() - {"signature"})
     needed = ("run", "mode", "split", "temperature", "bins", "n_tokens", "n_sentences", "sha", "versions")
-    junk = st.one_of(st.lists(st.integers(), max_size=2), st.binary(max_size=4).map(str), st.just({"x": [1]}),
-                     st.floats(allow_nan=False).map(lambda x: [x]), st.booleans().map(lambda x: {"b": x}))  # fmt: skip
+    junk = st.one_of(
+        st.lists(st.integers(), max_size=2),
+        st.binary(max_size=4).map(str),
+        st.just({"x": [1]}),
+        st.floats(allow_nan=False).map(lambda x: [x]),
+        st.booleans().map(lambda x: {"b": x}),
+    )
 
-    @hypothesis.settings(max_examples=n, derandomize=True, database=None, deadline=None, print_blob=False,
-                         suppress_health_check=list(hypothesis.HealthCheck))  # fmt: skip
-    @hypothesis.given(st.integers(0, len(lines) - 1), st.sampled_from(fields), junk, st.sampled_from(range(5)),
-                      st.sampled_from(needed), st.randoms(use_true_random=False))  # fmt: skip
+    @hypothesis.settings(
+        max_examples=n,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        print_blob=False,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(
+        st.integers(0, len(lines) - 1),
+        st.sampled_from(fields),
+        junk,
+        st.sampled_from(range(5)),
+        st.sampled_from(needed),
+        st.randoms(use_true_random=False),
+    )
     def spoil(number: int, field: str, value: Any, kind: int, need: str, rng: random.Random) -> None:
         record = json.loads(lines[number])
         if kind == 0:
@@ -195,9 +212,13 @@ def records(campaign: Campaign, n: int, published: Path) -> None:
         folder.mkdir(exist_ok=True)
         (folder / "records.jsonl").write_text("\n".join(spoilt) + "\n")
         out = campaign.folder / "report"
-        main, more = rng.choice([
-            (analysis.report.main, ["--out", out]), (analysis.publish.main, ["--out", out]), (analysis.claims.main, []),
-        ])  # fmt: skip
+        main, more = rng.choice(
+            [
+                (analysis.report.main, ["--out", out]),
+                (analysis.publish.main, ["--out", out]),
+                (analysis.claims.main, []),
+            ]
+        )
         campaign.refuse("records", main, [folder, *more], out)
 
     spoil()
@@ -234,11 +255,19 @@ def command_lines(campaign: Campaign, n: int, data: Path, checkpoint: Path) -> N
     """Options with values that are none."""
     folder = campaign.folder
     names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1, max_size=12)
-    numbers = st.one_of(names.filter(lambda text: not text.strip().lstrip("+-").replace("_", "").isdecimal()),
-                        st.sampled_from(["0", "-1", "nan", "inf", "-inf", "1e999", "''"]))  # fmt: skip
+    numbers = st.one_of(
+        names.filter(lambda text: not text.strip().lstrip("+-").replace("_", "").isdecimal()),
+        st.sampled_from(["0", "-1", "nan", "inf", "-inf", "1e999", "''"]),
+    )
 
-    @hypothesis.settings(max_examples=n, derandomize=True, database=None, deadline=None, print_blob=False,
-                         suppress_health_check=list(hypothesis.HealthCheck))  # fmt: skip
+    @hypothesis.settings(
+        max_examples=n,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        print_blob=False,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
     @hypothesis.given(st.sampled_from(range(6)), names, numbers)
     def spoil(kind: int, name: str, number: str) -> None:
         out = folder / "nothing here"
