@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mt_ls.records import Measurement, RecordError, written_whole
+from mt_ls.records.record import Measurement, RecordError, written_whole
 
-from . import table
-from .table import Row
+from . import rows as table
+from .rows import Row
 
 _SUMS = ("sentence_bins", "sentence_nll", "sentence_bleu", "text")
 _PLANES = "plane_"

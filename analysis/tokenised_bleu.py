@@ -15,10 +15,10 @@ from pathlib import Path
 import sacrebleu
 from sacremoses import MosesTokenizer
 
-from mt_ls.records import RecordError
+from mt_ls.records.record import RecordError
 
-from . import table
-from .table import Row, number, select
+from . import rows as table
+from .rows import Row, number, select
 
 HEADER = ("run", "beam", "temperature", "BLEU", "uncased", "lower-cased, Moses tokens")
 

@@ -9,4 +9,4 @@ import sys
 __version__ = "0.1.0"
 
 if "fairseq" in sys.modules:
-    from . import _fairseq  # noqa: F401
+    from . import plugin  # noqa: F401

@@ -214,7 +214,7 @@ picture() {
     *) fail "PRECISION=$PRECISION: images are trained in float32 or bf16" ;;
   esac
   say "training and measuring runs/${data}_${name}_s$seed"
-  run python -m analysis.vision.run "data-bin/$data" --seed "$seed" --run "runs/${data}_${name}_s$seed" "$@"
+  run python -m mt_ls.vision "data-bin/$data" --seed "$seed" --run "runs/${data}_${name}_s$seed" "$@"
 }
 
 # report DATA OUT: figures, tables and one page from every run on this data.

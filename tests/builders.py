@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from mt_ls.calibration import Bins
-from mt_ls.records import Measurement, append
+from mt_ls.calibration.bins import Bins
+from mt_ls.records.record import Measurement, append
 
 
 def measurement(**changes):

@@ -111,7 +111,7 @@ def loaded(checkpoint, data):
     import fairseq  # noqa: F401
     from fairseq import checkpoint_utils
 
-    import mt_ls._fairseq  # noqa: F401
+    import mt_ls.plugin  # noqa: F401
 
     models, _, task = checkpoint_utils.load_model_ensemble_and_task([str(checkpoint)], {"data": str(data)})
     task.load_dataset("test")

@@ -8,7 +8,7 @@ import logging
 
 from harness import HEADER, NAMES, RESULTS, ROOT, cells, publish
 
-from analysis import table
+from analysis import rows as table
 
 logging.disable(logging.INFO)  # fairseq's, of what it could not import
 

@@ -9,8 +9,8 @@ import torch
 from harness import DEVICE, Row, alternate, peak_memory, row, seconds
 from torchmetrics.classification import MulticlassCalibrationError
 
-from mt_ls.calibration import Bins, bin_sums
-from mt_ls.temperature import at_temperatures
+from mt_ls.calibration.bins import Bins, bin_sums
+from mt_ls.calibration.temperature import at_temperatures
 
 N_CLASSES = 8000
 BATCH = 2000

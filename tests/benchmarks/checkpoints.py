@@ -24,7 +24,7 @@ def stock_twin(folder: str) -> Path:
     import fairseq  # noqa: F401
     import torch
 
-    import mt_ls._fairseq  # noqa: F401
+    import mt_ls.plugin  # noqa: F401
 
     state = torch.load(CHECKPOINT, map_location="cpu", weights_only=True)
     cfg: Any = state["cfg"]

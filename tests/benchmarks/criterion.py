@@ -11,8 +11,8 @@ from fairseq.criterions.label_smoothed_cross_entropy import label_smoothed_nll_l
 from harness import DEVICE, Row, alternate, peak_memory, row, seconds
 from torch.nn import functional
 
-from mt_ls.calibration import bin_sums
-from mt_ls.smoothing import linear_smoothed_cross_entropy
+from mt_ls.calibration.bins import bin_sums
+from mt_ls.smoothing.loss import linear_smoothed_cross_entropy
 
 FLOOR = "three products alone"
 SIZES = ((3584, 128, 8000), (2048, 512, 32000))

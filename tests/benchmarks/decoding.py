@@ -11,7 +11,7 @@ import sacrebleu
 from checkpoints import CHECKPOINT, DATA, stock_twin
 from harness import DEVICE, Row, alternate, row, run, seconds, tool
 
-from analysis import table
+from analysis import rows as table
 
 TEMPERATURES = [f"{0.7 + 0.1 * i:.1f}" for i in range(9)]
 DEVICE_OPTIONS = ["--cpu"] if DEVICE == "cpu" else []

@@ -11,7 +11,7 @@ from pathlib import Path
 import criterion
 from harness import ROOT, Row, alternate, results, row, run, seconds, watched
 
-from analysis import plots
+from analysis.figures import style as plots
 
 VOCABULARIES = (1_000, 8_000, 32_000, 128_000)
 TOKENS = (512, 2_048, 8_192, 16_384)

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from analysis import table
-from mt_ls.records import code_hash, written_whole
+from analysis import rows as table
+from mt_ls.records.record import code_hash, written_whole
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "recipes" / "benchmarks.json"

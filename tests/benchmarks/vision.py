@@ -12,8 +12,8 @@ from harness import DEVICE, ROOT, Row, alternate, row, run, seconds
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from analysis.vision import images
-from analysis.vision.training import Settings, Training, protocol_of
+from mt_ls.vision import images
+from mt_ls.vision.training import Settings, Training, protocol_of
 
 DATA = ROOT / "data-bin" / "mnist"
 NETWORK = "mlp_1200_dropout"

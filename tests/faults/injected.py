@@ -16,7 +16,7 @@ from pathlib import Path
 from conftest import MODEL
 from trees import ROOT, fresh, run_recipe, start_recipe
 
-from mt_ls.records import read
+from mt_ls.records.record import read
 
 from .kills import RECIPE, Finished
 

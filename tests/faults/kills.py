@@ -16,7 +16,7 @@ from typing import Any
 
 from trees import fresh, start_recipe
 
-from mt_ls.records import read
+from mt_ls.records.record import read
 
 RECIPE = "synthetic/run.sh"
 _STAGES = {"== training": "training", "== measuring": "measuring", "== reporting": "reporting"}

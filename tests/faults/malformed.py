@@ -17,12 +17,12 @@ from typing import Any
 import hypothesis
 from hypothesis import strategies as st
 
-import analysis.claims
+import analysis.claims.__main__
 import analysis.publish
-import analysis.report
+import analysis.report.__main__
 import data_prep.__main__
-import mt_ls.measure
-import mt_ls.measure_text
+import mt_ls.measure.__main__
+import mt_ls.measure.text
 
 Main = Callable[[list[str]], int]
 SENTENCES = [f"the number {i} of {i * i}" for i in range(40)]

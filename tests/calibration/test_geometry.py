@@ -1,0 +1,59 @@
+"""The plane through three templates, and the geometry of activations where it is known."""
+
+import math
+
+import pytest
+import torch
+
+from mt_ls.calibration.geometry import geometry, plane_through
+from mt_ls.vision import activations as penultimate
+from mt_ls.vision.networks import build
+
+
+def test_the_plane_holds_the_three_templates_and_keeps_their_distances():
+    templates = torch.randn(3, 7, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    plane = plane_through(templates)
+    flat = plane.project(templates)
+    torch.testing.assert_close(torch.cdist(flat, flat), torch.cdist(templates, templates))
+    torch.testing.assert_close(flat.mean(dim=0), torch.zeros(2, dtype=torch.float64), atol=1e-12, rtol=0)
+    torch.testing.assert_close(plane.origin + flat @ plane.basis.t(), templates)
+    torch.testing.assert_close(plane.basis.t() @ plane.basis, torch.eye(2, dtype=torch.float64))
+
+
+def test_three_templates_on_a_line_span_no_plane():
+    with pytest.raises(ValueError, match="three classes, not 2"):
+        plane_through(torch.eye(2))
+    with pytest.raises(ValueError, match="on a line"):
+        plane_through(torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]))
+
+
+def test_logits_are_products_of_activations_and_templates():
+    network = build("mlp_16", (1, 4, 4), 5)
+    data = penultimate.Images(torch.randint(256, (9, 1, 4, 4), dtype=torch.uint8), torch.arange(9) % 5)
+    points = penultimate.activations(network, "mlp_16", data)
+    logits = network.eval()(data.pixels.float() / 255).double()
+    torch.testing.assert_close(points @ penultimate.templates_of(network).t(), logits, atol=1e-5, rtol=1e-5)
+
+
+def _simplex(k, scale=3.0):
+    return scale * (torch.eye(k, dtype=torch.float64) - 1 / k)
+
+
+def test_collapsed_activations_on_a_simplex_have_nothing_within_and_equal_angles():
+    labels = torch.arange(40) % 4
+    found = geometry(_simplex(4)[labels], labels, _simplex(4))
+    for name in ("variance_within", "distance_to_own", "spread_of_others", "nc1", "nc2_norms", "nc2_angles"):
+        assert found[name] == pytest.approx(0, abs=1e-6), name
+    assert found["variance_between"] == pytest.approx(9 * (1 - 1 / 4))
+
+
+def test_spread_about_the_templates_is_what_it_was_made_of():
+    """A round cloud of deviation s in 3 dimensions: variance 3 s^2 within, mean distance s sqrt(8 / pi)."""
+    rng = torch.Generator().manual_seed(1)
+    templates = torch.tensor([[10.0, 0, 0], [0, 10.0, 0], [0, 0, 10.0]], dtype=torch.float64)
+    labels = torch.arange(30_000) % 3
+    noise = 0.5 * torch.randn(30_000, 3, generator=rng, dtype=torch.float64)
+    found = geometry(templates[labels] + noise, labels, templates)
+    assert found["variance_within"] == pytest.approx(3 * 0.25, rel=0.02)
+    assert found["distance_to_own"] == pytest.approx(math.sqrt(8 / math.pi) * 0.5, rel=0.02)
+    assert 0 < found["nc1"] < 0.05 and found["spread_of_others"] > 0

@@ -1,0 +1,62 @@
+"""The paper's networks: sizes against published ones, and where the last layer lies."""
+
+import pytest
+import torch
+
+from mt_ls.vision import VisionError
+from mt_ls.vision.networks import build
+
+
+def _parameters(network):
+    return sum(values.numel() for values in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "n_classes", "parameters", "width"),
+    [
+        ("mlp_1200", (1, 28, 28), 10, 784 * 1200 + 1200 + 1200 * 1200 + 1200 + 12010, 1200),
+        # TensorFlow's CIFAR-10 tutorial: 1 068 298 of its variables are trained.
+        ("alexnet", (3, 24, 24), 10, 1_068_298, 192),
+        # 0.27 and 0.85 million in He et al. 2016, table 6.
+        ("resnet_20", (3, 32, 32), 10, 272_282, 64),
+        ("resnet_56", (3, 32, 32), 10, 855_578, 64),
+        ("resnet_56_wide", (3, 32, 32), 100, None, 128),
+    ],
+)
+def test_a_network_is_a_body_and_a_linear_head(name, shape, n_classes, parameters, width):
+    network = build(name, shape, n_classes).eval()
+    x = torch.randn(2, *shape)
+    features = network.body(x)
+    assert features.shape == (2, width)
+    torch.testing.assert_close(network(x), features @ network.head.weight.t() + network.head.bias)
+    if parameters:
+        assert _parameters(network) == pytest.approx(parameters, rel=0.01)
+
+
+def test_pooling_pads_as_tensorflow_does():
+    """SAME, 3 x 3 at stride 2 on 4 x 4: windows begin at 0 and 2, and only the last goes over the border."""
+    pool = build("alexnet", (3, 24, 24), 10).body[2]
+    found = pool(torch.arange(16.0).view(1, 1, 4, 4))
+    assert found.tolist() == [[[[10, 11], [14, 15]]]]
+
+
+def test_response_normalisation_is_torchs():
+    """torch divides alpha by the size, TensorFlow's tutorial has done so: 0.001 / 9 over nine channels."""
+    ours, x = build("alexnet", (3, 24, 24), 10).body[3], 40 * torch.randn(2, 64, 5, 5)
+    theirs = torch.nn.LocalResponseNorm(9, alpha=0.001, beta=0.75, k=1.0)
+    torch.testing.assert_close(ours(x), theirs(x))
+    assert (theirs(x) - x).abs().max() > 1
+
+
+def test_hintons_dropout_is_for_the_fully_connected_alone():
+    network = build("mlp_800_dropout", (1, 28, 28), 10)
+    rates = [layer.p for layer in network.body if isinstance(layer, torch.nn.Dropout)]
+    assert rates == [0.2, 0.5, 0.5]
+    with pytest.raises(VisionError, match="no network"):
+        build("alexnet_dropout", (3, 32, 32), 10)
+
+
+@pytest.mark.parametrize("name", ["resnet_21", "resnet_2", "vgg", "mlp_"])
+def test_an_unknown_network_is_refused(name):
+    with pytest.raises(VisionError, match="choose mlp_WIDTH, mlp_WIDTH_dropout, alexnet, resnet_DEPTH"):
+        build(name, (3, 32, 32), 10)
