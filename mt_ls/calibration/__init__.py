@@ -1,1 +1,11 @@
-"""."""
+"""What is measured on arrays.
+
+- `bins`: `Bins`, sums a bin and every measure that follows from them (numpy).
+- `sums`: the same sums on a device (torch).
+- `hits`: the one rule of what a hit is.
+- `temperature`: statistics at many temperatures from one pass, and the fitted temperature.
+- `tally`: sums of predictions with known targets.
+- `alignment`, `generated`: which generated tokens are hits.
+- `scores`: BLEU, chrF and TER from sums of sentences.
+- `geometry`: penultimate activations and templates.
+"""

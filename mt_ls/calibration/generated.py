@@ -1,4 +1,4 @@
-"""Generated tokens held against references: what beam ECE is made of."""
+"""Generated tokens that an alignment with the reference calls hits or not: beam ECE is that of these."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from typing import NamedTuple
 
 import torch
 
-from .bins import grouped_bin_sums
+from .sums import grouped_bin_sums
 
 
-class JudgedTokens(NamedTuple):
-    """Generated tokens held against references, one hypothesis after the other, each (N,): the ``probability`` of each
-    token, whether TER's alignment finds it right (``hit``) and not shifted (``kept``), whether it is EOS (``eos``), and
-    its ``sentence``, counted from 0."""
+class GeneratedTokens(NamedTuple):
+    """Generated tokens, one hypothesis after the other, each field (N,).
+
+    ``probability`` of the token, ``hit`` by TER's alignment, ``kept`` (not shifted by TER), ``eos`` (whether it is
+    EOS), and the ``sentence``, counted from 0.
+    """
 
     probability: torch.Tensor
     hit: torch.Tensor
@@ -21,8 +23,10 @@ class JudgedTokens(NamedTuple):
     sentence: torch.Tensor
 
     def sums(self, n_sentences: int) -> dict[str, torch.Tensor]:
-        """(sentences, 3, bins) sums of each token class (see `bin_sums`); beam ECE is that of "others". Shifted tokens
-        are left out, as InfECE does."""
+        """Sums (sentences, 3, bins) of each token class, "others" and "eos"; beam ECE is that of "others".
+
+        Shifted tokens are left out, as InfECE does (Wang et al. 2020).
+        """
         chosen = {"others": self.kept & ~self.eos, "eos": self.eos}
         probability = self.probability.clamp(max=1.0)
         return {
@@ -32,5 +36,5 @@ class JudgedTokens(NamedTuple):
 
     @property
     def n_left_out(self) -> int:
-        """How many tokens stand in no class: the shifted ones."""
+        """Number of shifted tokens, which are in no class."""
         return int((~self.kept).sum())

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
 N_EACH = 100
@@ -69,24 +68,13 @@ def geometry(points: torch.Tensor, labels: torch.Tensor, templates: torch.Tensor
     }
 
 
-def shown(
+def plane_points(
     points: torch.Tensor, labels: torch.Tensor, templates: torch.Tensor, classes: Sequence[int]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """(M, 2) the first `N_EACH` activations of each of three classes on the plane through their templates, and (M,)
-    which of the three each is of."""
+) -> list[list[float]]:
+    """[x, y, which of the three] of the first `N_EACH` activations of each of three ``classes``, on the plane through
+    their templates. The coordinates are those of float32."""
     plane = plane_through(templates[list(classes)])
     chosen = [(labels == c).nonzero()[:N_EACH, 0] for c in classes]
-    rank = torch.repeat_interleave(torch.arange(3), torch.tensor([len(places) for places in chosen]))
-    return plane.project(points[torch.cat(chosen)]), rank
-
-
-def on_planes(
-    points: torch.Tensor, labels: torch.Tensor, templates: torch.Tensor, planes: Sequence[Sequence[int]]
-) -> dict[str, np.ndarray]:
-    """The arrays that a record keeps of what is `shown` on each plane: "plane_0", "plane_0_class", and so on."""
-    found = {}
-    for i, classes in enumerate(planes):
-        flat, rank = shown(points, labels, templates, classes)
-        found[f"plane_{i}"] = flat.numpy().astype("f4")
-        found[f"plane_{i}_class"] = rank.numpy().astype("i1")
-    return found
+    flat = plane.project(points[torch.cat(chosen)]).numpy().astype("f4")
+    ranks = [rank for rank, places in enumerate(chosen) for _ in places]
+    return [[float(str(x)), float(str(y)), rank] for (x, y), rank in zip(flat, ranks, strict=True)]

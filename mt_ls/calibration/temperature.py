@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import torch
 
+from .hits import is_hit
+
 # Logits of a chunk of rows: 4 MB in float32, so that every temperature finds them in cache.
 _CHUNK_ELEMENTS = 2**20
 _LOG2_E = 1 / math.log(2)
@@ -21,7 +23,7 @@ Batches = Callable[[], Iterable[tuple[torch.Tensor, torch.Tensor]]]
 
 class TokenStatistics(NamedTuple):
     """``nll`` (nats), ``confidence`` (greatest probability) and ``brier`` of N tokens at each of the temperatures, each
-    (T, N), and ``hit`` (N,), which is the same at all of them: no class has a greater logit than the reference."""
+    (T, N), and ``hit`` (N,), which is the same at all of them."""
 
     nll: torch.Tensor
     confidence: torch.Tensor
@@ -57,7 +59,7 @@ def at_temperatures(logits: torch.Tensor, target: torch.Tensor, temperatures: Se
         z, e = logits[rows], buffer[: len(target[rows])]
         top = z.amax(dim=-1, keepdim=True)
         gold = (z.gather(-1, target[rows].unsqueeze(-1)) - top)[:, 0]
-        hit[rows] = gold == 0
+        hit[rows] = is_hit(gold, torch.zeros_like(gold))
         for i, temperature in enumerate(temperatures):
             scale = _LOG2_E / temperature
             torch.add(top * -scale, z, alpha=scale, out=e).exp2_()  # half the time of exp on a CPU

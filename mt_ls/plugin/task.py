@@ -6,7 +6,7 @@ Annotations stay old style here: fairseq's dataclasses are read at run time and 
 import json
 import logging
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from fairseq.tasks import register_task
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 class TranslationWithCalibrationConfig(TranslationConfig):
     """fairseq's translation task and one option."""
 
-    calibration_records: str | None = field(
+    calibration_records: Optional[str] = field(
         default=None,
         metadata={"help": "write probabilities and entropy of every generated token to this file (JSON lines)"},
     )

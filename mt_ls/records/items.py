@@ -1,0 +1,213 @@
+"""What resampling needs of each sentence or image, in Parquet: a row an item and record.
+
+A run's folder has one file a record; a published folder has one file of all its records. Both have these columns:
+
+- ``record``: the name of the record (`Record.name`); ``item``: the number of the sentence or image, counted from 0.
+- ``n``: how many predictions it has; ``nll``: their summed NLL in nats.
+- ``bin``, ``count``, ``confidence``, ``hits``: lists over its bins that are not empty.
+- ``bleu``: what sacrebleu counts of the hypothesis (two lengths, four matches, four totals); ``text``: the hypothesis.
+- ``token``, ``token_confidence``, ``token_hit``, ``token_nll``, ``token_kept``: lists over its tokens.
+
+A column that a record has not is null, or absent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from ..calibration.bins import N_BINS
+from .files import written_whole
+from .record import SCHEMA, Record, RecordError
+
+PUBLISHED = "items.parquet"
+_TYPES: dict[str, pa.DataType] = {
+    "record": pa.string(),
+    "item": pa.int32(),
+    "n": pa.int32(),
+    "nll": pa.float32(),
+    "bin": pa.list_(pa.int8()),
+    "count": pa.list_(pa.int16()),
+    "confidence": pa.list_(pa.float32()),
+    "hits": pa.list_(pa.int16()),
+    "bleu": pa.list_(pa.int32()),
+    "text": pa.string(),
+    "token": pa.list_(pa.int32()),
+    "token_confidence": pa.list_(pa.float32()),
+    "token_hit": pa.list_(pa.bool_()),
+    "token_nll": pa.list_(pa.float32()),
+    "token_kept": pa.list_(pa.bool_()),
+}
+_BINS = ("bin", "count", "confidence", "hits")
+TOKENS = ("token", "token_confidence", "token_hit", "token_nll", "token_kept")
+"""Columns with a value a token, which a published file leaves out."""
+_FLOATS = ["nll", "confidence.list.element", "token_confidence.list.element", "token_nll.list.element"]
+
+
+class ItemsWriter:
+    """Writes the items of one record as they come: memory does not grow with the corpus."""
+
+    def __init__(self, path: Path, record: str) -> None:
+        self._path = path
+        self._record = record
+        self._file: parquet.ParquetWriter | None = None
+        self._rows = 0
+
+    def append(
+        self,
+        bins: np.ndarray,
+        nll: np.ndarray | None = None,
+        bleu: np.ndarray | None = None,
+        text: Sequence[str] | None = None,
+        tokens: Mapping[str, np.ndarray] | None = None,
+        lengths: np.ndarray | None = None,
+    ) -> None:
+        """Add items: their ``bins`` (N, 3, B) as sums of count, confidence and hits, ``nll`` (N,), ``bleu`` (N, 10) and
+        ``text``. ``tokens`` are columns of `TOKENS`, each (sum of ``lengths``,), item after item, of ``lengths`` (N,)
+        tokens. The first call sets which columns there are."""
+        n = bins[:, 0].sum(axis=1).astype(np.int64)
+        columns: dict[str, Any] = {"n": n, "nll": nll, "text": text, **_sparse(bins)}
+        if bleu is not None:
+            columns["bleu"] = _lists(bleu.reshape(-1), np.full(len(bleu), bleu.shape[1]), pa.int32())
+        if tokens is not None and lengths is not None:
+            columns |= {name: _lists(values, lengths, _TYPES[name].value_type) for name, values in tokens.items()}
+        columns = {"record": [self._record] * len(n), "item": self._rows + np.arange(len(n)), **columns}
+        self._rows += len(n)
+        table = pa.table({name: pa.array(v, _TYPES[name]) for name, v in columns.items() if v is not None})
+        if self._file is None:
+            self._file = open_parquet(self._path, table.schema)
+        self._file.write_table(table)
+
+    def close(self) -> None:
+        """End the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+def open_parquet(path: Path, schema: pa.Schema) -> parquet.ParquetWriter:
+    """A writer of items with these columns."""
+    floats = [column for column in _FLOATS if column.split(".")[0] in schema.names]
+    return parquet.ParquetWriter(
+        path,
+        schema.with_metadata({"mt_ls_schema": str(SCHEMA)}),
+        compression="zstd",
+        compression_level=15,
+        use_dictionary=[name for name in _paths(schema) if name not in floats],
+        use_byte_stream_split=floats,
+    )
+
+
+def _paths(schema: pa.Schema) -> list[str]:
+    return [f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name for field in schema]
+
+
+@contextlib.contextmanager
+def item_writers(records: Path, planned: Sequence[Record]) -> Iterator[list[ItemsWriter]]:
+    """A writer for each of the records, beside the records file. The files appear whole when the block ends well."""
+    with contextlib.ExitStack() as stack:
+        paths = [stack.enter_context(written_whole(records.with_name(f"{one.name}.parquet"))) for one in planned]
+        writers = [ItemsWriter(path, one.name) for path, one in zip(paths, planned, strict=True)]
+        try:
+            yield writers
+        finally:
+            for writer in writers:
+                writer.close()
+
+
+def _sparse(bins: np.ndarray) -> dict[str, pa.Array]:
+    """The lists over the bins that are not empty, of sums (N, 3, B)."""
+    item, place = np.nonzero(bins[:, 0])
+    lengths = np.bincount(item, minlength=len(bins))
+    values = (place, *(bins[item, row, place] for row in range(3)))
+    return {name: _lists(v, lengths, _TYPES[name].value_type) for name, v in zip(_BINS, values, strict=True)}
+
+
+def _lists(values: np.ndarray, lengths: np.ndarray, kind: pa.DataType) -> pa.ListArray:
+    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(values).cast(kind, safe=False))
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """The items of a record: ``n`` (N,), ``nll`` (N,) in nats, ``bins`` (N, 3, B) of count, confidence and hits, ``bleu``
+    (N, 10), all float64, and ``text``; what was not kept is None."""
+
+    n: np.ndarray
+    nll: np.ndarray | None = None
+    bins: np.ndarray | None = None
+    bleu: np.ndarray | None = None
+    text: list[str] | None = None
+
+
+def read_items(folder: Path, record: Record) -> Items | None:
+    """The items of a record in ``folder``; None where it names none. Raises RecordError for a file that is missing,
+    is not whole, or does not hold the record."""
+    if record.items is None:
+        return None
+    path = folder / record.items
+    try:
+        stat = path.stat()
+        table, rows = _opened(path, stat.st_mtime_ns, stat.st_size)
+        part = table.slice(*rows[record.name])
+    except FileNotFoundError:
+        raise RecordError(f"{path}: missing; {record.name} needs it: remove its record, and measure again") from None
+    except KeyError:
+        raise RecordError(f"{path}: has no items of {record.name}: remove its record, and measure again") from None
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise RecordError(f"{path}: cannot be read ({reason}): remove its record, and measure again") from None
+    return Items(
+        _numbers(part, "n"),
+        _numbers(part, "nll"),
+        _dense(part, len(record.bins.count)),
+        _matrix(part, "bleu"),
+        part["text"].to_pylist() if _has(part, "text") else None,
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _opened(path: Path, changed: int, size: int) -> tuple[pa.Table, dict[str, tuple[int, int]]]:
+    """The table of a file, and the first row and the number of rows of each record. ``changed`` and ``size`` tell one
+    content of a file from another."""
+    names = [name for name in parquet.read_schema(path).names if name not in TOKENS]
+    table = parquet.read_table(path, columns=names, memory_map=True).combine_chunks()
+    runs = table["record"].combine_chunks().dictionary_encode()
+    codes = runs.indices.to_numpy()
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    lengths = np.diff(np.append(starts, len(codes)))
+    names = runs.dictionary.to_pylist()
+    return table, {names[codes[s]]: (int(s), int(n)) for s, n in zip(starts, lengths, strict=True)}
+
+
+def _has(part: pa.Table, name: str) -> bool:
+    return name in part.column_names and part[name].null_count < len(part)
+
+
+def _numbers(part: pa.Table, name: str) -> Any:
+    return part[name].to_numpy().astype(float) if _has(part, name) else None
+
+
+def _matrix(part: pa.Table, name: str) -> np.ndarray | None:
+    if not _has(part, name):
+        return None
+    return part[name].combine_chunks().flatten().to_numpy().astype(float).reshape(len(part), -1)
+
+
+def _dense(part: pa.Table, n_bins: int = N_BINS) -> np.ndarray | None:
+    if not _has(part, "bin"):
+        return None
+    place, *sums = (part[name].combine_chunks().flatten().to_numpy() for name in _BINS)
+    lengths = part["bin"].combine_chunks().value_lengths().to_numpy()
+    item = np.repeat(np.arange(len(part)), lengths)
+    bins = np.zeros((len(part), 3, n_bins))
+    for row, values in enumerate(sums):
+        bins[item, row, place] = values
+    return bins

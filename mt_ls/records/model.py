@@ -1,0 +1,32 @@
+"""Who was measured: the identity of a model, without what its training seed varies."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..smoothing.kinds import Smoothing
+
+
+class Teacher(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The network that a student learnt from: ``beta`` is the teacher's part of the loss, ``temperature`` that of its
+    probabilities, None where the student matched its logits."""
+
+    architecture: str
+    smoothing: Smoothing
+    temperature: float | None
+    beta: float
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Two runs are of one model if they agree in all of this; they may then differ in their training seed.
+
+    ``precision`` is that of the training, None for float32. ``checkpoint`` is the kind of checkpoint that was measured:
+    "last", "best", or another file's name. A field that is not known is None.
+    """
+
+    corpus: str
+    architecture: str | None = None
+    smoothing: Smoothing | None = None
+    precision: str | None = None
+    teacher: Teacher | None = None
+    checkpoint: str | None = None
