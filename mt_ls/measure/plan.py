@@ -54,36 +54,28 @@ def measure(model: TranslationModel, plan: Plan, records: Path, workers: Workers
     file that cannot be read.
     """
     done = {record.key for record in read(records)} if records.exists() else set()
-    template = _template(model, plan.split)
+    blank = blank_record(model, plan.split)
     if plan.pieces:
-        planned = replace(template, mode="activations")
+        planned = replace(blank, mode="activations")
         if planned.key not in done and workers.is_first:
             measure_activations(model, planned, plan.pieces, records)
         return
     forced = ForcedPass(model, plan.split, workers)
-    fitted = None
     if plan.fit_split is not None:
-        split, sha = plan.fit_split, template.sha
+        split, sha = plan.fit_split, blank.sha
         fitted = workers.from_first(lambda: _fitted_temperature(model, forced, split, sha, records))
-        template = replace(template, fitted_temperature=fitted, fitted_on=plan.fit_split)
-    temperatures = sorted({*plan.temperatures, 1.0} | ({fitted} if fitted else set()))
-    searched = replace(template, mode="beam", beam=plan.beam, lenpen=plan.lenpen)
-    planned_forced, planned_beam = (
-        [
-            record
-            for record in (replace(mode, temperature=temperature) for temperature in temperatures)
-            if record.mode in plan.modes and record.key not in done
-        ]
-        for mode in (template, searched)
-    )
-    if planned_forced:
-        measure_forced(forced, planned_forced, records)
-    if planned_beam:
-        _measure_searches(model, plan, planned_beam, records, workers)
+        blank = replace(blank, fitted_temperature=fitted, fitted_on=split)
+    missing = [record for record in _wanted(plan, blank) if record.key not in done]
+    of_forced = [record for record in missing if record.mode == "forced"]
+    of_beam = [record for record in missing if record.mode == "beam"]
+    if of_forced:
+        measure_forced(forced, of_forced, records)
+    if of_beam:
+        _measure_searches(model, plan, of_beam, records, workers)
 
 
-def _template(model: TranslationModel, split: str) -> Record:
-    """A record of the model on the split without measured numbers."""
+def blank_record(model: TranslationModel, split: str) -> Record:
+    """A record of mode "forced" of the model on the split, without measured numbers."""
     n = model.n_sentences(split)
     if not n:
         raise MeasureError(f"the split {split!r} has no sentence")
@@ -98,6 +90,14 @@ def _template(model: TranslationModel, split: str) -> Record:
         n_sentences=n,
         n_sentences_in_set=n,
     )
+
+
+def _wanted(plan: Plan, blank: Record) -> list[Record]:
+    """The wanted records of the modes "forced" and "beam", without measured numbers."""
+    fitted = set() if blank.fitted_temperature is None else {blank.fitted_temperature}
+    temperatures = sorted({*plan.temperatures, 1.0} | fitted)
+    modes = {"forced": blank, "beam": replace(blank, mode="beam", beam=plan.beam, lenpen=plan.lenpen)}
+    return [replace(modes[mode], temperature=t) for mode in modes if mode in plan.modes for t in temperatures]
 
 
 def _measure_searches(

@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with item_writers(options.records, [record]) as (writer,):
                 writer.append(**items)
             append(options.records, replace(record, items=f"{record.name}.parquet"))
-    except (RecordError, OSError) as error:
+    except (ValueError, OSError) as error:
         print(f"mt_ls.measure_text: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     bleu = record.bleu["score"] if record.bleu else math.nan
