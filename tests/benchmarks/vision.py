@@ -12,8 +12,10 @@ from harness import DEVICE, ROOT, Row, alternate, row, run, seconds
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from mt_ls.vision import images
-from mt_ls.vision.training import Settings, Training, protocol_of
+from mt_ls.vision import augment, images
+from mt_ls.vision.checkpoints import Settings
+from mt_ls.vision.protocols import protocol_of
+from mt_ls.vision.training import Training
 
 DATA = ROOT / "data-bin" / "mnist"
 NETWORK = "mlp_1200_dropout"
@@ -42,7 +44,7 @@ class SingleImages(Dataset):
 def training(folder: Path, data: images.Images) -> Training:
     """The teacher with dropout, for one epoch."""
     updates = -(-len(data.labels) // protocol_of(NETWORK).batch)
-    settings = Settings(NETWORK, 0.0, 1, updates, list(data.pixels.shape[1:]), 10, "benchmark")
+    settings = Settings(NETWORK, 0.0, 1, updates, tuple(data.pixels.shape[1:]), 10, "benchmark")
     return Training(settings, data, folder / "checkpoint.pt")
 
 
@@ -51,7 +53,7 @@ def ours(data: images.Images) -> None:
     trained = training(ROOT / "no checkpoint", data)
     rng = torch.Generator().manual_seed(1)
     for chosen in torch.randperm(len(data.labels), generator=rng).split(trained.protocol.batch):
-        trained._step(chosen, rng, None)
+        trained.step(chosen, rng)
 
 
 def _passes(data: images.Images, batches: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> None:
@@ -72,7 +74,7 @@ def loader(data: images.Images, single: SingleImages) -> None:
 def floor(data: images.Images) -> None:
     """Forward, backward and the optimiser's step on one batch again and again."""
     batch = protocol_of(NETWORK).batch
-    x, labels = images.scaled(data.pixels[:batch]), data.labels[:batch]
+    x, labels = augment.scaled(data.pixels[:batch]), data.labels[:batch]
     _passes(data, iter([(x, labels)] * (len(data.labels) // batch)))
 
 
