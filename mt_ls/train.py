@@ -12,9 +12,9 @@ if __name__ == "__main__":
         level=os.environ.get("LOGLEVEL", "INFO").upper(),
         stream=sys.stdout,
     )
-    from mt_ls.plugin.train import main
+    from .plugin.train import main
 
     status = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status)  # a thread of fairseq's batch reader may still run, and can abort an ordinary exit
+    os._exit(status)  # a thread of fairseq's batch reader may run on, and can abort an ordinary exit

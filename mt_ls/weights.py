@@ -1,4 +1,4 @@
-"""A model's weights: whether a file holds them whole, and what they are known by."""
+"""A model's weights: their hash, and whether their file is whole."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import torch
 
 
 def weights_hash(state: Mapping[str, torch.Tensor]) -> str:
-    """Hex SHA-256 of parameters and buffers, by name. That of a checkpoint's file would change with the times and the
-    name that it holds."""
+    """Hex SHA-256 of parameters and buffers, by name.
+
+    The hash of a checkpoint's file would not do: it changes with the times and the name in the file.
+    """
     digest = hashlib.sha256()
     for name, values in state.items():
         digest.update(name.encode())
@@ -22,8 +24,11 @@ def weights_hash(state: Mapping[str, torch.Tensor]) -> str:
 
 
 def broken_entry(path: Path) -> str | None:
-    """What is wrong with a file of torch.save, found by the checksums that torch writes and does not read: None for a
-    whole one, and for the format before 2020, which has none."""
+    """The first damage in a file of ``torch.save``, or None for a whole file.
+
+    ``torch.save`` writes checksums that ``torch.load`` does not read; this function does. The format before 2020 has no
+    checksums and counts as whole.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             entry = archive.testzip()

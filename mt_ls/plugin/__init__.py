@@ -1,31 +1,22 @@
-"""What importing the plugin does to a process that runs fairseq: it lets checkpoints load, and registers.
+"""fairseq's side: importing this package registers the plugin in a process that runs fairseq.
 
-torch >= 2.6 unpickles checkpoints with ``weights_only=True`` and refuses the plain configuration objects that
-fairseq keeps in them. They are allowed here by name, so that the safe unpickler stays on.
+Registered by import:
+
+- `criterion`: ``label_smoothed_cross_entropy_with_calibration``, which calls the loss of `mt_ls.smoothing`.
+- `task`: ``translation_with_calibration``.
+- `architectures`: the small Transformers of the recipes.
+- `safe_globals`: checkpoints load with torch's safe unpickler.
+- `precision`: ``--bf16`` trains on a GPU, and half precision on a CPU ends in one line.
+
+Parts of them:
+
+- `projection`: the matrix that makes a Transformer's logits of its hidden states.
+- `target_counts`: token counts of the training targets.
+- `hypotheses`: probabilities of the tokens of finished hypotheses.
+- `recording`: the file of ``--calibration-records``.
+- `dropout`: fairseq's dropout, the same masks in less time on some CPUs.
+- `stopping`: a stop that all workers agree on.
+- `train`: the command ``python -m mt_ls.train``.
 """
 
-import argparse
-import collections
-from typing import Any
-
-import numpy as np
-import torch
-from fairseq.distributed.utils import _TensorPlaceholder
-from numpy._core import multiarray
-from omegaconf import DictConfig, ListConfig
-from omegaconf.base import ContainerMetadata, Metadata
-from omegaconf.nodes import AnyNode
-
-from . import architectures, criterion, task  # noqa: F401
-
-_ARRAY_PARTS: list[Any] = [np.ndarray, np.dtype, *(type(np.dtype(t)) for t in ("i8", "i4", "f8", "f4", "?"))]
-# numpy 1 and 2 pickle the same functions under different module names.
-_ARRAY_FUNCTIONS = [
-    (getattr(multiarray, name), f"{package}.multiarray.{name}")
-    for name in ("_reconstruct", "scalar")
-    for package in ("numpy.core", "numpy._core")
-]
-_CONFIGURATION: list[Any] = [argparse.Namespace, DictConfig, ListConfig, Metadata, ContainerMetadata, AnyNode, Any]
-_CONTAINERS: list[Any] = [collections.defaultdict, dict, list, int, _TensorPlaceholder]
-
-torch.serialization.add_safe_globals([*_ARRAY_PARTS, *_ARRAY_FUNCTIONS, *_CONFIGURATION, *_CONTAINERS])
+from . import architectures, criterion, precision, safe_globals, task  # noqa: F401

@@ -1,4 +1,4 @@
-"""Named small Transformers for the recipes, so that a recipe's command says what it trains."""
+"""Small Transformers with a name each, so that a recipe's command names what it trains."""
 
 from argparse import Namespace
 
@@ -32,6 +32,8 @@ def small(args: Namespace) -> None:
 
 @register_model_architecture("transformer", "transformer_mt_ls_tiny")
 def tiny(args: Namespace) -> None:
-    """4 + 4 layers, d 128, ffn 256, 4 heads: "Transformer-Tiny" of Wu et al. 2021 for Multi30k. fairseq's own
-    ``transformer_tiny`` is another model (2 + 2 layers, d 64)."""
+    """4 + 4 layers, d 128, ffn 256, 4 heads: "Transformer-Tiny" of Wu et al. 2021 for Multi30k.
+
+    fairseq's own ``transformer_tiny`` is another model (2 + 2 layers, d 64).
+    """
     _sizes(args, layers=4, width=128, feed_forward=256, heads=4)

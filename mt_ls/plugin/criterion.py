@@ -1,12 +1,13 @@
-"""Label-smoothed cross entropy that shows calibration in the training log.
+"""fairseq's criterion: label-smoothed cross entropy that shows calibration in the training log.
 
-Annotations stay old style here: fairseq's dataclasses are read at run time and know no ``X | None``.
+The loss itself is in `mt_ls.smoothing`. Annotations are old style here: fairseq reads dataclasses at run time and knows
+no ``X | None``.
 """
 
 import logging
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Optional, cast
 
 import torch
 from fairseq import utils
@@ -15,47 +16,55 @@ from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.logging import metrics
 from omegaconf import II
 
-from ..calibration.bins import Bins, bin_sums
-from ..smoothing.loss import (
-    CONVENTIONS,
-    PRODUCTS,
-    SmoothedLoss,
-    check_products,
-    linear_smoothed_cross_entropy,
-    paper_alpha,
-    smoothed_cross_entropy,
-)
+from ..calibration.bins import Bins
+from ..calibration.sums import bin_sums
+from ..smoothing.hidden import linear_smoothed_cross_entropy
+from ..smoothing.kinds import CONVENTIONS, KINDS, Convention, Kind, Smoothing
+from ..smoothing.logits import SmoothedLoss, smoothed_cross_entropy
+from ..smoothing.prior import prior_of
+from ..smoothing.products import PRODUCTS, check_products
 from .projection import output_projection
+from .target_counts import target_counts
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class LabelSmoothedCrossEntropyWithCalibrationConfig(FairseqDataclass):
-    """Options; the first three mean what they mean in fairseq's ``label_smoothed_cross_entropy``."""
+    """The criterion's options; the first three have the meaning of fairseq's ``label_smoothed_cross_entropy``."""
 
     label_smoothing: float = field(
-        default=0.0, metadata={"help": "mass moved from the reference token to all, in [0, 1)"}
+        default=0.0, metadata={"help": "probability taken from the target token and given to the prior, in [0, 1)"}
     )
-    report_accuracy: bool = field(default=False, metadata={"help": "log accuracy, n_correct and total in percent"})
+    report_accuracy: bool = field(default=False, metadata={"help": "log accuracy (in percent), n_correct and total"})
     ignore_prefix_size: int = field(default=0, metadata={"help": "leave out the first N target positions"})
+    smoothing_kind: ChoiceEnum(KINDS) = field(  # type: ignore[valid-type]
+        default="uniform",
+        metadata={"help": "prior over the tokens: uniform, or unigram (token frequencies of the training targets)"},
+    )
     smoothing_convention: ChoiceEnum(CONVENTIONS) = field(  # type: ignore[valid-type]
         default="paper",
         metadata={"help": "paper: alpha/K on every token; fairseq: epsilon/(K-1) on the wrong ones"},
     )
     projection_products: ChoiceEnum(PRODUCTS) = field(  # type: ignore[valid-type]
         default="float32",
-        metadata={"help": "matrix products of the output projection on a CPU; bfloat16 where the processor has it"},
+        metadata={"help": "matrix products of the output projection on a CPU; bfloat16 where the CPU has it"},
     )
+    # Without help text these are other groups' options, of the same names.
     sentence_avg: bool = II("optimization.sentence_avg")
+    train_subset: str = II("dataset.train_subset")
 
 
 @register_criterion(
     "label_smoothed_cross_entropy_with_calibration", dataclass=LabelSmoothedCrossEntropyWithCalibrationConfig
 )
 class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
-    """Logs ``loss`` and ``nll_loss`` with fairseq's meaning (base 2, sums over tokens), and from additive bins
-    ``ece``, ``confidence`` and ``token_accuracy`` (teacher forced; 15 equal-width bins; PAD never counts)."""
+    """Label-smoothed cross entropy of every target token; PAD never counts.
+
+    The log has ``loss`` and ``nll_loss`` in fairseq's units (base 2, a token), and ``ece``, ``confidence`` and
+    ``token_accuracy`` (teacher forced, 15 equal-width bins). Raises ValueError for a bad option, and for unigram
+    smoothing without the training targets (see `target_counts`).
+    """
 
     def __init__(
         self,
@@ -66,20 +75,26 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
         ignore_prefix_size=0,
         report_accuracy=False,
         projection_products="float32",
+        smoothing_kind="uniform",
+        train_subset="train",
     ):
         super().__init__(task)
-        self.convention = str(smoothing_convention)
-        paper_alpha(label_smoothing, self.convention, 2)  # a bad value fails here, not at the first batch
+        kind, convention = cast(Kind, str(smoothing_kind)), cast(Convention, str(smoothing_convention))
+        self.smoothing = Smoothing(kind, label_smoothing, convention)
+        self.products = check_products(str(projection_products))
         self.sentence_avg = sentence_avg
-        self.label_smoothing = label_smoothing
         self.ignore_prefix_size = ignore_prefix_size
         self.report_accuracy = report_accuracy
-        self.products = check_products(str(projection_products))
-        self._said = False
+        counts = target_counts(task, train_subset) if self.smoothing.kind == "unigram" else None
+        # Not a buffer: the trainer would round it to the precision of the model.
+        self._prior: Optional[torch.Tensor] = prior_of(self.smoothing, counts)
+        self._explained = False
 
     def forward(self, model, sample, reduce=True):
-        """(loss, sample size, logging output): the loss is the sum over tokens in nats, or with
-        ``reduce=False`` one value a position (B * T,), zero at PAD."""
+        """Return loss, sample size and logging output.
+
+        The loss is the sum over tokens in nats, or with ``reduce=False`` that of each position (B * T,), zero at PAD.
+        """
         target = model.get_targets(sample, None)[:, self.ignore_prefix_size :].reshape(-1)
         real = target.ne(self.padding_idx)
         total, rows = self._loss(model, sample, target, real)
@@ -100,33 +115,37 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
         return total.new_zeros(target.shape).masked_scatter(real, rows.loss), sample_size, logging_output
 
     def _loss(self, model, sample, target, real) -> tuple[torch.Tensor, SmoothedLoss]:
-        """The summed loss and the values of each real token. Where the model's last step is one matrix, the criterion
-        does that step itself, for the real tokens only; any other model gives its log-probabilities."""
-        settings = self.label_smoothing, self.convention
-        projection = output_projection(model)
-        if projection is None:
-            self._say_once(
+        """Sum of the loss, and the loss and statistics of each real token.
+
+        Where the model's last step is one matrix, the criterion takes hidden states and does that step itself, for the
+        real tokens only. Any other model gives its log-probabilities.
+        """
+        if self._prior is not None:
+            self._prior = self._prior.to(target.device)
+        weight = output_projection(model)
+        if weight is None:
+            self._explain_once(
                 f"{type(model).__name__} does its last step itself: loss and calibration from its log-"
                 "probabilities, in more time and memory"
             )
             log_p = model.get_normalized_probs(model(**sample["net_input"]), log_probs=True)
-            rows = smoothed_cross_entropy(self._rows(log_p, real), target[real], *settings)
+            rows = smoothed_cross_entropy(self._rows(log_p, real), target[real], self.smoothing, self._prior)
             return rows.loss.sum(), rows
-        features = self._rows(model(**sample["net_input"], features_only=True)[0], real)
-        return linear_smoothed_cross_entropy(features, projection, target[real], *settings, self.products)
+        hidden = self._rows(model(**sample["net_input"], features_only=True)[0], real)
+        return linear_smoothed_cross_entropy(hidden, weight, target[real], self.smoothing, self._prior, self.products)
 
-    def _say_once(self, message: str) -> None:
-        if not self._said:
+    def _explain_once(self, message: str) -> None:
+        if not self._explained:
             logger.info(message)
-        self._said = True
+        self._explained = True
 
     def _rows(self, output, real) -> torch.Tensor:
-        """(B, T, ...) as one row a real token, without the prefix."""
+        """The rows (N, ...) of the real tokens of ``output`` (B, T, ...), without the prefix."""
         return output[:, self.ignore_prefix_size :].flatten(0, 1)[real]
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
-        """Add up what the batches, accumulation steps and workers logged."""
+        """Log the sums over batches, accumulation steps and workers."""
 
         def total_of(key):
             return sum(log.get(key, 0) for log in logging_outputs)
@@ -138,7 +157,7 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
 
         sums = total_of("calibration")
         if isinstance(sums, torch.Tensor):
-            # The leading underscore keeps the array out of the printed log; its sums live on in the meter.
+            # The leading underscore keeps the array out of the printed log; the meter holds its sums.
             metrics.log_scalar_sum("_calibration", sums.cpu().numpy())
             metrics.log_derived("ece", lambda meters: round(_bins(meters).ece(), 4))
             metrics.log_derived("confidence", lambda meters: round(_bins(meters).mean_confidence, 4))
@@ -153,7 +172,7 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:
-        """Sums all: the bins add up over workers like the losses."""
+        """True: bins add up over workers as losses do."""
         return True
 
 

@@ -1,7 +1,7 @@
-"""fairseq's dropout with the same masks from the same seed, faster where torch draws them slowly.
+"""fairseq's dropout with the same masks from the same seed, in less time on some CPUs.
 
-On a CPU that is not Intel's, torch draws a Bernoulli mask bit by bit, a fifth of a small Transformer's training step.
-Its uniform numbers are the same stream, compared with the same threshold, in half the time.
+On a CPU that is not Intel's, torch draws a Bernoulli mask bit by bit: a fifth of a small Transformer's training step.
+Its uniform numbers come from the same stream, give the same mask against the same threshold, and take half the time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fairseq.modules import FairseqDropout
 
 
 class Dropout(FairseqDropout):
-    """`FairseqDropout`, number for number and with the generator left in the same state."""
+    """`FairseqDropout`, equal in every number and in the state that it leaves the generator in."""
 
     def forward(self, x: torch.Tensor, inplace: bool = False) -> torch.Tensor:
         """``x`` with each element zero with probability p, or divided by 1 - p; ``x`` itself in inference."""
@@ -25,14 +25,14 @@ class Dropout(FairseqDropout):
 
 
 def mask(x: torch.Tensor, p: float) -> torch.Tensor:
-    """What ``torch.empty_like(x).bernoulli_(1 - p) / (1 - p)`` draws; in the memory order of ``x``, as that does."""
+    """The mask that ``torch.empty_like(x).bernoulli_(1 - p) / (1 - p)`` draws, in the memory order of ``x`` too."""
     keep = torch.empty_like(x, dtype=torch.float64).uniform_() < 1 - p
     return keep.to(x.dtype).div_(1 - p)
 
 
 @functools.cache
 def uniform_is_bernoulli() -> bool:
-    """Whether this torch and this processor draw both from one stream (Intel's Bernoulli is another, and fast)."""
+    """Whether this torch draws both from one stream on this CPU (Intel's Bernoulli is another stream, and fast)."""
     uniform, bernoulli = (torch.Generator().manual_seed(7) for _ in range(2))
     kept = torch.empty(1000, dtype=torch.float64).uniform_(generator=uniform) < 0.7
     drawn = torch.empty(1000).bernoulli_(0.7, generator=bernoulli) == 1
@@ -40,7 +40,7 @@ def uniform_is_bernoulli() -> bool:
 
 
 def hasten_dropout(model: Any) -> None:
-    """Let every `FairseqDropout` of ``model`` be a `Dropout`; subclasses of others' making stay what they are."""
+    """Turn every `FairseqDropout` of ``model`` into a `Dropout`, but no instance of another subclass."""
     for module in model.modules():
         if type(module) is FairseqDropout:
             module.__class__ = Dropout

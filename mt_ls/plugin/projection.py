@@ -1,4 +1,7 @@
-"""The last step of a fairseq Transformer, features to logits, by itself, so that it can run a chunk at a time."""
+"""The last step of a fairseq Transformer, from hidden states to logits, apart from the model.
+
+The loss can then run it a chunk at a time.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 def output_projection(model: Any) -> torch.Tensor | None:
-    """The matrix (K, D) that turns the features of a fairseq Transformer into its logits; such a model's ``forward``
-    gives features with ``features_only=True``. None for a model whose last step is not known to be just that (an
-    adaptive softmax, a bias, an architecture of its own), or that must do that step itself (wrapped by FSDP, or by DDP
-    with ``find_unused_parameters``): ask that one for its ``get_normalized_probs``."""
+    """The matrix (K, D) that makes the logits of a fairseq Transformer, or None for another model.
+
+    A model with such a matrix returns its hidden states with ``features_only=True``. The result is None where the last
+    step is not known to be that matrix alone (an adaptive softmax, a bias, another architecture), and where the model
+    must do the step itself (wrapped by FSDP, or by DDP with ``find_unused_parameters``): use its
+    ``get_normalized_probs`` then.
+    """
     while hasattr(model, "module"):  # the wrappers of distributed training
         if _needs_the_weight_inside_forward(model):
             return None
@@ -31,7 +37,7 @@ def output_projection(model: Any) -> torch.Tensor | None:
 
 
 def _needs_the_weight_inside_forward(wrapper: Any) -> bool:
-    # A sharded weight is whole in forward alone; a search for unused parameters takes the weight for one of them, and
+    # A sharded weight is whole in forward alone. A search for unused parameters takes the weight for one of them, and
     # its gradient then comes a second time.
     sharded = type(wrapper).__name__ == "FullyShardedDataParallel"
     return sharded or (isinstance(wrapper, DistributedDataParallel) and wrapper.find_unused_parameters)

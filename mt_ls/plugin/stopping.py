@@ -1,7 +1,7 @@
-"""A stop that all workers agree on: a signal to any one of them takes effect after the same update in all.
+"""A stop that all workers agree on: a signal to any one of them stops all after the same update.
 
-`Stop.logged` goes into what a worker logs of its batch. fairseq adds that up over workers at every update, so each
-of them sees in `Stop.seen` whether any was asked.
+`Stop.logged` goes into a worker's log of its batch. fairseq adds the logs of all workers up at every update, so that
+each of them sees in `Stop.seen` whether a signal has asked any.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _KEY = "asked_to_stop"
 
 
 class Stop:
-    """Whether the workers have agreed to stop, and what is done then."""
+    """Whether the workers have agreed to stop, and the action then."""
 
     def __init__(self) -> None:
         self._asked = False
@@ -22,7 +22,7 @@ class Stop:
         self._act: Callable[[], None] = lambda: None
 
     def listen(self, signal_number: int, act: Callable[[], None]) -> None:
-        """From now on a signal asks; ``act`` is called once, in every worker, when they have agreed."""
+        """Let a signal ask for the stop; every worker calls ``act`` once, when they have agreed."""
         self._act = act
         signal.signal(signal_number, self._ask)
 
@@ -30,11 +30,11 @@ class Stop:
         self._asked = True
 
     def logged(self) -> dict[str, int]:
-        """What this worker adds to the log of its batch."""
+        """This worker's entry in the log of its batch."""
         return {_KEY: int(self._asked)}
 
     def seen(self, logs: list[dict[str, Any]]) -> None:
-        """Act if any worker was asked. ``logs``: what all of them logged of an update."""
+        """Act if a signal has asked any worker. ``logs``: the logs of all workers of an update."""
         if not self.agreed and sum(log.get(_KEY, 0) for log in logs) > 0:
             self.agreed = True
             self._act()

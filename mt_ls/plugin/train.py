@@ -1,15 +1,16 @@
 """python -m mt_ls.train DATA --user-dir mt_ls ...: fairseq-train for machines that stop and fail.
 
-Takes every option of fairseq-train and trains the same model. Beyond it:
+It takes every option of fairseq-train and trains the same model. Beyond fairseq-train:
 
-- SIGUSR1 to any worker, a scheduler's warning: after the update at hand all save checkpoint_last.pt and end with
-  status 75, "not finished, try again". The same command goes on from there, with the numbers of a run never stopped.
-- A checkpoint takes its name when it is whole. Where checkpoint_last.pt is cut short all the same (an older fairseq,
-  a full disk), the newest whole checkpoint takes its place.
-- A run that was killed after its last update is done: fairseq's own would train one more.
+- SIGUSR1 to any worker (a scheduler's warning) stops all: after the current update they save checkpoint_last.pt and
+  end with status 75, "not finished, try again". The same command goes on from there, with the numbers of an undisturbed
+  run.
+- A checkpoint appears under its name when it is whole. If checkpoint_last.pt is cut short all the same (an older
+  fairseq, a full disk), the newest whole checkpoint replaces it.
+- A run that was killed after its last update is done; fairseq-train trains one more update.
 - A loss that is not finite ends the run with the number of its update; the last good checkpoint stays.
-- ``torchrun --nproc-per-node 2 -m mt_ls.train ... --cpu`` trains with workers on a CPU (gloo), which fairseq's own
-  command cannot without seven more options.
+- ``torchrun --nproc-per-node 2 -m mt_ls.train ... --cpu`` trains with workers on a CPU (gloo); fairseq-train needs
+  seven more options for that.
 - An error is one line; its traceback is in SAVE-DIR/error.txt.
 """
 
@@ -30,8 +31,9 @@ from fairseq.distributed import utils as distributed
 from fairseq_cli import train as stock
 from omegaconf import open_dict
 
-from ..records.record import written_whole
+from ..records import written_whole
 from ..weights import broken_entry
+from .precision import prepare_precision
 from .stopping import STOP
 from .task import TranslationWithCalibrationTask
 
@@ -39,16 +41,20 @@ NOT_FINISHED = 75  # EX_TEMPFAIL of sysexits.h
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train: 0 when done, 75 when stopped by a signal, 2 for bad options, 1 with one line on stderr otherwise."""
+    """Train. Returns 0 when done, 75 when stopped by a signal, and 1 with one line on stderr for an error.
+
+    Bad options exit with status 2, as fairseq's parser does.
+    """
     args = options.parse_args_and_arch(options.get_training_parser(), input_args=arguments)
     folder = Path(args.save_dir)
     try:
         cfg = convert_namespace_to_omegaconf(args)
-        _workers_on_a_cpu(cfg)
-        checkpoint_utils.PathManager.copy = _copied_whole
+        prepare_precision(cfg)
+        _join_workers_on_a_cpu(cfg)
+        checkpoint_utils.PathManager.copy = _copy_whole
         if distributed.is_master(cfg.distributed_training):
             restore_last(folder)
-        # fairseq looks at --max-update after an update: one that had ended would train one more.
+        # fairseq compares with --max-update after an update: it would train one more here.
         if 0 < args.max_update <= _updates(folder / "checkpoint_last.pt"):
             print(f"mt_ls.train: {folder}/checkpoint_last.pt has seen all {args.max_update} updates", file=sys.stderr)
             return 0
@@ -56,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        return _failed(error, folder)
+        return _report(error, folder)
     return NOT_FINISHED if STOP.agreed else 0
 
 
@@ -70,28 +76,30 @@ def _train(cfg: Any) -> None:
     stock.main(cfg)
 
 
-def _workers_on_a_cpu(cfg: Any) -> None:
-    """The options that fairseq needs to join torchrun's workers where there is no GPU to count."""
+def _join_workers_on_a_cpu(cfg: Any) -> None:
+    """Set the options with which fairseq joins torchrun's workers on a CPU; by default it counts GPUs."""
     workers = int(os.environ.get("WORLD_SIZE", 1))
     if workers == 1 or not cfg.common.cpu:
         return
     with open_dict(cfg):
-        ours = cfg.distributed_training
-        ours.ddp_backend, ours.distributed_backend = "legacy_ddp", "gloo"
-        ours.distributed_init_method, ours.distributed_no_spawn = "env://", True
-        ours.distributed_world_size, ours.distributed_rank = workers, int(os.environ["RANK"])
+        training = cfg.distributed_training
+        training.ddp_backend, training.distributed_backend = "legacy_ddp", "gloo"
+        training.distributed_init_method, training.distributed_no_spawn = "env://", True
+        training.distributed_world_size, training.distributed_rank = workers, int(os.environ["RANK"])
 
 
-def _copied_whole(source: str, target: str, overwrite: bool = False) -> bool:
-    """fairseq's copy of a checkpoint to its other names leaves half a file where it is killed: this one does not."""
+def _copy_whole(source: str, target: str, overwrite: bool = False) -> bool:
+    """Copy a checkpoint to another name, where it appears whole: a kill leaves half a file of fairseq's own copy."""
     with written_whole(target) as aside:
         shutil.copyfile(source, aside)
     return True
 
 
 def restore_last(folder: Path) -> None:
-    """Put the newest whole checkpoint in the place of a checkpoint_last.pt that is cut short; say so on stderr. Raises
-    ValueError where there is none."""
+    """Replace a checkpoint_last.pt that is cut short with the newest whole checkpoint, and say so on stderr.
+
+    Raises ValueError where there is no whole checkpoint.
+    """
     last = folder / "checkpoint_last.pt"
     if not last.exists() or _updates(last) >= 0:
         return
@@ -99,12 +107,12 @@ def restore_last(folder: Path) -> None:
     newest = max(others, key=lambda path: others[path], default=last)
     if others.get(newest, -1) < 0:
         raise ValueError(f"{last} is cut short and there is no other checkpoint: delete it to begin again")
-    _copied_whole(str(newest), str(last))
+    _copy_whole(str(newest), str(last))
     print(f"mt_ls.train: {last} was cut short; going on from {newest.name}", file=sys.stderr)
 
 
 def _updates(path: Path) -> int:
-    """How many updates a checkpoint has seen; -1 where it cannot be read to its end."""
+    """Number of updates that a checkpoint has seen; -1 for a file that cannot be read to its end."""
     try:
         if broken_entry(path):
             return -1
@@ -114,20 +122,22 @@ def _updates(path: Path) -> int:
         return -1
 
 
-def _failed(error: Exception, folder: Path) -> int:
+def _report(error: Exception, folder: Path) -> int:
+    """Write the error's traceback to a file and its line to stderr; return the status."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "error.txt").write_text(traceback.format_exc())
         where = f" (traceback: {folder}/error.txt)"
-    except OSError:  # the folder itself may be what failed
+    except OSError:  # the folder itself may be the cause
         where = ""
     print(f"mt_ls.train: error: {_reason(error, folder)}{where}", file=sys.stderr)
     return 1
 
 
 def _reason(error: Exception, folder: Path) -> str:
+    """One line about an error and its remedy, where it is known."""
     cause: BaseException | None = error
-    while cause and not isinstance(cause, FloatingPointError):  # fairseq looks for its place, and may fail in turn
+    while cause and not isinstance(cause, FloatingPointError):  # fairseq searches for its source, and may fail in turn
         cause = cause.__context__
     if cause:
         number = TranslationWithCalibrationTask.update + 1
@@ -137,5 +147,5 @@ def _reason(error: Exception, folder: Path) -> str:
         )
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if "closed by peer" in line or "reset by peer" in line:
-        return "another worker ended; its own line says why, if it could. The same command goes on"
+        return "another worker ended; its own line gives the reason, if it could. The same command goes on"
     return line

@@ -1,4 +1,7 @@
-"""A label smoothing as a value: its kind, its amount and its convention. Needs no torch, so that records can hold it."""
+"""A label smoothing as a value: its kind, its amount and its convention.
+
+Needs no torch, so that records can hold it.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,9 @@ class Smoothing(msgspec.Struct, frozen=True):
     """Training targets q = (1 - alpha) onehot(y) + alpha prior (Müller et al. 2019, section 1.1).
 
     ``kind`` names the prior over classes: "uniform", or "unigram", the frequencies of the training targets (Pereyra et
-    al. 2017; Gao et al. 2020). ``amount`` in [0, 1) is alpha in the "paper" convention. In fairseq's it is epsilon: the
-    wrong classes share epsilon, which equals alpha = epsilon K / (K - 1) for K classes and the uniform prior.
+    al. 2017; Gao et al. 2020). ``amount`` in [0, 1) is alpha in the "paper" convention. In the "fairseq" convention it
+    is epsilon: the wrong classes share epsilon, which equals alpha = epsilon K / (K - 1) for K classes and the uniform
+    prior.
 
     Raises ValueError for another kind or convention, an amount outside [0, 1), or a fairseq convention of a prior that
     is not uniform.
@@ -37,7 +41,7 @@ class Smoothing(msgspec.Struct, frozen=True):
         if not 0.0 <= self.amount < 1.0:
             raise ValueError(f"label smoothing must lie in [0, 1), not {self.amount}")
         if self.convention == "fairseq" and self.kind != "uniform":
-            raise ValueError(f"the fairseq convention is one of uniform smoothing; {self.kind} needs the paper's")
+            raise ValueError(f"the fairseq convention is for uniform smoothing only: {self.kind} needs the paper's")
 
     def alpha(self, n_classes: int) -> float:
         """The paper's alpha for ``n_classes`` classes."""
@@ -45,5 +49,8 @@ class Smoothing(msgspec.Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """What a signature says: "0.10paper", or "0.10unigram" for a prior that is not uniform."""
+        """The smoothing in a signature: "0.10paper", or "0.10unigram" for a prior that is not uniform."""
         return f"{self.amount:.2f}{self.convention if self.kind == 'uniform' else self.kind}"
+
+
+NO_SMOOTHING = Smoothing()
