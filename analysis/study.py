@@ -16,7 +16,7 @@ from .rows import Row, select
 By = Literal["model", "run"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Entry:
     """One model of a study with all its rows: a line of a table, a curve of a figure. By run, one run."""
 
@@ -39,7 +39,7 @@ class Entry:
         return self.model.smoothing is not None and self.model.smoothing.kind == "uniform"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Study:
     """The rows of one corpus. By "model", runs that differ in their seed alone are one entry; by "run", each run is.
 

@@ -1,8 +1,8 @@
 """python -m analysis.tokenised_bleu RUNS --references FILE: BLEU as papers on Multi30k report it.
 
 Both sides are lower-cased and tokenised by Moses, and BLEU is of those tokens (``multi-bleu.perl``'s counting;
-sacrebleu with ``tokenize=none``). It depends on the tokeniser: records hold sacrebleu's own on plain text, and this number serves
-to compare with published scores. References are not published with records: name the file of the split.
+sacrebleu with ``tokenize=none``). It depends on the tokeniser: records hold sacrebleu's own on plain text, and this
+number serves to compare with published scores. References are not published: name the file of the split.
 """
 
 from __future__ import annotations

@@ -27,7 +27,11 @@ class Evidence:
     @property
     def pairs(self) -> list[tuple[Entry, Entry]]:
         """Networks without smoothing beside the same network with 0.1. Raises Missing if there is none."""
-        pairs = sorted(self.study.pairs, key=lambda pair: str(pair[0].model.architecture))
+        pairs = [
+            pair
+            for pair in sorted(self.study.pairs, key=lambda pair: str(pair[0].model.architecture))
+            if all(entry.select(mode="images", split="test", temperature=1.0) for entry in pair)
+        ]
         if not pairs:
             raise Missing("runs of one network with alpha 0 and 0.1")
         return pairs

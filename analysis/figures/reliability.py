@@ -17,6 +17,7 @@ from . import layout
 from .layout import Drawing, Look
 
 HARD, SCALED, SMOOTHED = "hard targets", "hard + temperature", "label smoothing 0.1"
+AT_ONE, FITTED = "T = 1", "fitted"
 Panels = dict[str, tuple[Entry, Sequence[Row]]]
 """What each diagram of one line shows, by its title."""
 
@@ -48,7 +49,8 @@ def drawing(study: Study, split: str = "test") -> Drawing:
 def figure(study: Study, split: str = "test") -> Figure | None:
     """None if nothing was measured."""
     lines = [panels for panels in _lines(study, split) if panels]
-    titles = list(dict.fromkeys(title for panels in lines for title in panels))
+    drawn = {title for panels in lines for title in panels}
+    titles = [title for title in (HARD, SCALED, SMOOTHED, AT_ONE, FITTED) if title in drawn]
     if not titles:
         return None
     fig, grid = layout.new(
@@ -93,7 +95,7 @@ def _lines(study: Study, split: str) -> list[Panels]:
 
     if study.by == "run":
         return [
-            panels([("T = 1", e, select(rows(e), temperature=1.0)), ("fitted", e, at_fitted(rows(e)))])
+            panels([(AT_ONE, e, select(rows(e), temperature=1.0)), (FITTED, e, at_fitted(rows(e)))])
             for e in study.entries
         ]
     return [

@@ -40,11 +40,9 @@ def _shown(study: Study) -> list[Entry]:
     """Every run; or of the last network that is compared (a ResNet, before an MLP and an AlexNet) the two models."""
     if study.by == "run":
         return study.entries
-    if study.comparisons and any(study.comparisons[-1]):
-        pair = [entry for entry in study.comparisons[-1] if entry is not None]
-        if len(pair) == 2 or len(study.untaught) == 1:
-            return pair
-    return study.untaught[:2]
+    measured = [entry for entry in study.untaught if entry.select(mode=study.forced_mode)]
+    pairs = [pair for pair in study.pairs if all(entry in measured for entry in pair)]
+    return list(pairs[-1]) if pairs else measured[:2]
 
 
 def _columns(study: Study) -> list[tuple[Quantity, str]]:
