@@ -2,7 +2,7 @@
 
 import sys
 
-from mt_ls.measure.text import main
+from .measure.text import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -2,8 +2,8 @@
 # Is a model calibrated, and would a temperature help? bash recipes/audit.sh DATA_BIN CHECKPOINT [MORE CHECKPOINTS]
 # measures fairseq checkpoints on the valid and test sets of a binarised folder. bash recipes/audit.sh FOLDER [MORE]
 # takes translations of any system: hypotheses.txt, references.txt and tokens.jsonl, one JSON line a token (see
-# python -m mt_ls.measure_text --help). Either way the records and the report are in OUT (default out/audit).
-# BEAM=5, TEMPERATURES="0.7 1.0 1.3" and SPLITS="valid test" choose; the same command again goes on where it stopped.
+# python -m mt_ls.measure_text --help). Records and report are in OUT (default out/audit); each model is one line there.
+# BEAM=5, TEMPERATURES="0.7 1.0 1.3" and SPLITS="valid test" are options. Run the same command again to continue.
 here=$PWD
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -13,14 +13,14 @@ read -ra splits <<<"${SPLITS:-valid test}"
 out=${OUT:-out/audit}
 set_up fast
 
-# Paths are the caller's, whose folder set_up left.
+# The full name of a path that is relative to the caller's folder.
 absolute() { (cd "$here" && realpath -e -- "$1" 2>/dev/null) || fail "no such file or folder: $1"; }
 
 audit_text() {
   run python -m mt_ls.measure_text "$1" --records "$out/$(basename "$1")/records.jsonl"
 }
 
-# The name of a checkpoint's run: its folder's and its own, so that two of one folder are two models.
+# The name of a checkpoint's run: its folder's name and its own, so that two checkpoints of one folder differ.
 name_of() {
   local folder
   folder=$(dirname "$1")
@@ -48,7 +48,7 @@ else
   for checkpoint in "${models[@]}"; do names+=("$(name_of "$checkpoint")"); done
 fi
 twice=$(printf '%s\n' "${names[@]}" | sort | uniq -d)
-[ -z "$twice" ] || fail "two models would be called $twice: audit them apart, each with its OUT=FOLDER"
+[ -z "$twice" ] || fail "two models would have the name $twice: audit them in two commands with two folders OUT"
 for i in "${!names[@]}"; do
   if [ -e "${paths[0]}/tokens.jsonl" ]; then
     audit_text "${models[i]}"
@@ -56,5 +56,5 @@ for i in "${!names[@]}"; do
     audit_checkpoint "${paths[0]}" "${models[i]}" "${names[i]}"
   fi
 done
-# Of this audit: the folder may hold others, on other data.
-run python -m analysis.report "${names[@]/#/$out/}" --out "$out"
+# The models of this audit alone: OUT may hold earlier audits on other data.
+run python -m analysis.report "${names[@]/#/$out/}" --by run --out "$out"

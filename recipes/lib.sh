@@ -1,6 +1,11 @@
 # shellcheck shell=bash
-# What every recipe shares: a strict shell, the environment, and stages that run once. Source it; do not run it.
+# The functions of every recipe: the environment, and stages that run once. Source it; do not run it.
 set -euo pipefail
+# The caller's folder counts for the name of an environment, the repository's root for everything else.
+case ${MT_LS_VENV:-/} in
+  /*) ;;
+  *) MT_LS_VENV=$PWD/$MT_LS_VENV ;;
+esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 fail() {
@@ -10,7 +15,7 @@ fail() {
 
 say() { printf '\n== %s\n' "$*" >&2; }
 
-# Run a command, or only show it with PRINT=1.
+# Run a command; with PRINT=1 only show it.
 run() {
   if [ -n "${PRINT:-}" ]; then
     printf '%q ' "$@"
@@ -34,35 +39,49 @@ find_python() {
   fail "Python 3.11 or 3.12 with venv is needed (none of: ${candidates[*]}); name one with PYTHON=/path/to/python"
 }
 
-# set_up EXTRAS: make .venv where there is none and install the project in it; a second call installs nothing.
+# set_up EXTRAS: put the commands of an environment first in PATH.
+# The environment is .venv, made and filled on the first call (PYTHON=, TORCH= and MT_LS_MIN_FREE_MB= say how). With
+# MT_LS_VENV=FOLDER it is that folder, a virtual environment which has the project's requirements: nothing is installed.
 set_up() {
-  local extras=$1 python installed stamp free version
-  installed=.venv/installed-$(cat pyproject.toml recipes/constraints-*.txt | cksum | cut -d' ' -f1)
-  stamp=$installed-$extras
-  if [ ! -e "$stamp" ]; then
-    python=$(find_python)
-    free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1024) }')
-    [ "$free" -ge "${MT_LS_MIN_FREE_MB:-4000}" ] ||
-      fail "only $free MB are free here; the environment needs ${MT_LS_MIN_FREE_MB:-4000} MB"
-    say "environment in .venv (about two minutes, 1.5 GB)"
-    .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv
-    # A CPU build of torch where the index has one; otherwise what the index gives (TORCH="torch==2.x" overrides).
-    if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
-      .venv/bin/python -m pip install -q --disable-pip-version-check "${TORCH:-torch==2.13.0}" ||
-        fail "torch cannot be installed; check the package index, or choose a build with TORCH=\"torch==VERSION\""
-    fi
-    version=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    .venv/bin/python -m pip install -q --disable-pip-version-check -c "recipes/constraints-$version.txt" \
-      -e ".[$extras]" ||
-      fail "the project cannot be installed; pip's reason stands above"
-    touch "$stamp" "$installed-fast"
+  local environment=$PWD/.venv
+  if [ -n "${MT_LS_VENV:-}" ]; then
+    environment=$MT_LS_VENV
+    "$environment/bin/python" -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("fairseq"))' \
+      2>/dev/null ||
+      fail "MT_LS_VENV=$environment is no environment with fairseq: run pip install -e '.[$1]' in it, or unset it"
+  else
+    install_in_venv "$1"
   fi
-  export PATH="$PWD/.venv/bin:$PATH"
-  # fairseq, hydra and torch warn a page at each start; nothing in it is the user's to mend.
+  export PATH="$environment/bin:$PATH"
+  # fairseq, hydra and torch print a page of warnings at each start, and a user can mend none of them.
   export PYTHONWARNINGS=ignore
 }
 
-# Keep a training log and show the lines that tell how far it is.
+# install_in_venv EXTRAS: make .venv where there is none, and install the project in it; a second call installs nothing.
+install_in_venv() {
+  local extras=$1 python installed stamp free version
+  installed=.venv/installed-$(cat pyproject.toml recipes/constraints-*.txt | cksum | cut -d' ' -f1)
+  stamp=$installed-$extras
+  if [ -e "$stamp" ]; then return; fi
+  python=$(find_python)
+  free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1024) }')
+  [ "$free" -ge "${MT_LS_MIN_FREE_MB:-4000}" ] ||
+    fail "only $free MB are free here; the environment needs ${MT_LS_MIN_FREE_MB:-4000} MB"
+  say "environment in .venv (about two minutes, 1.5 GB)"
+  .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv
+  # A CPU build of torch where the index has one; otherwise what the index gives (TORCH="torch==2.x" overrides).
+  if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
+    .venv/bin/python -m pip install -q --disable-pip-version-check "${TORCH:-torch==2.13.0}" ||
+      fail "torch cannot be installed; check the package index, or choose a build with TORCH=\"torch==VERSION\""
+  fi
+  version=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  .venv/bin/python -m pip install -q --disable-pip-version-check -c "recipes/constraints-$version.txt" \
+    -e ".[$extras]" ||
+    fail "the project cannot be installed: see pip's message above"
+  touch "$stamp" "$installed-fast"
+}
+
+# progress FILE: append standard input to a training log, and show the lines that report progress.
 progress() {
   local line
   tee -a "$1" | while IFS= read -r line; do
@@ -75,14 +94,13 @@ progress() {
 # The folder of one run: runs/<data>_a<alpha>_s<seed>.
 run_folder() { printf 'runs/%s_a%s_s%s' "$1" "$(LC_ALL=C printf '%.2f' "$2")" "$3"; }
 
-# Workers of a training: GPUS=8 on this machine, and NODES=2 times as many under SLURM. Where there is no GPU they are
-# processes over gloo.
+# Workers of a training: GPUS=8 on this machine, GPUS times NODES under SLURM. Without a GPU they are gloo processes.
 gpus=${GPUS:-1} nodes=${NODES:-1}
 [[ $gpus =~ ^[1-9][0-9]*$ && $nodes =~ ^[1-9][0-9]*$ ]] || fail "GPUS=$gpus NODES=$nodes: give whole numbers"
-# A scheduler's warning is for mt_ls.train, which listens; what it starts, and what else runs, must not die of it.
+# A scheduler warns with USR1. mt_ls.train handles it; the shell and every other command must survive it.
 trap '' USR1
 
-# What starts a training's workers, as the array `launch`.
+# set_launch: the command that starts the workers of a training, as the array `launch`.
 set_launch() {
   local head
   launch=(python)
@@ -97,8 +115,7 @@ set_launch() {
   fi
 }
 
-# set_batch TOKENS: fairseq's options for updates of that many target tokens whatever the number of workers, as the
-# array `batch`.
+# set_batch TOKENS: fairseq's options for updates of TOKENS target tokens over all workers, as the array `batch`.
 set_batch() {
   local each=$(($1 / (gpus * nodes))) accumulate=1
   while ((each / accumulate > 4096)); do accumulate=$((accumulate * 2)); done
@@ -106,7 +123,7 @@ set_batch() {
   batch=(--max-tokens "$((each / accumulate))" --update-freq "$accumulate")
 }
 
-# PRECISION=bf16 or fp16, where the device has it, as fairseq's option in the array `half`.
+# set_precision: fairseq's option for PRECISION=bf16 or fp16, as the array `half`. Fails where no GPU supports it.
 set_precision() {
   half=()
   case ${PRECISION:-float32} in
@@ -120,30 +137,37 @@ set_precision() {
 
 has_gpu_with() {
   [ -n "${PRINT:-}" ] || python -c "import sys, torch; sys.exit(not (torch.cuda.is_available() and $1))" ||
-    fail "PRECISION=$PRECISION needs a GPU that has it"
+    fail "PRECISION=$PRECISION needs a GPU that supports it"
 }
 
-# only_here FOLDER: end unless this is the one recipe at work in the folder. The lock goes with the last of its processes.
+# set_device: --cpu where torch sees no GPU, as the array `device`. It asks once a recipe, since torch loads slowly.
+set_device() {
+  if [ -z "${has_gpu:-}" ]; then has_gpu=$(python -c 'import torch; print(int(torch.cuda.is_available()))'); fi
+  device=()
+  if ((!has_gpu)); then device=(--cpu); fi
+}
+
+# only_here FOLDER: fail if another recipe is at work in the folder. The lock ends with the last process that holds it.
 only_here() {
   mkdir -p "$1"
   exec 9>"$1/lock"
   flock --nonblock 9 || fail "another run is at work in $1: wait for it, or stop it"
 }
 
-# train DATA ALPHA SEED ARCH OPTIONS...: one model in its run folder; goes on from its checkpoint.
-# The folder remembers its command and its data: what another command left there is never taken for this one's.
+# train DATA ALPHA SEED ARCH OPTIONS...: train one model in its run folder, from its last checkpoint if it has one.
+# FOLDER/command names the command and the hash of the data: a folder of another command or other data is refused.
 train() {
-  local data=$1 alpha=$2 seed=$3 arch=$4 folder options launch half identity status=0
+  local data=$1 alpha=$2 seed=$3 arch=$4 folder options launch half device identity status=0
   set_launch
   set_precision
+  set_device
   shift 4
   folder=$(run_folder "$data" "$alpha" "$seed")
   options=("data-bin/$data" --user-dir mt_ls --task translation_with_calibration --arch "$arch"
     --criterion label_smoothed_cross_entropy_with_calibration --label-smoothing "$alpha" --report-accuracy
     --share-all-embeddings --optimizer adam --adam-betas '(0.9, 0.98)' --lr-scheduler inverse_sqrt
     --seed "$seed" --num-workers 0 --save-dir "$folder/checkpoints" --no-progress-bar --log-format simple
-    --log-interval 50 "${half[@]}" "$@")
-  if python -c 'import sys, torch; sys.exit(torch.cuda.is_available())'; then options+=(--cpu); fi
+    --log-interval 50 "${half[@]}" "$@" "${device[@]}")
   if [ -n "${PRINT:-}" ]; then
     run "${launch[@]}" -m mt_ls.train "${options[@]}"
     return
@@ -157,29 +181,31 @@ train() {
   say "training $folder"
   printf '%s\n' "$identity" >"$folder/command.new"
   mv "$folder/command.new" "$folder/command"
-  # torchrun tells of a worker that failed in forty lines: they go to a file, and the worker's own line comes through.
+  # torchrun reports a failed worker in forty lines: they go to a file, and not_trained shows the worker's own line.
   "${launch[@]}" -m mt_ls.train "${options[@]}" 2>"$folder/train.err" | progress "$folder/train.log" || status=$?
   ((status == 0)) || not_trained "$folder" "$status"
   touch "$folder/trained"
 }
 
+# not_trained FOLDER STATUS: end the recipe after a training that did not finish, with one line that says why.
 not_trained() {
   local folder=$1 status=$2
   # torchrun ends with 1 whatever its workers end with
   if ((status == 75)) || grep -q 'exitcode *: 75 ' "$folder/train.err"; then
-    say "stopped by a signal, saved in $folder: the same command goes on"
+    say "stopped by a signal, saved in $folder: run the same command to continue"
     exit 75
   fi
   grep '^mt_ls\.train: ' "$folder/train.err" >&2 || grep -m 1 'exitcode' "$folder/train.err" >&2 || true
   fail "training $folder ended with status $status; $folder/train.err has the rest"
 }
 
+# data_hash DATA: the hash in the manifest of a data folder.
 data_hash() {
   python -c 'import json, sys; print(json.load(open(sys.argv[1]))["hash"])' "data-bin/$1/manifest.json" 2>/dev/null ||
-    fail "data-bin/$1/manifest.json is not a manifest: remove data-bin/$1, and it is made again"
+    fail "data-bin/$1/manifest.json is not a manifest: remove data-bin/$1 and run again"
 }
 
-# measure DATA ALPHA SEED OPTIONS...: records of one model on valid and test, beam 5 unless the options say otherwise.
+# measure DATA ALPHA SEED OPTIONS...: records of one model on valid and test, with beam 5 unless OPTIONS set another.
 measure() {
   local data=$1 alpha=$2 seed=$3 folder split launch=(python)
   shift 3
@@ -192,7 +218,8 @@ measure() {
   done
 }
 
-# activations DATA ALPHA SEED PIECE PIECE PIECE: those of one model before three pieces of the target, on train and valid.
+# activations DATA ALPHA SEED PIECE PIECE PIECE: the activations of one model that predict three target pieces, on train
+# and valid.
 activations() {
   local data=$1 folder split
   folder=$(run_folder "$data" "$2" "$3")
@@ -204,8 +231,8 @@ activations() {
   done
 }
 
-# picture DATA NAME SEED OPTIONS...: one network on images, trained and measured in runs/<data>_<name>_s<seed>.
-picture() {
+# image_network DATA NAME SEED OPTIONS...: train and measure one network on images in runs/<data>_<name>_s<seed>.
+image_network() {
   local data=$1 name=$2 seed=$3
   shift 3
   case ${PRECISION:-float32} in
@@ -217,7 +244,7 @@ picture() {
   run python -m mt_ls.vision "data-bin/$data" --seed "$seed" --run "runs/${data}_${name}_s$seed" "$@"
 }
 
-# report DATA OUT: figures, tables and one page from every run on this data.
+# report DATA OUT: figures, tables and one page from every translation run on this data.
 report() {
   say "reporting"
   run python -m analysis.report "runs/${1}_a"*_s* --out "out/$2"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From nothing to ECE against BLEU: real text, two small Transformers (alpha 0.0 and 0.1), figures and one report.
-# Made for 2 CPU cores and no GPU. The same command again goes on where it stopped.
+# ECE against BLEU on real text from an empty folder: two small Transformers (alpha 0.0 and 0.1), figures, one report.
+# For 2 CPU cores without a GPU. Run the same command again to continue after a stop.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/lib.sh"
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Submit a recipe to SLURM: bash recipes/slurm.sh RECIPE, for example SEEDS="1 2 3" GPUS=4 bash recipes/slurm.sh wmt14.
-# The grid of SEEDS and ALPHAS is one job array, a run a job; NODES=2 trains each over two nodes. TIME=24:00:00 is the
-# limit of one job: SLURM warns WARNING=300 seconds before it, the training saves, and the job queues again and goes on.
-# SBATCH="--partition=gpu --account=mine" are further options; CPU=1 asks for no GPU. PRINT=1 shows the script instead.
+# The grid of SEEDS and ALPHAS is one job array, a run a job; NODES=2 trains each run over two nodes. TIME=24:00:00 is
+# the limit of one job: SLURM warns WARNING=300 seconds before it, the training saves, the job queues and continues.
+# SBATCH="--partition=gpu --account=mine" adds options; CPU=1 asks for no GPU; PRINT=1 only shows the script.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/lib.sh"
 recipe=${1:-}
@@ -27,7 +27,7 @@ script() {
 )
 read -r SEEDS ALPHAS <<<"${cells[SLURM_ARRAY_TASK_ID]}"
 export SEEDS ALPHAS
-set -m # the recipe is a process group, and the warning reaches all of it
+set -m # the recipe becomes a process group, so that the warning reaches all of it
 bash "recipes/$recipe/run.sh" &
 trap 'kill -USR1 -- "-$!"' USR1
 wait "$!"
@@ -45,7 +45,7 @@ if [ -n "${PRINT:-}" ]; then
   script
   exit
 fi
-set_up fast # here and not in each job
-command -v sbatch >/dev/null || fail "no sbatch here: run this where SLURM is, or see the script with PRINT=1"
+set_up fast # once here: the jobs share the environment
+command -v sbatch >/dev/null || fail "no sbatch here: run this on a machine with SLURM, or show the script with PRINT=1"
 mkdir -p runs/slurm
-script | sbatch || fail "sbatch refused the job; its reason stands above"
+script | sbatch || fail "sbatch refused the job: see its message above"

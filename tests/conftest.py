@@ -1,108 +1,75 @@
-"""The real commands on the synthetic corpus, run once and shared: data, and a model trained with a kill between."""
+"""A data folder and a trained model that the tests of one run share, whichever worker asks for them first."""
 
+import fcntl
 import os
-import re
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
+import shutil
+
+# A model this small trains faster on one thread than on two, and the other core is another worker's.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
+from commands import MODEL, ROOT, SIZE, command, logged, module, run, train_command
 
-# Models this small run faster on one thread than on two, and tests then bear company.
-os.environ["OMP_NUM_THREADS"] = "1"
-ROOT = Path(__file__).resolve().parents[1]
-SIZE = ["--max-tokens", "600", "--max-update", "120", "--save-interval-updates", "15", "--keep-interval-updates", "2"]
+__all__ = ["MODEL", "ROOT", "SIZE", "command", "logged", "run", "train_command"]
 
-
-def command(name, *arguments):
-    """A command line of fairseq's in this environment."""
-    return [str(Path(sys.executable).with_name(name)), *map(str, arguments)]
+# The files that take longest come first: with --dist loadfile no worker is then left alone with one of them.
+SLOWEST_FIRST = ("recipes/", "plugin/test_train", "measure/", "vision/test_command", "plugin/")
 
 
-def run(arguments, **options):
-    """Run from the repository's root; the finished process with its text output."""
-    return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, **options)
+def pytest_configure(config):
+    """Let pytest-xdist take the files in the order of `pytest_collection_modifyitems`, not by their number of tests."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
 
 
-# A small Transformer with the plugin on a CPU.
-MODEL = [
-    "--user-dir",
-    "mt_ls",
-    "--task",
-    "translation_with_calibration",
-    "--arch",
-    "transformer_mt_ls_micro",
-    "--criterion",
-    "label_smoothed_cross_entropy_with_calibration",
-    "--label-smoothing",
-    "0.1",
-    "--share-all-embeddings",
-    "--optimizer",
-    "adam",
-    "--lr",
-    "0.005",
-    "--lr-scheduler",
-    "inverse_sqrt",
-    "--warmup-updates",
-    "40",
-    "--dropout",
-    "0.1",
-    "--cpu",
-    "--num-workers",
-    "0",
-    "--no-progress-bar",
-    "--log-format",
-    "simple",
-    "--seed",
-    "1",
-]
+def pytest_collection_modifyitems(items):
+    """Order the test files by how long they take, as far as that is known."""
+
+    def rank(item):
+        path = item.path.relative_to(ROOT / "tests").as_posix()
+        return next((i for i, start in enumerate(SLOWEST_FIRST) if path.startswith(start)), len(SLOWEST_FIRST))
+
+    items.sort(key=rank)
 
 
-def train_command(data, save_dir, *options):
-    """fairseq-train of that model."""
-    return command("fairseq-train", data, *MODEL, "--no-epoch-checkpoints", "--save-dir", save_dir, *options)
+def _shared(tmp_path_factory, name, fill):
+    """The folder ``name``, filled by ``fill(folder)`` once for all workers of a run of the tests."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, whole = base / "shared" / name, base / "shared" / f"{name}.whole"
+    folder.parent.mkdir(exist_ok=True)
+    with folder.with_name(f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            fill(folder)
+            whole.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
-    """data-bin of the synthetic corpus: 2 000 / 200 / 211."""
-    out = tmp_path_factory.mktemp("data-bin") / "synthetic"
-    found = run([sys.executable, "-m", "data_prep", "synthetic", "--out", str(out)])
-    assert found.returncode == 0, found.stderr
-    return out
+    """data-bin of the synthetic corpus: 2 000, 200 and 211 sentence pairs."""
+
+    def fill(folder):
+        process = run(module("data_prep", "synthetic", "--out", folder / "synthetic"))
+        assert process.returncode == 0, process.stderr
+
+    return _shared(tmp_path_factory, "data-bin", fill) / "synthetic"
 
 
 @pytest.fixture(scope="session")
-def training(data, tmp_path_factory):
-    """(folder of checkpoints, log of the first run, log of the second): killed at its first checkpoint, run again."""
-    folder = tmp_path_factory.mktemp("runs") / "synthetic_a0.1_s1" / "checkpoints"
-    log = folder.parent.parent / "killed.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            train_command(data, folder, *SIZE), cwd=ROOT, stdout=output, stderr=output, preexec_fn=os.setsid
-        )
-        deadline = time.time() + 300
-        # stock fairseq copies the best checkpoint to the last one in place, and says so when it is whole
-        while "Saved checkpoint" not in log.read_text() and process.poll() is None and time.time() < deadline:
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    again = run(train_command(data, folder, *SIZE))
-    assert again.returncode == 0, again.stderr[-2000:]
-    return folder, log.read_text(), again.stdout + again.stderr
+def checkpoint(data, tmp_path_factory):
+    """checkpoint_last.pt of the small Transformer, alpha 0.1, after 120 updates on the synthetic corpus."""
+    path = os.path.join("synthetic_a0.1_s1", "checkpoints")
 
+    def fill(folder):
+        process = run(train_command(data, folder / path, *SIZE))
+        assert process.returncode == 0, process.stderr[-2000:]
 
-@pytest.fixture(scope="session")
-def checkpoint(training):
-    """A trained checkpoint."""
-    return training[0] / "checkpoint_last.pt"
-
-
-def logged(text, key):
-    """The last value that a fairseq log gives for a key."""
-    return float(re.findall(rf"{key}[ =]([-\d.e]+)", text)[-1])
+    return _shared(tmp_path_factory, "runs", fill) / path / "checkpoint_last.pt"
 
 
 @pytest.fixture(scope="session")

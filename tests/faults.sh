@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Kills, faults and malformed inputs, with counts: bash tests/faults.sh (many minutes) or bash tests/faults.sh --quick.
+# Kill, break and feed malformed inputs to the real commands, and count the losses: bash tests/faults.sh (many minutes),
+# or bash tests/faults.sh --quick.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../recipes/lib.sh"
 set_up fast,test

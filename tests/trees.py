@@ -1,57 +1,56 @@
-"""Copies of the repository in which recipes run as a user runs them."""
+"""Copies of the code in which recipes run as a user runs them, in the environment of the running tests."""
+
+from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from typing import IO, Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from commands import ROOT
+
+_NO_CODE = shutil.ignore_patterns(
+    "__pycache__", "published", *(f"*.{kind}" for kind in ("svg", "json", "jsonl", "npz"))
+)
 
 
-def copy_of_the_tree(folder):
-    """The tracked and the new files of the repository, without what .gitignore names."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split("\0")
-    for name in filter(None, listed):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+def copy_of_the_tree(folder: Path) -> Path:
+    """What a recipe needs of the repository: the code without what was published."""
+    for name in ("mt_ls", "data_prep", "analysis", "recipes"):
+        shutil.copytree(ROOT / name, folder / name, ignore=_NO_CODE, dirs_exist_ok=True)
+    shutil.copy(ROOT / "pyproject.toml", folder)
     return folder
 
 
-def with_environment(folder):
-    """A copy of the tree with this environment as its .venv."""
-    copy_of_the_tree(folder)
-    (folder / ".venv").symlink_to(ROOT / ".venv")
-    return folder
+def fresh(tree: Path, folder: Path) -> Path:
+    """A copy of such a copy without what recipes made in it: later edits of the repository do not reach it."""
+    results = shutil.ignore_patterns("data-bin", "runs", "out")
+    return Path(shutil.copytree(tree, folder, symlinks=True, ignore=results, dirs_exist_ok=True))
 
 
-def fresh(tree, folder):
-    """A copy of such a tree without what recipes made in it: of the code as it was, whatever is edited meanwhile."""
-    made = shutil.ignore_patterns("data-bin", "runs", "out")
-    return Path(shutil.copytree(tree, folder, symlinks=True, ignore=made, dirs_exist_ok=True))
+def environment_of(**changes: str) -> dict[str, str]:
+    """The variables of a recipe that uses this environment as it is (MT_LS_VENV), with changes."""
+    return {**os.environ, "MT_LS_VENV": sys.prefix, **changes}
 
 
-def start_recipe(tree, path, *arguments, log=None, **environment):
-    """A recipe at work, in a session of its own; what it tells goes to ``log``, or to its pipes."""
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    if log:
-        streams = {"stdout": log, "stderr": log}
+def start_recipe(
+    tree: Path, path: str, *arguments: object, log: IO[str] | None = None, **environment: str
+) -> subprocess.Popen[str]:
+    """A recipe at work in a session of its own; its output goes to ``log``, or to two pipes."""
     return subprocess.Popen(
         ["bash", f"recipes/{path}", *map(str, arguments)],
         cwd=tree,
         start_new_session=True,
-        env={**os.environ, **environment},
-        **streams,
+        env=environment_of(**environment),
+        stdout=log or subprocess.PIPE,
+        stderr=log or subprocess.PIPE,
+        text=True,
     )
 
 
-def run_recipe(tree, path, *arguments, **environment):
+def run_recipe(tree: Path, path: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[Any]:
     """The finished process of a recipe, with its text output."""
     process = start_recipe(tree, path, *arguments, **environment)
     out, err = process.communicate()

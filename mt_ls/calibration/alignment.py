@@ -1,12 +1,12 @@
-"""Which tokens of a hypothesis are right, by the alignment that translation edit rate (TER) finds.
+"""Hits of generated tokens, from the alignment of translation edit rate (TER).
 
-The protocol of Wang et al. 2020 ("On the Inference Calibration of NMT") and its InfECE code: a token is right if
-TER aligns it with an equal reference token, and wrong if the alignment deletes a reference token just before it
-(something is missing there). Tokens inside a shifted block are neither: the right word in the wrong place. They are
-left out, and counted. Shifts and alignment are sacrebleu's, which follow tercom.
+The protocol is that of Wang et al. 2020 ("On the Inference Calibration of NMT") and their code InfECE. A token is a hit
+if TER aligns it with an equal reference token. It is a miss if the alignment deletes a reference token just before it:
+there the hypothesis lacks a token. A token inside a shifted block is a correct word in the wrong place. It is neither a
+hit nor a miss, is left out, and is counted. Shifts and alignment are those of sacrebleu, which follow tercom.
 
-The end of sentence takes part as a last token of both sides. So it is wrong exactly when the reference goes on
-where the hypothesis stopped. InfECE drops it; our tables show it as a class of its own.
+The end of sentence is a last token of both sides. It is a miss exactly when the reference continues where the
+hypothesis ends. InfECE drops it; this project counts it as a class of its own.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from sacrebleu.metrics import lib_ter
 
 
 class Alignment(NamedTuple):
-    """One flag for each hypothesis token, the end of sentence last: ``hit`` (right), and ``kept`` (not shifted)."""
+    """Flags of the tokens of a hypothesis, in order: whether each is a ``hit``, and ``kept`` in its place by TER."""
 
     hit: list[bool]
     kept: list[bool]
 
 
 class _Token(str):
-    """A token that remembers where it stood: shifting moves the object, equality stays that of the text."""
+    """A token with its position in the hypothesis: shifting moves the object, and equality is that of the text."""
 
     position: int
 
 
 def align(hypothesis: Sequence[str], reference: Sequence[str]) -> Alignment:
-    """Align the tokens of a hypothesis with those of its reference; neither holds the end of sentence.
+    """Return the flags of the tokens of a hypothesis and, as the last one, of its end of sentence.
 
-    Both lists of the result have ``len(hypothesis) + 1`` entries.
+    Neither argument holds the end of sentence.
     """
     tokens = []
     for position, text in enumerate(hypothesis):
@@ -45,8 +45,8 @@ def align(hypothesis: Sequence[str], reference: Sequence[str]) -> Alignment:
     kept = _unmoved([token.position for token in shifted_order])
 
     _, trace = lib_ter.BeamEditDistance([*reference, _END])([*shifted_order, _END])
-    # sacrebleu's trace rewrites the hypothesis into the reference; flipped, "i" is a token the hypothesis has
-    # too many and "d" one that it lacks.
+    # sacrebleu's trace rewrites the hypothesis into the reference. After the flip "i" is a superfluous token of the
+    # hypothesis, "d" a token of the reference that it lacks.
     operations = lib_ter._flip_trace(trace)
     positions = [token.position for token in shifted_order] + [len(tokens)]
     hit = [False] * len(positions)
@@ -63,6 +63,16 @@ def align(hypothesis: Sequence[str], reference: Sequence[str]) -> Alignment:
 _END = "\0end"  # cannot occur in a text token
 
 
+def align_ids(hypothesis: Sequence[int], reference: Sequence[int], eos: int) -> Alignment:
+    """Return the flags of the token ids of a hypothesis.
+
+    ``hypothesis`` ends with ``eos``, unless its search reached a length limit; ``reference`` does not.
+    """
+    body = hypothesis[:-1] if hypothesis[-1] == eos else hypothesis
+    hit, kept = align([str(token) for token in body], [str(token) for token in reference])
+    return Alignment(hit[: len(hypothesis)], kept[: len(hypothesis)])
+
+
 def _shift_blocks(tokens: list[Any], reference: list[str]) -> list[Any]:
     """The hypothesis after the block shifts of TER, as in sacrebleu's ``translation_edit_rate``."""
     if not reference:
@@ -77,11 +87,11 @@ def _shift_blocks(tokens: list[Any], reference: list[str]) -> list[Any]:
 
 
 def _unmoved(order: list[int]) -> list[bool]:
-    """Which positions kept their order: the members of a longest increasing subsequence of the shifted order.
+    """A flag of each position: whether it is in the longest increasing subsequence of the shifted order.
 
-    A shift moves a block over its neighbours; what moved is the smaller part, the rest kept its order.
+    A shift moves a block over its neighbours. The positions outside the subsequence are those that moved.
     """
-    best: list[list[int]] = []  # best[k]: an increasing subsequence of k + 1 positions with the least last one
+    best: list[list[int]] = []  # best[k]: an increasing subsequence of k + 1 positions, its last one the least possible
     for position in order:
         k = sum(chain[-1] < position for chain in best)
         chain = [*best[k - 1], position] if k else [position]

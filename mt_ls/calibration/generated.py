@@ -1,4 +1,4 @@
-"""Generated tokens that an alignment with the reference calls hits or not: beam ECE is that of these."""
+"""Generated tokens, whose hits come from an alignment with the reference, and their sums for beam ECE."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .sums import grouped_bin_sums
 
 
 class GeneratedTokens(NamedTuple):
-    """Generated tokens, one hypothesis after the other, each field (N,).
+    """The tokens of hypotheses, one hypothesis after the other, each field (N,).
 
-    ``probability`` of the token, ``hit`` by TER's alignment, ``kept`` (not shifted by TER), ``eos`` (whether it is
-    EOS), and the ``sentence``, counted from 0.
+    ``probability`` of the token, ``hit`` and ``kept`` as in `Alignment`, ``eos`` (whether the token is EOS), and the
+    ``sentence``, counted from 0.
     """
 
     probability: torch.Tensor
@@ -23,9 +23,9 @@ class GeneratedTokens(NamedTuple):
     sentence: torch.Tensor
 
     def sums(self, n_sentences: int) -> dict[str, torch.Tensor]:
-        """Sums (sentences, 3, bins) of each token class, "others" and "eos"; beam ECE is that of "others".
+        """Sums (sentences, 3, bins) of count, confidence and hits of each token class, "others" and "eos".
 
-        Shifted tokens are left out, as InfECE does (Wang et al. 2020).
+        Beam ECE is the ECE of "others". Shifted tokens are in no class, as in InfECE (Wang et al. 2020).
         """
         chosen = {"others": self.kept & ~self.eos, "eos": self.eos}
         probability = self.probability.clamp(max=1.0)
@@ -36,5 +36,5 @@ class GeneratedTokens(NamedTuple):
 
     @property
     def n_left_out(self) -> int:
-        """Number of shifted tokens, which are in no class."""
+        """Number of shifted tokens."""
         return int((~self.kept).sum())

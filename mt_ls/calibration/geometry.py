@@ -1,8 +1,8 @@
-"""The paper's Figures 1 and 7: penultimate activations on the plane through three templates, and their geometry.
+"""Penultimate activations: their plane through three templates (Figures 1 and 7), and their geometry.
 
-A template is a column of the last layer's weights with its bias appended, an activation has 1 appended (section 1.1); a
-layer without a bias needs neither. The plane's origin is the templates' mean, its basis the QR decomposition of their
-differences.
+The figures are those of Müller et al. 2019. A template is a column of the last layer's weights with its bias appended,
+and an activation has 1 appended (section 1.1); a layer without a bias needs neither. The origin of the plane is the
+mean of the templates. Its basis is the QR decomposition of their differences.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 
 N_EACH = 100
-"""Activations of each class that are drawn: 300 for the three."""
+"""Activations of each class on a plane: 300 for the three classes."""
 
 
 class Plane(NamedTuple):
@@ -23,12 +23,12 @@ class Plane(NamedTuple):
     basis: torch.Tensor
 
     def project(self, points: torch.Tensor) -> torch.Tensor:
-        """(N, 2) of ``points`` (N, D)."""
+        """Coordinates (N, 2) of ``points`` (N, D)."""
         return (points - self.origin) @ self.basis
 
 
 def plane_through(templates: torch.Tensor) -> Plane:
-    """The plane through three ``templates`` (3, D). Raises ValueError for another number, or three on a line."""
+    """The plane through three ``templates`` (3, D). Raises ValueError for another number, and for three on a line."""
     if len(templates) != 3:
         raise ValueError(f"a plane needs three classes, not {len(templates)}")
     differences = (templates[:2] - templates[2]).double()
@@ -39,11 +39,15 @@ def plane_through(templates: torch.Tensor) -> Plane:
 
 
 def geometry(points: torch.Tensor, labels: torch.Tensor, templates: torch.Tensor) -> dict[str, float]:
-    """What Figure 1 shows, in numbers, of activations ``points`` (N, D), their ``labels`` (N,) and templates (K, D) of
-    all classes: variance within and between classes (traces of the covariances), the mean distance to the own template,
-    the deviation of the distances to the others in parts of their mean (0: equidistant), and of neural collapse
-    (Papyan et al. 2020) NC1 = tr(within pinv(between)) / K, and NC2 of the class means about their mean: the variation
-    of their norms, and the mean of |cosine + 1 / (K - 1)| over pairs."""
+    """Numbers for Figure 1, of activations ``points`` (N, D), ``labels`` (N,) and the templates (K, D) of all classes.
+
+    - ``variance_within``, ``variance_between``: traces of the covariances within and between classes.
+    - ``distance_to_own``: mean distance to the template of the label.
+    - ``spread_of_others``: deviation of the distances to the other templates over their mean (0: equidistant).
+    - ``nc1``: neural collapse (Papyan et al. 2020), tr(within pinv(between)) / K.
+    - ``nc2_norms``, ``nc2_angles``: of the class means about their mean, the deviation of the norms over their mean,
+      and the mean of |cosine + 1 / (K - 1)| over pairs.
+    """
     classes = labels.unique()
     k = len(classes)
     means = torch.stack([points[labels == c].mean(dim=0) for c in classes])
@@ -71,8 +75,11 @@ def geometry(points: torch.Tensor, labels: torch.Tensor, templates: torch.Tensor
 def plane_points(
     points: torch.Tensor, labels: torch.Tensor, templates: torch.Tensor, classes: Sequence[int]
 ) -> list[list[float]]:
-    """[x, y, which of the three] of the first `N_EACH` activations of each of three ``classes``, on the plane through
-    their templates. The coordinates are those of float32."""
+    """Return [x, y, rank] of the first `N_EACH` activations of each of three ``classes``, class after class.
+
+    x and y are coordinates on the plane through the templates of the classes, rounded to float32; ``rank`` is the place
+    of the class among the three.
+    """
     plane = plane_through(templates[list(classes)])
     chosen = [(labels == c).nonzero()[:N_EACH, 0] for c in classes]
     flat = plane.project(points[torch.cat(chosen)]).numpy().astype("f4")

@@ -1,4 +1,4 @@
-"""BLEU, chrF and TER of a corpus from sacrebleu's statistics of its sentences, which add up."""
+"""BLEU, chrF and TER of a corpus from sums of sacrebleu's statistics of its sentences."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import sacrebleu
 
 Statistics = dict[str, np.ndarray]
+"""sacrebleu's counts of each metric, of a sentence or summed over sentences."""
 
 
 class Scorer:
@@ -22,18 +23,21 @@ class Scorer:
         }
 
     def statistics(self, text: str, reference: str) -> Statistics:
-        """What one sentence adds to each metric."""
+        """Counts of one sentence for each metric."""
         return {
             name: np.array(metric._extract_corpus_statistics([text], [[reference]])[0], dtype=float)
             for name, metric in self._metrics.items()
         }
 
     def scores(self, total: Statistics) -> dict[str, Any]:
-        """The fields of a record from the sum of statistics: a score and sacrebleu's signature for each metric, and the
-        ratio of the lengths of hypotheses and references in BLEU's tokens."""
+        """The fields of a record from the sum of statistics over sentences.
+
+        Each metric has its score and sacrebleu's signature. ``length_ratio`` is the length of the hypotheses over that
+        of the references, in BLEU's tokens.
+        """
         fields: dict[str, Any] = {}
         for name, metric in self._metrics.items():
-            # BLEU and chrF count whole things and index by them.
+            # sacrebleu indexes by the counts of BLEU and chrF, which must then be integers.
             whole = [int(value) if float(value).is_integer() else float(value) for value in total[name]]
             fields[name] = {
                 "score": metric._compute_score_from_stats(whole).score,

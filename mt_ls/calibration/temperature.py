@@ -1,7 +1,7 @@
-"""One temperature: many of them from a single forward pass, and the best one by held-out likelihood.
+"""Statistics at many temperatures from one pass over logits, and the temperature of greatest held-out likelihood.
 
-Temperature scaling (Guo et al. 2017, section 4.2) divides the logits by T: p = softmax(z / T). The argmax stays;
-T > 1 softens. Only logsumexp(z / T) is new at each T, so a grid costs one pass over the logits.
+Temperature scaling (Guo et al. 2017, section 4.2) divides the logits by T: p = softmax(z / T). The argmax stays the
+same, and T > 1 lowers the confidence. Only logsumexp(z / T) is new at each T, so a grid of temperatures costs one pass.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 
 from .hits import is_hit
 
-# Logits of a chunk of rows: 4 MB in float32, so that every temperature finds them in cache.
+# Logits of a chunk of rows: 4 MB in float32, which stay in a CPU's cache for all temperatures.
 _CHUNK_ELEMENTS = 2**20
 _LOG2_E = 1 / math.log(2)
 
@@ -22,8 +22,10 @@ Batches = Callable[[], Iterable[tuple[torch.Tensor, torch.Tensor]]]
 
 
 class TokenStatistics(NamedTuple):
-    """``nll`` (nats), ``confidence`` (greatest probability) and ``brier`` of N tokens at each of the temperatures, each
-    (T, N), and ``hit`` (N,), which is the same at all of them."""
+    """``nll`` (nats), ``confidence`` (greatest probability) and ``brier`` of N predictions, each (T, N); ``hit`` (N,).
+
+    A hit at one of the T temperatures is a hit at all of them.
+    """
 
     nll: torch.Tensor
     confidence: torch.Tensor
@@ -32,7 +34,7 @@ class TokenStatistics(NamedTuple):
 
 
 def check_temperature(temperature: float) -> float:
-    """The temperature itself. Raises ValueError unless it is finite and > 0."""
+    """Return the temperature. Raises ValueError unless it is finite and > 0."""
     if not (math.isfinite(temperature) and temperature > 0):
         raise ValueError(f"a temperature must be greater than 0, not {temperature:g}")
     return temperature
@@ -40,7 +42,7 @@ def check_temperature(temperature: float) -> float:
 
 @torch.no_grad()
 def at_temperatures(logits: torch.Tensor, target: torch.Tensor, temperatures: Sequence[float]) -> TokenStatistics:
-    """Statistics of ``logits`` (N, K) for ``target`` (N,) at each temperature, in their order.
+    """Statistics of ``logits`` (N, K) for ``target`` (N,) at each of the temperatures, in order.
 
     With e = exp((z - max z) / T) and s = sum e: confidence = 1 / s, nll = log s - (z_y - max z) / T, and the sum of
     squared probabilities is |e|^2 / s^2. So each temperature costs one exponential and two reductions. The Brier score
@@ -58,13 +60,13 @@ def at_temperatures(logits: torch.Tensor, target: torch.Tensor, temperatures: Se
         rows = slice(start, start + step)
         z, e = logits[rows], buffer[: len(target[rows])]
         top = z.amax(dim=-1, keepdim=True)
-        gold = (z.gather(-1, target[rows].unsqueeze(-1)) - top)[:, 0]
-        hit[rows] = is_hit(gold, torch.zeros_like(gold))
+        centred = (z.gather(-1, target[rows].unsqueeze(-1)) - top)[:, 0]  # the target's logit
+        hit[rows] = is_hit(centred, torch.zeros_like(centred))
         for i, temperature in enumerate(temperatures):
             scale = _LOG2_E / temperature
             torch.add(top * -scale, z, alpha=scale, out=e).exp2_()  # half the time of exp on a CPU
             s = e.sum(dim=-1)
-            nll = s.log() - gold / temperature
+            nll = s.log() - centred / temperature
             squares = torch.linalg.vector_norm(e, dim=-1) / s
             columns[:, i, rows] = torch.stack((nll, s.reciprocal(), squares.square() - 2 * (-nll).exp() + 1))
     nll, confidence, brier = columns
@@ -74,10 +76,9 @@ def at_temperatures(logits: torch.Tensor, target: torch.Tensor, temperatures: Se
 def fit_temperature(batches: Batches, low: float = 0.05, high: float = 20.0, tolerance: float = 1e-3) -> float:
     """The temperature in [low, high] that minimises the mean NLL of held-out data.
 
-    ``batches()`` starts a fresh pass over pairs of logits (N, K) and targets (N,). The NLL is convex in 1/T, with
-    slope E_p[z] - z_y, so Newton's method, kept inside a bracket, needs a handful of passes. It ends after a relative
-    step below ``tolerance``; Newton's error is of the order of that step's square. Raises ValueError when there is no
-    token.
+    ``batches()`` starts a new pass over pairs of logits (N, K) and targets (N,). The NLL is convex in 1/T, with
+    slope E_p[z] - z_y. Newton's method inside a bracket needs a handful of passes, and ends after a relative step
+    below ``tolerance``; its error is of the order of the square of that step. Raises ValueError if there is no token.
     """
     inverse, lower, upper = 1.0, 1 / high, 1 / low
     for _ in range(50):
@@ -97,7 +98,7 @@ def _nll_derivatives(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], inver
     n = 0
     for logits, target in batches:
         z = logits if logits.dtype == torch.float64 else logits.float()
-        # Centred on the reference's logit, the slope is a mean of differences and cancels little.
+        # Centred on the target's logit, the slope is a mean of differences: little cancellation.
         z = z - z.gather(-1, target.unsqueeze(-1))
         weighted = torch.softmax(z * inverse, dim=-1).mul_(z)
         mean = weighted.sum(-1)

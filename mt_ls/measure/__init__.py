@@ -1,1 +1,11 @@
-"""."""
+"""Translation models in, records out.
+
+- `protocol`: `TranslationModel`, the methods of a model that can be measured.
+- `plan`: `Plan`, the wanted records, and `measure`.
+- `forced`, `beam`, `activations`: the modes.
+- `windows`, `workers`: parts of a split, and the processes that share them.
+- `search`: the choice between two beam searches.
+- `fairseq_model`: a fairseq checkpoint as a model; the one module that imports fairseq.
+- `ctranslate2_search`: CTranslate2's beam search of a fairseq model.
+- `text`: translations with token probabilities, without their model.
+"""

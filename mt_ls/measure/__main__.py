@@ -2,166 +2,121 @@
 
 Calibration and translation quality of any fairseq translation checkpoint, trained with any criterion and task.
 
-Forced mode: one teacher-forced pass gives NLL, accuracy, Brier and the bins of ECE at every temperature, and once
-more at the temperature fitted on half of ``--fit-subset``. Beam mode: a search at each temperature, scored by
-sacrebleu on detokenised text, with beam ECE. Every measurement is one line of FILE; lines that are there are not
-measured again. ``torchrun --nproc-per-node N -m mt_ls.measure ...`` shares the work, with the same records.
+Forced mode: one teacher-forced pass gives NLL, accuracy, Brier score and the bins of ECE at every temperature, also at
+the temperature that is fitted on half of ``--fit-subset``. Beam mode: a search at each temperature, scored by sacrebleu
+on detokenised text, with beam ECE. Each record is a line of FILE; records that FILE holds are not measured again.
+``torchrun --nproc-per-node N -m mt_ls.measure ...`` shares the work among N processes, with the same records.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 import warnings
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
-if __name__ == "__main__":  # fairseq chats while it is imported
+if __name__ == "__main__":  # fairseq logs and warns while it is imported
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
 
-from ..calibration.bins import Bins
-from ..calibration.temperature import check_temperature
-from ..records.record import Measurement, RecordError, read, versions, written_whole
-from ..records.spool import write
-from .activations import measure_penultimate
-from .beam import References, measure_beam
-from .fairseq_model import Checkpoint, MeasureError
-from .forced import ForcedPass, measure_forced
-from .search import exact_search
-from .workers import rank
+import torch
+
+from ..records import Record, RecordError, read
+from .fairseq_model import FairseqModel
+from .plan import Plan, measure
+from .protocol import BatchLimits, MeasureError
+from .workers import joined, local_rank, rank
 
 
-def main(arguments=None) -> int:
-    """Measure one checkpoint; 0, or 2 with one line on stderr."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure a checkpoint; return 0, or 2 after one line on stderr."""
     options = _options(arguments)
     try:
-        for temperature in options.temperatures:
-            check_temperature(temperature)
-        model = Checkpoint(options)
-        measure(model, options)
-        if not model.workers.is_first:
-            return 0
-        print(summary([record for record in read(options.records) if model.made(record, options.gen_subset)]))
+        plan = Plan(
+            split=options.gen_subset,
+            temperatures=tuple(options.temperatures),
+            modes=tuple(options.modes),
+            fit_split=None if options.fit_subset == "none" else options.fit_subset,
+            beam=options.beam,
+            lenpen=options.lenpen,
+            own_search=options.search == "fairseq",
+            pieces=options.pieces and tuple(options.pieces),
+        )
+        cuda = torch.cuda.is_available() and not options.cpu
+        model = FairseqModel(
+            options.path,
+            options.data,
+            limits=BatchLimits(options.max_tokens, options.batch_size),
+            device=torch.device(f"cuda:{local_rank()}" if cuda else "cpu"),
+            run=options.run,
+        )
+        workers = joined()
+        measure(model, plan, options.records, workers)
+        if workers.is_first:
+            sha = model.provenance(plan.split).sha
+            print(summary([r for r in read(options.records) if r.split == plan.split and _is_of(r, sha)]))
     except (MeasureError, RecordError, ValueError, OSError) as error:
-        if rank() > 0:  # the first of the workers says it
-            return 2
-        print(f"mt_ls.measure: error: {' '.join(str(error).split())}", file=sys.stderr)
+        if rank() == 0:  # the other workers fail for the same reason
+            print(f"mt_ls.measure: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0
 
 
-def _options(arguments):
-    parser = argparse.ArgumentParser(prog="python -m mt_ls.measure", description=__doc__.split("\n\n")[1])
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m mt_ls.measure",
+        description=str(__doc__).split("\n\n", 1)[1],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = parser.add_argument
     add("data", help="binarised data folder")
     add("--path", required=True, help="checkpoint")
-    add("--gen-subset", default="test", help="split to report on")
+    add("--gen-subset", default="test", help="split to report on (default: test)")
     add("--fit-subset", default="valid", help="split on half of which the temperature is fitted, or none")
-    add("--temperatures", type=float, nargs="+", default=[1.0])
+    add("--temperatures", type=float, nargs="+", default=[1.0], help="1.0 and the fitted one are always measured")
     add("--modes", nargs="+", choices=("forced", "beam"), default=["forced", "beam"])
-    add("--pieces", nargs=3, help="of the target: only the activations before these tokens, as in the paper's Figure 7")
-    add("--beam", type=int, default=5)
-    add("--lenpen", type=float, default=1.0)
+    add(
+        "--pieces",
+        nargs=3,
+        metavar="TOKEN",
+        help="measure only the activations before these three target tokens, as in the paper's Figure 7",
+    )
+    add("--beam", type=int, default=5, help="hypotheses that the search keeps (default: 5)")
+    add("--lenpen", type=float, default=1.0, help="length penalty of the search (default: 1)")
     add("--max-tokens", type=int, default=4000, help="target tokens a batch: memory and speed only")
-    add("--batch-size", type=int, help="sentences a batch, if fewer: memory and speed only")
-    add("--records", required=True, help="JSON lines file to append to")
+    add("--batch-size", type=int, help="most sentences a batch: memory and speed only")
+    add("--records", required=True, type=Path, metavar="FILE", help="JSON lines file to append to")
     add(
         "--search",
         choices=("auto", "fairseq"),
         default="auto",
         help="auto: CTranslate2's where it is installed and finds fairseq's hypotheses",
     )
-    add("--run", help="name of the run (default: the folder above the checkpoint)")
-    add("--cpu", action="store_true")
+    add("--run", help="name of the run (default: the folder above the checkpoint's)")
+    add("--cpu", action="store_true", help="do not use a GPU")
     return parser.parse_args(arguments)
 
 
-def measure(model: Checkpoint, options: argparse.Namespace) -> None:
-    """Append every measurement that the options ask for and the records do not hold yet."""
-    known = read(options.records) if Path(options.records).exists() else []
-    done = {record.key() for record in known}
-    n = len(model.dataset(options.gen_subset))
-    template = Measurement(
-        **model.fields,
-        mode="forced",
-        split=options.gen_subset,
-        temperature=1.0,
-        bins=Bins.zeros(),
-        n_tokens=0,
-        n_sentences=n,
-        n_sentences_in_set=n,
-    )
-    if options.pieces:
-        looked = replace(template, mode="penultimate")
-        if looked.key() not in done and model.workers.is_first:
-            measure_penultimate(model, looked, options.pieces, Path(options.records))
-        return
-    forced = ForcedPass(model, options.gen_subset)
-    fitted = None
-    if options.fit_subset != "none":
-        fitted = model.workers.from_first(lambda: _fitted(model, forced, options))
-    temperatures = sorted({*options.temperatures, 1.0} | ({fitted} if fitted else set()))
-    template = replace(template, fitted_temperature=fitted, fitted_on=None if fitted is None else options.fit_subset)
-    beam = replace(template, mode="beam", beam=options.beam, lenpen=options.lenpen)
-    planned = [replace(kind, temperature=t) for kind in (template, beam) for t in temperatures]
-    planned = [record for record in planned if record.mode in options.modes and record.key() not in done]
-    folder = Path(options.records).parent
-    forced_ones = [record for record in planned if record.mode == "forced"]
-    if forced_ones:
-        for record, arrays in measure_forced(forced, forced_ones, folder):
-            write(options.records, record, arrays)
-    searches = [record for record in planned if record.mode == "beam"]
-    if searches:
-        _measure_searches(model, options, searches, folder)
+def _is_of(record: Record, sha: dict[str, str]) -> bool:
+    return all(record.sha[name] == sha[name] for name in ("checkpoint", "data"))
 
 
-def _measure_searches(model: Checkpoint, options: argparse.Namespace, planned: list[Measurement], folder: Path) -> None:
-    search, reason = exact_search(model, options.gen_subset, options.beam, options.lenpen, options.search)
-    if reason and model.workers.is_first:
-        print(f"mt_ls.measure: fairseq's search, not CTranslate2's: {reason}", file=sys.stderr)
-    references = References(model, options.gen_subset)
-    for plan in planned:
-        plan = replace(plan, versions=plan.versions | versions(search.name))
-        for record, arrays in measure_beam(model, search, references, plan, folder):
-            write(options.records, record, arrays)
-
-
-def _fitted(model: Checkpoint, forced: ForcedPass, options: argparse.Namespace) -> float:
-    """The temperature fitted on the fit split, kept beside the records: a resumed run does not fit again."""
-    file = Path(options.records).with_name("fitted_temperature.json")
-    key = f"{model.fields['sha']['checkpoint'][:16]}-{model.fields['sha']['data'][:16]}-{options.fit_subset}-even"
-    try:
-        known = json.loads(file.read_text()) if file.exists() else {}
-        if not all(isinstance(value, float) and value > 0 for value in known.values()):
-            raise ValueError("it holds more than temperatures")
-    except (ValueError, AttributeError) as error:
-        raise MeasureError(f"{file}: not what was fitted ({error}): delete it, and it is fitted again") from None
-    if key not in known:
-        own = options.fit_subset == forced.split and model.workers.n == 1
-        on = forced if own else ForcedPass(model, options.fit_subset, shared=False)
-        known[key] = round(on.fit_temperature(), 4)
-        with written_whole(file) as path:
-            path.write_text(json.dumps(known, indent=1) + "\n")
-    return known[key]
-
-
-def summary(records: list[Measurement]) -> str:
-    """The measurements of one checkpoint on one split, a line each; then its beam ECE by token class at T = 1."""
+def summary(records: Sequence[Record]) -> str:
+    """The records of a checkpoint on a split, a line each, and beam ECE by token class at T = 1."""
     first = records[0]
     lines = [
         f"{first.run} on {first.split}: {first.n_sentences} of {first.n_sentences_in_set} sentences",
-        "mode          T   tokens    NLL  accuracy  confidence     ECE   BLEU",
+        "mode             T   tokens    NLL  accuracy  confidence     ECE   BLEU",
     ]
     for record in sorted(records, key=lambda record: (record.mode != "forced", record.temperature)):
         mark = "*" if record.temperature == record.fitted_temperature else " "
         nll = "" if record.nll is None else f"{record.nll:.3f}"
         bleu = "" if record.bleu is None else f"{record.bleu['score']:.1f}"
         lines.append(
-            f"{record.mode:8}{record.temperature:6.2f}{mark}{record.n_tokens:9}{nll:>7}{record.accuracy:10.3f}"
-            f"{record.confidence:12.3f}{record.bins.ece():8.4f}{bleu:>7}"
+            f"{record.mode:11}{record.temperature:6.2f}{mark}{record.n_tokens:9}{nll:>7}{record.accuracy:10.3f}"
+            f"{record.confidence:12.3f}{record.bins.ece():8.4f}{bleu:>7}".rstrip()
         )
     lines.append("* fitted by likelihood; a beam ECE leaves out EOS and shifted tokens")
     for record in records:

@@ -1,85 +1,89 @@
-"""The paper's Figure 7: what a translation model has before it predicts each of three target pieces, held against the
-templates of these pieces."""
+"""Mode "activations": hidden states before three target tokens, and the templates of these tokens (Figure 7).
+
+A template is a row of the output projection. The figure is that of Müller et al. 2019.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
+from msgspec.structs import replace
 
 from ..calibration.bins import Bins
-from ..calibration.geometry import geometry, on_planes
+from ..calibration.geometry import geometry, plane_points
 from ..calibration.temperature import at_temperatures
-from ..records.record import Measurement
-from ..records.spool import spools, write
-from .fairseq_model import Checkpoint, MeasureError
-from .forced import ForcedPass, Outputs
+from ..records import Record, append
+from .forced import ForcedPass
+from .protocol import ForcedTokens, MeasureError, TranslationModel
 
 N_TOKENS = 500
-"""Tokens of each piece that are taken: the first of the split."""
+"""Occurrences of each token that are measured: the first of the split."""
 
 
-def measure_penultimate(model: Checkpoint, planned: Measurement, pieces: Sequence[str], records: Path) -> None:
-    """Append the planned measurement at T = 1 of the tokens that are one of three target ``pieces``: their bins and NLL
-    among all predictions, and in ``geometry`` the numbers of their activations and of the three templates; the first
-    hundred of each piece are kept on the plane.
+def measure_activations(model: TranslationModel, planned: Record, pieces: Sequence[str], records: Path) -> None:
+    """Measure the planned record at T = 1 on the occurrences of three target tokens ``pieces``, and append it.
 
-    Raises MeasureError for pieces that are not in the dictionary or not in the split, and for a model whose last step
-    is not one matrix.
+    Its bins and NLL are those of these predictions among all classes. ``geometry`` has the numbers of the hidden states
+    and the three templates, and in "planes" the plane through the templates with the first states of each token.
+
+    Raises MeasureError for a token that is not in the vocabulary or occurs less than twice in the split, and for a
+    model without a projection; ValueError for tokens that span no plane.
     """
-    forced = ForcedPass(model, planned.split, shared=False)
-    if forced.projection is None:
-        raise MeasureError("penultimate activations need a fairseq Transformer whose last step is one matrix")
-    numbers = [_number(model, piece) for piece in pieces]
-    taken = _taken(forced, numbers, pieces)
-    parts = [at_temperatures(logits, target, [1.0]) for logits, target, _ in forced.logits(taken)]
+    if model.projection is None:
+        raise MeasureError("activations need a model whose last step is one matrix, such as fairseq's Transformer")
+    ids = [_token_id(model, piece) for piece in pieces]
+    forced = ForcedPass(model, planned.split)
+    tokens = _occurrences(forced, ids, pieces)
+    parts = [at_temperatures(logits, target, [1.0]) for logits, target, _ in forced.logits(tokens)]
     confidence = torch.cat([part.confidence[0] for part in parts]).clamp(max=1).cpu()
     bins = Bins.of(confidence, torch.cat([part.hit for part in parts]).cpu())
     nll = torch.cat([part.nll[0].double() for part in parts]).mean().item()
-    labels = torch.stack([taken.target == number for number in numbers]).int().argmax(dim=0).cpu()
-    points, templates = taken.values.double().cpu(), forced.projection[numbers].detach().double().cpu()
-    views = on_planes(points, labels, templates, [range(len(pieces))])
+    labels = torch.stack([tokens.target == token for token in ids]).int().argmax(dim=0).cpu()
+    states, templates = tokens.states.double().cpu(), model.projection[ids].detach().double().cpu()
+    points = plane_points(states, labels, templates, range(len(pieces)))
     record = replace(
         planned,
-        network=model.cfg.model._name,
         bins=bins,
         n_tokens=bins.n,
-        n_sentences=len(taken.sentence.unique()),
+        n_sentences=len(tokens.sentence.unique()),
         nll=nll,
         perplexity=math.exp(nll),
         accuracy=bins.accuracy,
         confidence=bins.mean_confidence,
-        geometry={**geometry(points, labels, templates), "planes": [list(pieces)]},
+        geometry={
+            **geometry(states, labels, templates),
+            "planes": [{"classes": list(pieces), "points": points}],
+        },
     )
-    with spools(1, records.parent) as (kept,):
-        kept.append(**views)
-        write(records, record, kept)
+    append(records, record)
 
 
-def _number(model: Checkpoint, piece: str) -> int:
-    dictionary = model.task.target_dictionary
-    if piece not in dictionary:
-        raise MeasureError(f"--pieces: {piece!r} is not in {model.data}/dict.{model.task.cfg.target_lang}.txt")
-    return dictionary.index(piece)
+def _token_id(model: TranslationModel, piece: str) -> int:
+    token = model.token_id(piece)
+    if token is None:
+        raise MeasureError(f"--pieces: {piece!r} is not in the target vocabulary")
+    return token
 
 
-def _taken(forced: ForcedPass, numbers: list[int], pieces: Sequence[str]) -> Outputs:
-    """The first `N_TOKENS` of each piece, by piece; of a long split only its beginning is read."""
-    found: list[Outputs] = []
+def _occurrences(forced: ForcedPass, ids: list[int], pieces: Sequence[str]) -> ForcedTokens:
+    """The first `N_TOKENS` occurrences of each token, token after token. Of a long split only the beginning is read."""
+    parts: list[ForcedTokens] = []
     for _, batches in forced.windows():
-        for outputs in batches:
-            ours = torch.isin(outputs.target, torch.tensor(numbers, device=outputs.target.device))
-            found.append(Outputs(*(column[ours] for column in outputs)))
-        all_found = Outputs(*(torch.cat(columns) for columns in zip(*found, strict=True)))
-        order = torch.argsort(all_found.sentence, stable=True)  # not that of the batches, which is by length
-        places = [order[all_found.target[order] == number] for number in numbers]
+        for tokens in batches:
+            chosen = torch.isin(tokens.target, torch.tensor(ids, device=tokens.target.device))
+            parts.append(ForcedTokens(*(column[chosen] for column in tokens)))
+        columns = ForcedTokens(*(torch.cat(column) for column in zip(*parts, strict=True)))
+        order = torch.argsort(columns.sentence, stable=True)  # the batches are sorted by length
+        places = [order[columns.target[order] == token] for token in ids]
         if min(map(len, places)) >= N_TOKENS:
             break
-    for piece, known in zip(pieces, places, strict=True):
-        if len(known) < 2:
-            raise MeasureError(f"--pieces: {piece!r} comes {len(known)} times in {forced.split}: choose frequent ones")
-    chosen = torch.cat([known[:N_TOKENS] for known in places])
-    return Outputs(*(column[chosen] for column in all_found))
+    for piece, occurrences in zip(pieces, places, strict=True):
+        if len(occurrences) < 2:
+            raise MeasureError(
+                f"--pieces: {piece!r} occurs {len(occurrences)} times in {forced.split}: choose frequent tokens"
+            )
+    taken = torch.cat([occurrences[:N_TOKENS] for occurrences in places])
+    return ForcedTokens(*(column[taken] for column in columns))

@@ -1,33 +1,36 @@
-"""Beam mode: a search at each temperature, its translations scored, its tokens judged by TER alignment."""
+"""Beam mode: a search at each temperature, scores of its translations, and hits of its tokens by TER alignment."""
 
 from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 from tqdm import tqdm
 
+from ..calibration.alignment import align_ids
 from ..calibration.bins import Bins
-from ..calibration.generated import JudgedTokens
+from ..calibration.generated import GeneratedTokens
 from ..calibration.scores import Scorer, Statistics
-from ..plugin.hypotheses import judge, token_probabilities
-from ..records.record import Measurement
-from ..records.spool import ArraySpool, spools
-from .fairseq_model import Checkpoint, Window
-from .search import Search
+from ..records import Record, append
+from ..records.items import ItemsWriter, item_writers
+from .protocol import Search, TranslationModel
+from .windows import Window, windows
+from .workers import ALONE, Workers
 
-# Hypotheses whose judgement is remembered: most are the same at the next temperature.
 _REMEMBERED = 2**13
+"""Hypotheses whose comparison is remembered: most are the same at the next temperature."""
 
 
-class Verdict(NamedTuple):
-    """A hypothesis held against its reference: its text, `judge`'s flags, and what it adds to the scores."""
+class Comparison(NamedTuple):
+    """A hypothesis compared with its reference: its text, flags (L,) of its tokens, and its part of the scores.
+
+    ``hit`` and ``kept`` are those of `Alignment`.
+    """
 
     text: str
     hit: torch.Tensor
@@ -36,132 +39,141 @@ class Verdict(NamedTuple):
 
 
 class Hypothesis(NamedTuple):
-    """What a search found for a sentence: token ids (L,), how they were judged, and the probability of each (L,)."""
+    """The token ids (L,) of a hypothesis, the probability of each (L,), and its comparison with the reference."""
 
     ids: torch.Tensor
-    verdict: Verdict
     probability: torch.Tensor
+    comparison: Comparison
 
 
 class References:
-    """The references of a split. Each different hypothesis is held against its own once."""
+    """The references of a split, with which hypotheses are compared."""
 
-    def __init__(self, model: Checkpoint, split: str) -> None:
+    def __init__(self, model: TranslationModel, split: str) -> None:
         self._model = model
-        self._dataset = model.dataset(split)
+        self._split = split
         self._text = model.references(split)
         self._scorer = Scorer()
-        self.verdict = functools.lru_cache(_REMEMBERED)(self._verdict)
+        self.compare = functools.lru_cache(_REMEMBERED)(self._compare)
 
-    def _verdict(self, sentence: int, *ids: int) -> Verdict:
-        hypothesis = torch.tensor(ids)
-        text = self._model.text_of(hypothesis)
-        flags = judge(self._model.task.target_dictionary, hypothesis, self._dataset[sentence]["target"])
-        return Verdict(text, *flags, self._scorer.statistics(text, self._text[sentence]))
-
-    @staticmethod
-    def add(total: Statistics, verdicts: list[Verdict]) -> Statistics:
-        """The sum of statistics with those of more hypotheses."""
-        added = {name: np.sum([v.statistics[name] for v in verdicts], axis=0) for name in verdicts[0].statistics}
-        return {name: values + total.get(name, np.zeros_like(values)) for name, values in added.items()}
+    def _compare(self, sentence: int, *ids: int) -> Comparison:
+        """Return the comparison of a sentence's hypothesis, given by its token ids."""
+        model = self._model
+        text = model.text_of(torch.tensor(ids))
+        flags = align_ids(ids, model.target(self._split, sentence), model.eos)
+        statistics = self._scorer.statistics(text, self._text[sentence])
+        return Comparison(text, torch.tensor(flags.hit), torch.tensor(flags.kept), statistics)
 
     def scores(self, total: Statistics) -> dict[str, Any]:
         """The scores of a record (see `Scorer.scores`)."""
         return self._scorer.scores(total)
 
 
+class _Sums:
+    """The sums of the hypotheses of one search: bins of each token class, scores, and counts of tokens."""
+
+    def __init__(self) -> None:
+        self.bins: dict[str, Bins] = {}
+        self.scores: Statistics = {}
+        self.n_tokens = self.n_left_out = 0
+
+    def add(self, tokens: GeneratedTokens, sums: dict[str, torch.Tensor], comparisons: list[Comparison]) -> None:
+        """Add a window: its tokens, their sums of each sentence, and the comparisons of its hypotheses."""
+        self.bins = {
+            name: self.bins.get(name, Bins.zeros()) + Bins.from_sums(part.sum(0)) for name, part in sums.items()
+        }
+        for name in comparisons[0].statistics:
+            added = np.sum([comparison.statistics[name] for comparison in comparisons], axis=0)
+            self.scores[name] = added + self.scores.get(name, np.zeros_like(added))
+        self.n_tokens += len(tokens.hit)
+        self.n_left_out += tokens.n_left_out
+
+
 def measure_beam(
-    model: Checkpoint, search: Search, references: References, planned: Measurement, folder: Path
-) -> Iterator[tuple[Measurement, ArraySpool]]:
-    """The planned measurement filled in, with its arrays; for the first worker. Among the arrays are the hypotheses as
-    "text" (UTF-8, a line each) and "sentence_bleu", what each adds to BLEU (see `Scorer`). The spool works in
-    ``folder`` and is good until the iterator is closed."""
+    model: TranslationModel,
+    search: Search,
+    references: References,
+    planned: Record,
+    records: Path,
+    workers: Workers = ALONE,
+) -> None:
+    """Measure the planned record, and append it to ``records`` with its items beside it.
+
+    Only the first worker writes. The bins of an item are those of the tokens other than EOS that TER has not shifted.
+    Items have values of each token at T = 1 and at the fitted temperature.
+    """
     start = time.perf_counter()
-    keeps_tokens = planned.temperature in (1.0, planned.fitted_temperature)
-    bins: dict[str, Bins] = {}
-    total: Statistics = {}
-    n_tokens = n_left_out = 0
-    label = f"beam {planned.split} T={planned.temperature:g} ({search.name})"
-    with spools(1, folder) as (spool,):
-        with tqdm(total=planned.n_sentences, desc=label, unit="sentence", disable=None) as bar:
-            for window in model.windows(planned.split):
-                ours = _hypotheses(model, search, references, window, planned.temperature)
-                bar.update(window.n)
-                parts = model.workers.gather(ours)
-                if not parts:
-                    continue
-                found = {sentence: hypothesis for part in parts for sentence, hypothesis in part.items()}
-                hypotheses = [found[sentence] for sentence in window.all_in(found)]
-                verdicts = [hypothesis.verdict for hypothesis in hypotheses]
-                tokens = torch.cat([hypothesis.ids for hypothesis in hypotheses])
-                judged = _judged(hypotheses, model.task.target_dictionary.eos())
-                sums = judged.sums(window.n)
-                bins = {name: bins.get(name, Bins.zeros()) + Bins.from_sums(part.sum(0)) for name, part in sums.items()}
-                total = references.add(total, verdicts)
-                n_tokens, n_left_out = n_tokens + len(tokens), n_left_out + judged.n_left_out
-                text = "".join(verdict.text + "\n" for verdict in verdicts).encode()
-                bleu = np.stack([verdict.statistics["bleu"] for verdict in verdicts])
-                spool.append(
-                    text=np.frombuffer(text, "u1"),
-                    sentence_bins=sums["others"].numpy().astype("f4"),
-                    sentence_bleu=bleu.astype("i4"),
-                )
-                if keeps_tokens:
-                    _keep(spool, judged, tokens, window.first)
-        if not model.workers.is_first:
-            return
-        others = bins["others"]
-        yield (
-            replace(
-                planned,
-                bins=others,
-                bins_by_class=bins,
-                n_tokens=n_tokens,
-                n_left_out=n_left_out,
-                accuracy=others.accuracy,
-                confidence=others.mean_confidence,
-                **references.scores(total),
-                seconds=round(time.perf_counter() - start, 2),
-            ),
-            spool,
+    split, temperature = planned.split, planned.temperature
+    keeps_tokens = temperature in (1.0, planned.fitted_temperature)
+    total = _Sums()
+    label = f"beam {split} T={temperature:g} ({search.name})"
+    with (
+        item_writers(records, [planned] if workers.is_first else []) as writers,
+        tqdm(total=planned.n_sentences, desc=label, unit="sentence", disable=None) as bar,
+    ):
+        for window in windows(model, split, workers):
+            parts = workers.gather(_hypotheses(model, search, references, split, window, temperature))
+            if parts:
+                by_sentence = {sentence: hypothesis for part in parts for sentence, hypothesis in part.items()}
+                window.check_whole(sorted(by_sentence))
+                hypotheses = [by_sentence[sentence] for sentence in sorted(by_sentence)]
+                _add(total, writers[0], hypotheses, model.eos, keeps_tokens)
+            bar.update(window.n)
+    if workers.is_first:
+        others = total.bins["others"]
+        record = replace(
+            planned,
+            bins=others,
+            bins_by_class=total.bins,
+            n_tokens=total.n_tokens,
+            n_left_out=total.n_left_out,
+            accuracy=others.accuracy,
+            confidence=others.mean_confidence,
+            **references.scores(total.scores),
+            items=f"{planned.name}.parquet",
+            seconds=round(time.perf_counter() - start, 2),
         )
+        append(records, record)
 
 
 def _hypotheses(
-    model: Checkpoint, search: Search, references: References, window: Window, temperature: float
+    model: TranslationModel, search: Search, references: References, split: str, window: Window, temperature: float
 ) -> dict[int, Hypothesis]:
-    """What a search finds for the sentences in the window's batches, with a teacher-forced pass over it."""
-    found = search.best(window, temperature)
-    made = {}
-    for sample in window.batches:
-        sentences = sample["id"].tolist()
-        statistics = token_probabilities(model.models, sample, [[{"tokens": found[s]}] for s in sentences], temperature)
-        for sentence, ranked in zip(sentences, statistics, strict=True):
-            ids = found[sentence]
-            made[sentence] = Hypothesis(ids, references.verdict(sentence, *ids.tolist()), ranked[0].probability)
-    return made
+    """The hypothesis of each sentence in the window's batches."""
+    best = search.best(split, window.batches, temperature)
+    hypotheses = {}
+    for batch in window.batches:
+        ids = [best[sentence] for sentence in batch]
+        probabilities = model.token_probabilities(split, batch, ids, temperature)
+        for sentence, tokens, probability in zip(batch, ids, probabilities, strict=True):
+            hypotheses[sentence] = Hypothesis(tokens, probability, references.compare(sentence, *tokens.tolist()))
+    return hypotheses
 
 
-def _judged(hypotheses: list[Hypothesis], eos: int) -> JudgedTokens:
-    """The tokens of a window's hypotheses, in their order."""
-    verdicts = [hypothesis.verdict for hypothesis in hypotheses]
-    ids = [hypothesis.ids for hypothesis in hypotheses]
-    lengths = torch.tensor([len(tokens) for tokens in ids])
-    return JudgedTokens(
+def _add(total: _Sums, writer: ItemsWriter, hypotheses: list[Hypothesis], eos: int, keeps_tokens: bool) -> None:
+    """Add the hypotheses of a window, in the order of their sentences."""
+    comparisons = [hypothesis.comparison for hypothesis in hypotheses]
+    ids = torch.cat([hypothesis.ids for hypothesis in hypotheses])
+    lengths = torch.tensor([len(hypothesis.ids) for hypothesis in hypotheses])
+    tokens = GeneratedTokens(
         probability=torch.cat([hypothesis.probability for hypothesis in hypotheses]),
-        hit=torch.cat([verdict.hit for verdict in verdicts]),
-        kept=torch.cat([verdict.kept for verdict in verdicts]),
-        eos=torch.cat(ids) == eos,
-        sentence=torch.arange(len(ids)).repeat_interleave(lengths),
+        hit=torch.cat([comparison.hit for comparison in comparisons]),
+        kept=torch.cat([comparison.kept for comparison in comparisons]),
+        eos=ids == eos,
+        sentence=torch.arange(len(hypotheses)).repeat_interleave(lengths),
     )
-
-
-def _keep(spool: ArraySpool, judged: JudgedTokens, tokens: torch.Tensor, first: int) -> None:
-    """One value a generated token: what tables by token class and other bins need."""
-    spool.append(
-        confidence=judged.probability.clamp(max=1.0).numpy().astype("f4"),
-        hit=judged.hit.numpy(),
-        kept=judged.kept.numpy(),
-        token=tokens.numpy().astype("i4"),
-        sentence=(first + judged.sentence).numpy().astype("i4"),
+    sums = tokens.sums(len(hypotheses))
+    total.add(tokens, sums, comparisons)
+    columns = {
+        "token": ids.numpy(),
+        "token_confidence": tokens.probability.clamp(max=1.0).numpy(),
+        "token_hit": tokens.hit.numpy(),
+        "token_kept": tokens.kept.numpy(),
+    }
+    writer.append(
+        bins=sums["others"].numpy().astype("f4"),
+        bleu=np.stack([comparison.statistics["bleu"] for comparison in comparisons]).astype("i4"),
+        text=[comparison.text for comparison in comparisons],
+        tokens=columns if keeps_tokens else None,
+        lengths=lengths.numpy() if keeps_tokens else None,
     )

@@ -1,220 +1,338 @@
-"""A fairseq translation checkpoint, its task and its data: what a measurement needs, with every failure in one line."""
+"""A fairseq translation checkpoint with its task and its data, as a `TranslationModel`.
+
+This is the one module of the package that imports fairseq. Each failure is a MeasureError of one line.
+"""
 
 import contextlib
-import functools
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from argparse import Namespace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import fairseq
+import numpy as np
 import torch
 from fairseq import checkpoint_utils, utils
 
-from .. import plugin  # noqa: F401  (registers its classes, lets checkpoints load)
-from ..records.record import Measurement, code_hash, sha256_of, versions
+from ..plugin.hypotheses import token_probabilities
+from ..plugin.projection import output_projection
+from ..records import Model, code_hash, sha256_of, versions
+from ..smoothing.kinds import Smoothing
 from ..weights import broken_entry, weights_hash
-from .workers import Workers
-
-WINDOW_SENTENCES = 4096
-_SUBSET_BATCH = 24
+from .ctranslate2_search import CTranslate2Search
+from .protocol import BatchLimits, ForcedTokens, MeasureError, Provenance, Search
 
 
-class Window(NamedTuple):
-    """Consecutive sentences of a split: the number of the first, how many, and their batches, or this worker's of them.
-    ``collate`` makes a batch of given sentences."""
+class FairseqModel:
+    """The model of the checkpoint file ``path`` on the binarised folder ``data``; see `TranslationModel`.
 
-    first: int
-    n: int
-    batches: list[dict[str, Any]]
-    collate: Callable[[list[int]], dict[str, Any]]
+    ``run`` names the run in the records; by default it is the folder above the checkpoint's. Raises MeasureError for a
+    checkpoint or a folder that cannot be loaded.
+    """
 
-    @property
-    def sentences(self) -> set[int]:
-        """The numbers of the sentences in the batches."""
-        return {i for sample in self.batches for i in sample["id"].tolist()}
+    max_length = 200
+    """fairseq's default limit of a hypothesis, in tokens before EOS."""
 
-    def all_in(self, found: Iterable[int]) -> list[int]:
-        """The sentences found, in order. Raises MeasureError unless they are those of the window."""
-        ordered = sorted(found)
-        if ordered != list(range(self.first, self.first + self.n)):
-            raise MeasureError(f"of sentences {self.first} to {self.first + self.n - 1} {len(ordered)} were measured")
-        return ordered
-
-    def subset(self, sentences: set[int]) -> "Window":
-        """The same window with batches of these sentences only, filled anew: a step of a search costs the same for
-        one sentence as for a few."""
-        chosen = [i for sample in self.batches for i in sample["id"].tolist() if i in sentences]
-        starts = range(0, len(chosen), _SUBSET_BATCH)
-        return self._replace(batches=[self.collate(chosen[start : start + _SUBSET_BATCH]) for start in starts])
-
-
-class MeasureError(Exception):
-    """What cannot be measured: the message is one line that says why and how to mend it."""
-
-
-class Checkpoint:
-    """A model, its task, and what its records say about it. Raises MeasureError for what cannot be loaded."""
-
-    def __init__(self, options) -> None:
-        self.data = Path(options.data)
-        path = Path(options.path)
-        if not path.is_file():
-            raise MeasureError(f"{path}: no such checkpoint")
-        if not self.data.is_dir():
-            raise MeasureError(f"{self.data}: no such data folder; make it with python -m data_prep")
-        broken = broken_entry(path)
-        if broken:
-            raise MeasureError(f"{path}: cut short or changed: {broken}; take another checkpoint or a copy")
-        try:
-            # fairseq prints nothing useful on failure, and raises whatever the unpickler does.
-            with contextlib.redirect_stdout(io.StringIO()):
-                state = checkpoint_utils.load_checkpoint_to_cpu(str(path))
-            self.cfg, weights = state["cfg"], state["model"]
-            overrides = {"data": str(self.data)}
-        except Exception as error:
-            raise MeasureError(f"{path}: {_why_not_loaded(error)}") from None
-        try:
-            models, self.cfg, self.task = checkpoint_utils.load_model_ensemble_and_task([str(path)], overrides)
-        except (RuntimeError, FileNotFoundError, AssertionError, AttributeError) as error:
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise MeasureError(
-                f"{path}: does not fit the data in {self.data} (another dictionary?): {reason[-1].strip()[:160]}"
-            ) from None
-        self.workers = Workers()
-        cuda = torch.cuda.is_available() and not options.cpu
-        self.device = torch.device(f"cuda:{self.workers.local_rank}" if cuda else "cpu")
-        self.models = [model.eval().to(self.device) for model in models]
-        self.pad = self.task.target_dictionary.pad()
-        self.subwords = subword_scheme(self.task.target_dictionary)
-        self.options = options
-        self.fields = self._describe(state, path, weights_hash(weights))
-
-    def _describe(self, state, path: Path, weights: str) -> dict[str, Any]:
-        criterion = self.cfg.criterion
-        name = getattr(criterion, "_name", "")
-        history = state.get("optimizer_history") or [{}]
-        return {
-            "run": self.options.run or path.resolve().parent.parent.name,
-            "corpus": self.manifest.get("corpus", self.data.name),
-            "alpha": float(getattr(criterion, "label_smoothing", 0.0)),
-            "convention": str(getattr(criterion, "smoothing_convention", "fairseq")) if name else None,
-            "seed": int(self.cfg.common.seed),
-            "updates": history[-1].get("num_updates"),
-            "unit": _UNITS[self.subwords],
-            "device": self.device.type,
-            "versions": versions("torch", "numpy", "sacrebleu", "sentencepiece") | {"fairseq": fairseq.__version__},
-            "sha": {"data": self.data_hash, "checkpoint": weights, "code": code_hash()},
-        }
-
-    @functools.cached_property
-    def manifest(self) -> dict[str, Any]:
-        """What `data_prep` says of the data; empty where the data is not its own."""
-        path = self.data / "manifest.json"
-        if not path.exists():
-            return {}
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            if not all(isinstance(found[key], str) and found[key] for key in ("corpus", "hash")):
-                raise ValueError("no corpus or no hash")
-        except (ValueError, KeyError, TypeError) as error:
-            raise MeasureError(f"{path}: not a manifest ({error}); make the data again: python -m data_prep") from None
-        return found
-
-    @property
-    def data_hash(self) -> str:
-        """The manifest's, or that of the dictionaries and the test files where the data is not ours."""
-        files = sorted([*self.data.glob("dict.*.txt"), *self.data.glob(f"{self.options.gen_subset}.*")])
-        return self.manifest.get("hash") or sha256_of(*files)
-
-    def windows(self, split: str, shared: bool = True) -> Iterator[Window]:
-        """Every sentence of a split once, in order, a window at a time, its batches sorted by length and on the
-        device; ``shared``: of the batches those of this worker. So what a caller keeps of a window does not grow with
-        the corpus.
-
-        Raises MeasureError for a split that is not there, and if a sentence would be lost.
-        """
-        dataset = self.dataset(split)
-
-        def collate(sentences: list[int]) -> dict[str, Any]:
-            sample = dataset.collater([dataset[i] for i in sentences])
-            return utils.move_to_cuda(sample, self.device) if self.device.type == "cuda" else sample
-
-        order = dataset.ordered_indices()
-        positions = utils.resolve_max_positions(
-            self.task.max_positions(), *(model.max_positions() for model in self.models)
+    def __init__(
+        self,
+        path: str | Path,
+        data: str | Path,
+        limits: BatchLimits | None = None,
+        device: torch.device | None = None,
+        run: str | None = None,
+    ) -> None:
+        path, self.data = Path(path), Path(data)
+        loaded = _load(path, self.data)
+        self.cfg, self.task = loaded.cfg, loaded.task
+        self.device = device or torch.device("cpu")
+        self.network = loaded.network.eval().to(self.device)
+        self.source_dictionary = self.task.source_dictionary
+        self.target_dictionary = self.task.target_dictionary
+        self.eos = self.target_dictionary.eos()
+        self.projection = output_projection(self.network)
+        self._pad = self.target_dictionary.pad()
+        self._subwords = subword_scheme(self.target_dictionary)
+        self._limits = limits or BatchLimits()
+        self._manifest = _manifest(self.data)
+        self._orders: dict[str, np.ndarray] = {}
+        self._weights, self._updates = loaded.weights, loaded.updates
+        self._code = code_hash()
+        self._run = run or path.resolve().parent.parent.name
+        self._model = Model(
+            corpus=self._manifest.get("corpus", self.data.name),
+            architecture=architecture_of(self.cfg.model),
+            smoothing=_smoothing(path, self.cfg.criterion),
+            precision=precision_of(self.cfg.common),
+            checkpoint=checkpoint_family(path),
         )
-        _, lost = dataset.filter_indices_by_size(order, positions)
-        if lost:
-            raise MeasureError(
-                f"{self.data}: split {split}: {len(lost)} of {len(dataset)} sentences are longer than the model's "
-                "positions; shorten or remove them, so that no score leaves them out in silence"
-            )
-        for start in range(0, len(dataset), WINDOW_SENTENCES):
-            within = order[(order >= start) & (order < start + WINDOW_SENTENCES)]
-            batches = dataset.batch_by_size(
-                within,
-                max_tokens=self.options.max_tokens,
-                max_sentences=self.options.batch_size,
-                required_batch_size_multiple=1,
-            )
-            ours = self.workers.share(list(batches)) if shared else batches
-            yield Window(start, len(within), [collate(list(batch)) for batch in ours], collate)
 
-    def made(self, record: Measurement, split: str) -> bool:
-        """Whether a record is of this checkpoint, data and split."""
-        ours = self.fields["sha"]
-        return record.split == split and all(record.sha[key] == ours[key] for key in ("checkpoint", "data"))
+    def provenance(self, split: str) -> Provenance:
+        """See `TranslationModel`. Data without a manifest is known by its dictionaries and the files of the split."""
+        data_hash = self._manifest.get("hash")
+        if data_hash is None:
+            data_hash = sha256_of(*sorted([*self.data.glob("dict.*.txt"), *self.data.glob(f"{split}.*")]))
+        seed = self.cfg.common.seed
+        return Provenance(
+            run=self._run,
+            model=self._model,
+            seed=None if seed is None else int(seed),
+            updates=self._updates,
+            unit=_UNITS[self._subwords],
+            device=self.device.type,
+            sha={"data": data_hash, "checkpoint": self._weights, "code": self._code},
+            versions=versions("torch", "numpy", "sacrebleu", "sentencepiece") | {"fairseq": fairseq.__version__},
+        )
 
-    def dataset(self, split: str):
-        """The fairseq data set of a split."""
+    def n_sentences(self, split: str) -> int:
+        """See `TranslationModel`."""
+        return len(self._dataset(split))
+
+    def batches(self, split: str, sentences: range) -> list[list[int]]:
+        """See `TranslationModel`. Sentences of similar length share a batch."""
+        order = self._order(split)
+        batches = self._dataset(split).batch_by_size(
+            order[(order >= sentences.start) & (order < sentences.stop)],
+            max_tokens=self._limits.max_tokens,
+            max_sentences=self._limits.max_sentences,
+            required_batch_size_multiple=1,
+        )
+        return [[int(sentence) for sentence in batch] for batch in batches]
+
+    @torch.no_grad()
+    def forced(self, split: str, sentences: list[int]) -> ForcedTokens:
+        """See `TranslationModel`. Without a projection the logits are log-probabilities."""
+        sample = self.sample(split, sentences)
+        real = sample["target"].ne(self._pad)
+        if self.projection is None:
+            states = self.network.get_normalized_probs(self.network(**sample["net_input"]), log_probs=True)
+        else:
+            states = self.network(**sample["net_input"], features_only=True)[0]
+        sentence = sample["id"].unsqueeze(1).expand_as(real)
+        return ForcedTokens(states[real], sample["target"][real], sentence[real])
+
+    def search(self, beam: int, lenpen: float) -> Search:
+        """See `TranslationModel`."""
+        return FairseqSearch(self, beam, lenpen)
+
+    def fast_search(self, beam: int, lenpen: float) -> Search:
+        """See `TranslationModel`."""
+        return CTranslate2Search(self, beam, lenpen)
+
+    def token_probabilities(
+        self, split: str, sentences: list[int], hypotheses: list[torch.Tensor], temperature: float
+    ) -> list[torch.Tensor]:
+        """See `TranslationModel`. One teacher-forced pass over the hypotheses."""
+        sample = self.sample(split, sentences)
+        rows = sample["id"].tolist()  # the collater sorts a batch by length
+        ids = dict(zip(sentences, hypotheses, strict=True))
+        ranked = token_probabilities([self.network], sample, [[{"tokens": ids[row]}] for row in rows], temperature)
+        probabilities = {row: best.probability for row, (best,) in zip(rows, ranked, strict=True)}
+        return [probabilities[sentence] for sentence in sentences]
+
+    def target(self, split: str, sentence: int) -> list[int]:
+        """See `TranslationModel`."""
+        ids = self._dataset(split)[sentence]["target"].tolist()
+        return [token for token in ids if token not in (self._pad, self.eos)]
+
+    def text_of(self, ids: torch.Tensor) -> str:
+        """See `TranslationModel`."""
+        return self.target_dictionary.string(ids, self._subwords, escape_unk=True)
+
+    def references(self, split: str) -> list[str]:
+        """See `TranslationModel`: the file text/SPLIT.LANGUAGE beside the data, or else the decoded targets."""
+        n = self.n_sentences(split)
+        path = self.data / "text" / f"{split}.{self.task.cfg.target_lang}"
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+            if len(lines) != n:
+                raise MeasureError(f"{path}: {len(lines)} lines, but the split has {n} sentences")
+            return lines
+        return [self.text_of(torch.tensor(self.target(split, sentence))) for sentence in range(n)]
+
+    def token_id(self, token: str) -> int | None:
+        """See `TranslationModel`."""
+        return self.target_dictionary.index(token) if token in self.target_dictionary else None
+
+    def source_tokens(self, split: str, sentence: int) -> list[str]:
+        """Return the tokens of a source sentence, without EOS."""
+        special = (self.source_dictionary.pad(), self.source_dictionary.eos())
+        ids = self._dataset(split)[sentence]["source"].tolist()
+        return [self.source_dictionary[token] for token in ids if token not in special]
+
+    def sample(self, split: str, sentences: list[int]) -> dict[str, Any]:
+        """Return fairseq's batch of these sentences, on the device."""
+        dataset = self._dataset(split)
+        sample = dataset.collater([dataset[sentence] for sentence in sentences])
+        return utils.move_to_cuda(sample, self.device) if self.device.type == "cuda" else sample
+
+    def _dataset(self, split: str) -> Any:
+        """fairseq's data set of a split."""
         if split not in self.task.datasets:
             try:
                 self.task.load_dataset(split)
             except FileNotFoundError:
                 names = sorted({file.name.split(".")[0] for file in self.data.glob("*.*-*.*.idx")})
                 raise MeasureError(f"{self.data}: no split {split!r}; it has {', '.join(names)}") from None
-        dataset = self.task.datasets[split]
-        # fairseq shuffles sentences of equal length, of every set but test: each worker, and each run, another way.
-        dataset.shuffle = False
-        return dataset
+            # In every set but test fairseq shuffles sentences of equal length, differently in each process.
+            self.task.datasets[split].shuffle = False
+        return self.task.datasets[split]
 
-    def references(self, split: str) -> list[str]:
-        """The text of each reference: untokenised where it stands beside the data, the decoded target elsewhere."""
-        dataset = self.dataset(split)
-        path = self.data / "text" / f"{split}.{self.task.cfg.target_lang}"
-        if path.exists():
-            lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-            if len(lines) != len(dataset):
-                raise MeasureError(f"{path}: {len(lines)} lines, but the split has {len(dataset)} sentences")
-            return lines
-        targets = (dataset[i]["target"] for i in range(len(dataset)))
-        return [self.text_of(target[target != self.pad]) for target in targets]
+    def _order(self, split: str) -> np.ndarray:
+        """The sentences of a split by length. Raises MeasureError if one is longer than the model's positions."""
+        if split not in self._orders:
+            dataset = self._dataset(split)
+            order = dataset.ordered_indices()
+            positions = utils.resolve_max_positions(self.task.max_positions(), self.network.max_positions())
+            _, too_long = dataset.filter_indices_by_size(order, positions)
+            if too_long:
+                raise MeasureError(
+                    f"{self.data}: split {split}: {len(too_long)} of {len(dataset)} sentences are longer than the "
+                    "model's positions; shorten or remove them: a score of the others would not be one of the split"
+                )
+            self._orders[split] = order
+        return self._orders[split]
 
-    def text_of(self, ids) -> str:
-        """The text of token ids, subwords joined."""
-        return self.task.target_dictionary.string(ids, self.subwords, escape_unk=True)
+
+class FairseqSearch:
+    """The beam search of the checkpoint's own task; see `Search`."""
+
+    name = "fairseq"
+
+    def __init__(self, model: FairseqModel, beam: int, lenpen: float) -> None:
+        self._model = model
+        self._options = {"beam": beam, "lenpen": lenpen, "nbest": 1, "max_len_b": model.max_length}
+
+    def best(self, split: str, batches: list[list[int]], temperature: float) -> dict[int, torch.Tensor]:
+        """See `Search`."""
+        models, task = [self._model.network], self._model.task
+        generator = task.build_generator(models, Namespace(**self._options, temperature=temperature))
+        hypotheses: dict[int, torch.Tensor] = {}
+        for batch in batches:
+            sample = self._model.sample(split, batch)
+            ranked = task.inference_step(generator, models, sample)
+            hypotheses |= {s: best["tokens"].cpu() for s, (best, *_) in zip(sample["id"].tolist(), ranked, strict=True)}
+        return hypotheses
+
+
+class _Loaded(NamedTuple):
+    """The contents of a checkpoint: configuration, task, network, hash of the weights and number of updates."""
+
+    cfg: Any
+    task: Any
+    network: Any
+    weights: str
+    updates: int | None
+
+
+def _load(path: Path, data: Path) -> _Loaded:
+    if not path.is_file():
+        raise MeasureError(f"{path}: no such checkpoint")
+    if not data.is_dir():
+        raise MeasureError(f"{data}: no such data folder; make it with python -m data_prep")
+    broken = broken_entry(path)
+    if broken:
+        raise MeasureError(f"{path}: cut short or changed: {broken}; take another checkpoint or a copy")
+    try:
+        # On a failure fairseq prints lines that do not help, and raises any exception of the unpickler.
+        with contextlib.redirect_stdout(io.StringIO()):
+            state = checkpoint_utils.load_checkpoint_to_cpu(str(path))
+        _, weights = state["cfg"], weights_hash(state["model"])
+        updates = (state.get("optimizer_history") or [{}])[-1].get("num_updates")
+    except Exception as error:
+        raise MeasureError(f"{path}: {_why_not_loaded(error)}") from None
+    del state
+    try:
+        models, cfg, task = checkpoint_utils.load_model_ensemble_and_task([str(path)], {"data": str(data)})
+    except (RuntimeError, FileNotFoundError, AssertionError, AttributeError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise MeasureError(
+            f"{path}: does not fit the data in {data} (another dictionary?): {reason[-1].strip()[:160]}"
+        ) from None
+    return _Loaded(cfg, task, models[0], weights, updates)
 
 
 def _why_not_loaded(error: Exception) -> str:
-    foreign = re.search(r"(?:GLOBAL|class) ([\w.]+\.\w+)", str(error))  # torch's words for what it does not unpickle
+    foreign = re.search(r"(?:GLOBAL|class) ([\w.]+\.\w+)", str(error))  # torch's words for a type that it refuses
     if foreign:
         return (
             f"asks for {foreign[1]}, which fairseq's checkpoints do not need, and was not loaded: unpickling it can "
-            "run any code. If you trust who made the file, put TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1 before this command"
+            "run any code. If you trust the author of the file, put TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1 before this "
+            "command"
         )
     reason = str(error).strip().splitlines() or [type(error).__name__]
     return f"not a fairseq checkpoint ({reason[0][:120]})"
 
 
+def _manifest(data: Path) -> dict[str, Any]:
+    """The manifest that `data_prep` writes; empty for other data."""
+    path = data / "manifest.json"
+    if not path.exists():
+        return {}
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if not all(isinstance(manifest[key], str) and manifest[key] for key in ("corpus", "hash")):
+            raise ValueError("no corpus or no hash")
+    except (ValueError, KeyError, TypeError) as error:
+        raise MeasureError(f"{path}: not a manifest ({error}); make the data again: python -m data_prep") from None
+    return manifest
+
+
+def architecture_of(model_cfg: Any) -> str | None:
+    """The name under which the architecture is registered with fairseq, for example "transformer_iwslt_de_en"."""
+    return getattr(model_cfg, "_name", None) or getattr(model_cfg, "arch", None)
+
+
+def smoothing_of(criterion_cfg: Any) -> Smoothing | None:
+    """The label smoothing of a criterion; None where the checkpoint does not name its criterion.
+
+    A criterion without smoothing, and every amount of 0, is ``Smoothing()``. A criterion that has no option for the
+    convention, such as stock ``label_smoothed_cross_entropy``, follows fairseq's. Raises ValueError for options that
+    are no smoothing.
+    """
+    if not getattr(criterion_cfg, "_name", None):
+        return None
+    amount = float(getattr(criterion_cfg, "label_smoothing", None) or 0.0)
+    if amount == 0:
+        return Smoothing()
+    kind = str(getattr(criterion_cfg, "smoothing_kind", None) or "uniform")
+    convention = str(getattr(criterion_cfg, "smoothing_convention", None) or "fairseq")
+    return Smoothing(kind, amount, convention)  # type: ignore[arg-type]
+
+
+def _smoothing(path: Path, criterion_cfg: Any) -> Smoothing | None:
+    try:
+        return smoothing_of(criterion_cfg)
+    except ValueError as error:
+        raise MeasureError(f"{path}: the options of its criterion are no label smoothing: {error}") from None
+
+
+def precision_of(common_cfg: Any) -> str | None:
+    """The precision of the training: "fp16", "bf16", or None for float32."""
+    for precision in ("fp16", "bf16"):
+        if any(getattr(common_cfg, f"{prefix}{precision}", False) for prefix in ("", "memory_efficient_")):
+            return precision
+    return None
+
+
+def checkpoint_family(path: Path) -> str:
+    """The kind of a checkpoint: "last" and "best" for fairseq's files of these names, the file's stem for others.
+
+    For example "checkpoint12" for checkpoint12.pt, of epoch 12.
+    """
+    stem = path.stem
+    return stem.removeprefix("checkpoint_") if stem in ("checkpoint_last", "checkpoint_best") else stem
+
+
 _UNITS = {"sentencepiece": "spm", "subword_nmt": "bpe", "none": "word"}
 
 
-def subword_scheme(dictionary) -> str:
-    """How fairseq's ``--post-process`` names the subwords of a dictionary: "sentencepiece" (pieces that begin with
-    "▁"), "subword_nmt" (pieces that end with "@@"), or "none" (whole words)."""
+def subword_scheme(dictionary: Any) -> str:
+    """The name of a dictionary's subwords in fairseq's ``--post-process``.
+
+    "sentencepiece" where pieces begin with "▁", "subword_nmt" where they end with "@@", "none" for whole words.
+    """
     symbols = dictionary.symbols[dictionary.nspecial :]
     if any(symbol.startswith("▁") for symbol in symbols):
         return "sentencepiece"

@@ -1,136 +1,156 @@
-"""Forced mode: next-token predictions under the correct prefix, at a whole grid of temperatures from one pass."""
+"""Forced mode: predictions of each token after the correct prefix, at many temperatures from one pass."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
+from msgspec.structs import replace
 from tqdm import tqdm
 
 from ..calibration.tally import Tally
 from ..calibration.temperature import TokenStatistics, at_temperatures, fit_temperature
-from ..plugin.projection import output_projection
-from ..records.record import Measurement
-from ..records.spool import ArraySpool, spools
-from ..smoothing.loss import chunk_rows, project
-from .fairseq_model import Checkpoint, Window
+from ..records import Record, append
+from ..records.items import ItemsWriter, item_writers
+from ..smoothing.chunks import chunk_rows
+from ..smoothing.products import project
+from .protocol import ForcedTokens, TranslationModel
+from .windows import Window, windows
+from .workers import ALONE, Workers
 
-_KEPT_BYTES = 2**28  # outputs of a split are kept for the next pass if they fit in this
+_KEPT_BYTES = 2**28
+"""The predictions of a split are kept for the next pass if they fit in this."""
 
 
-class Outputs(NamedTuple):
-    """What a model gave for the real tokens of a batch: features (N, D), or log-probabilities where its last step is
-    not one matrix; the target of each token (N,), and its sentence (N,)."""
+class TokenLogits(NamedTuple):
+    """Logits (N, K) of N predictions, their ``target`` (N,) and their ``sentence`` (N,)."""
 
-    values: torch.Tensor
+    logits: torch.Tensor
     target: torch.Tensor
     sentence: torch.Tensor
 
 
 class ForcedPass:
-    """Passes over a split with the correct prefixes, or, where ``shared``, over this worker's part of it; one after a
-    fit costs no forward if the outputs are small."""
+    """Passes over a split, each over this worker's share of the batches.
 
-    def __init__(self, model: Checkpoint, split: str, shared: bool = True) -> None:
+    A pass may keep its predictions, so that the next one costs no forward computation.
+    """
+
+    def __init__(self, model: TranslationModel, split: str, workers: Workers = ALONE) -> None:
+        self.model = model
         self.split = split
-        self.workers = model.workers
-        self._shared = shared
-        self._model = model
-        self.projection = output_projection(model.models[0])
-        self._kept: list[tuple[Window, list[Outputs]]] | None = None
+        self.workers = workers
+        self._kept: list[tuple[Window, list[ForcedTokens]]] | None = None
 
-    def windows(self, keep: bool = False) -> Iterator[tuple[Window, list[Outputs]]]:
-        """Each window of sentences (see `Checkpoint.windows`) and the outputs of its batches; to ``keep`` them, if they
-        are small, is for a caller who comes again."""
+    def windows(self, keep: bool = False) -> Iterator[tuple[Window, list[ForcedTokens]]]:
+        """Each window of the split with the predictions of its batches; ``keep`` them, if they are small."""
         if self._kept is not None:
             yield from self._kept
             return
-        kept: list[tuple[Window, list[Outputs]]] = []
+        kept: list[tuple[Window, list[ForcedTokens]]] = []
         size = 0
-        for window in self._model.windows(self.split, self._shared):
-            outputs = [self._forward(sample) for sample in window.batches]
-            size += sum(column.nbytes for batch in outputs for column in batch)
+        for window in windows(self.model, self.split, self.workers):
+            batches = [self.model.forced(self.split, sentences) for sentences in window.batches]
+            size += sum(column.nbytes for tokens in batches for column in tokens)
             keep = keep and size <= _KEPT_BYTES
-            kept = [*kept, (window._replace(batches=[]), outputs)] if keep else []
-            yield window, outputs
+            kept = [*kept, (window, batches)] if keep else []
+            yield window, batches
         self._kept = kept if keep else None
 
     @torch.no_grad()
-    def _forward(self, sample: dict[str, Any]) -> Outputs:
-        real = sample["target"].ne(self._model.pad)
-        model = self._model.models[0]
-        if self.projection is None:
-            values = model.get_normalized_probs(model(**sample["net_input"]), log_probs=True)
-        else:
-            values = model(**sample["net_input"], features_only=True)[0]
-        sentence = sample["id"].unsqueeze(1).expand_as(real)
-        return Outputs(values[real], sample["target"][real], sentence[real])
-
-    @torch.no_grad()
-    def logits(self, outputs: Outputs) -> Iterator[Outputs]:
-        """The same tokens with their logits (N, K) as values, a chunk at a time."""
-        step = chunk_rows(len(self._model.task.target_dictionary))
-        for start in range(0, len(outputs.target), step):
-            values, target, sentence = (column[start : start + step] for column in outputs)
-            yield Outputs(values if self.projection is None else project(values, self.projection), target, sentence)
+    def logits(self, tokens: ForcedTokens) -> Iterator[TokenLogits]:
+        """The logits of predictions, a chunk of rows at a time."""
+        projection = self.model.projection
+        n_classes = tokens.states.size(1) if projection is None else projection.size(0)
+        step = chunk_rows(n_classes, tokens.states.device)
+        for start in range(0, len(tokens.target), step):
+            states, target, sentence = (column[start : start + step] for column in tokens)
+            yield TokenLogits(states if projection is None else project(states, projection), target, sentence)
 
     def fit_temperature(self) -> float:
-        """The temperature of least NLL on the even-numbered sentences of this split: the others can report on it."""
+        """The temperature of least NLL on the even-numbered sentences: the odd-numbered ones can report on it."""
 
         def pairs() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
             for _, batches in self.windows(keep=True):
-                for outputs in batches:
-                    even = outputs.sentence % 2 == 0
-                    for logits, target, _ in self.logits(Outputs(*(column[even] for column in outputs))):
+                for tokens in batches:
+                    even = tokens.sentence % 2 == 0
+                    for logits, target, _ in self.logits(ForcedTokens(*(column[even] for column in tokens))):
                         yield logits, target
 
         return fit_temperature(pairs)
 
 
-def measure_forced(
-    forced: ForcedPass, planned: Sequence[Measurement], folder: Path
-) -> Iterator[tuple[Measurement, ArraySpool]]:
-    """The planned measurements filled in, all from one pass, each with its arrays; for the first worker. The spools
-    work in ``folder``, and are good until the next item is asked for."""
+def measure_forced(forced: ForcedPass, planned: Sequence[Record], records: Path) -> None:
+    """Measure the planned records in one pass, and append them to ``records`` with their items beside it.
+
+    All are of the split of ``forced``, at different temperatures. Only the first worker writes. Items have values of
+    each token at T = 1 and at the fitted temperature.
+    """
     start = time.perf_counter()
-    temperatures = [measurement.temperature for measurement in planned]
-    with spools(len(planned), folder) as made:
-        tallies = [
-            Tally(spool, keeps_each=measurement.temperature in (1.0, measurement.fitted_temperature))
-            for spool, measurement in zip(made, planned, strict=True)
-        ]
-        with tqdm(total=planned[0].n_sentences, desc=f"forced {forced.split}", unit="sentence", disable=None) as bar:
-            for window, batches in forced.windows():
-                parts = forced.workers.gather(_parts(forced, batches, temperatures))
-                if parts:
-                    _add_window(window, [part for of_worker in parts for part in of_worker], tallies)
-                bar.update(window.n)
-        if not forced.workers.is_first:
-            return
+    temperatures = [record.temperature for record in planned]
+    tallies = [Tally() for _ in planned]
+    with (
+        item_writers(records, planned if forced.workers.is_first else []) as writers,
+        tqdm(total=planned[0].n_sentences, desc=f"forced {forced.split}", unit="sentence", disable=None) as bar,
+    ):
+        for window, batches in forced.windows():
+            parts = forced.workers.gather(_statistics(forced, batches, temperatures))
+            if parts:
+                tokens = _sorted_tokens(window, [part for of_worker in parts for part in of_worker])
+                for i, (tally, writer) in enumerate(zip(tallies, writers, strict=True)):
+                    _add(tally, writer, window, tokens, i, planned[i])
+            bar.update(window.n)
         seconds = round(time.perf_counter() - start, 2)
-        for measurement, tally, spool in zip(planned, tallies, made, strict=True):
-            yield replace(measurement, **tally.fields(), seconds=seconds), spool
+    if forced.workers.is_first:
+        for record, tally in zip(planned, tallies, strict=True):
+            append(records, replace(record, **tally.fields(), items=f"{record.name}.parquet", seconds=seconds))
 
 
-def _parts(forced: ForcedPass, batches: list[Outputs], temperatures: list[float]) -> list[tuple[torch.Tensor, ...]]:
-    """(nll, confidence, brier, hit, target, sentence) of each chunk: every temperature while its logits are at hand."""
-    parts = [
-        (*at_temperatures(logits, target, temperatures), target, sentence)
-        for outputs in batches
-        for logits, target, sentence in forced.logits(outputs)
+class _Tokens(NamedTuple):
+    """Statistics of N predictions at each of T temperatures (see `TokenStatistics`), targets and sentences."""
+
+    nll: torch.Tensor
+    confidence: torch.Tensor
+    brier: torch.Tensor
+    hit: torch.Tensor
+    target: torch.Tensor
+    sentence: torch.Tensor
+
+
+def _statistics(forced: ForcedPass, batches: list[ForcedTokens], temperatures: list[float]) -> list[_Tokens]:
+    """The statistics of batches, on the CPU: all temperatures of a chunk while its logits are in cache."""
+    return [
+        _Tokens(*(column.cpu() for column in (*at_temperatures(logits, target, temperatures), target, sentence)))
+        for tokens in batches
+        for logits, target, sentence in forced.logits(tokens)
     ]
-    return [tuple(column.cpu() for column in part) for part in parts]
 
 
-def _add_window(window: Window, parts: list[tuple[torch.Tensor, ...]], tallies: list[Tally]) -> None:
-    """The tokens in the order of their sentences, whoever computed them."""
-    nll, confidence, brier, hit, target, sentence = (torch.cat(part, dim=-1) for part in zip(*parts, strict=True))
-    window.all_in(sentence.unique().tolist())
+def _sorted_tokens(window: Window, parts: list[_Tokens]) -> _Tokens:
+    """The tokens of a window in the order of their sentences, whichever worker computed them."""
+    columns = [torch.cat(part, dim=-1) for part in zip(*parts, strict=True)]
+    sentence = columns[-1]
+    window.check_whole(sentence.unique().tolist())
     order = torch.argsort(sentence, stable=True)
-    for i, tally in enumerate(tallies):
-        values = TokenStatistics(nll[i, order], confidence[i, order], brier[i, order], hit[order])
-        tally.add(values, target[order], sentence[order], window.first, window.n)
+    return _Tokens(*(column[..., order] for column in columns))
+
+
+def _add(tally: Tally, writer: ItemsWriter, window: Window, tokens: _Tokens, i: int, record: Record) -> None:
+    """Add the tokens of a window at temperature number ``i``, that of the record."""
+    statistics = TokenStatistics(tokens.nll[i], tokens.confidence[i], tokens.brier[i], tokens.hit)
+    group = tokens.sentence - window.first
+    bins, nll = tally.add(statistics, group, window.n)
+    if record.temperature not in (1.0, record.fitted_temperature):
+        writer.append(bins=bins, nll=nll)
+        return
+    columns = {
+        "token": tokens.target.numpy(),
+        "token_confidence": statistics.confidence.clamp(max=1.0).numpy(),
+        "token_hit": statistics.hit.numpy(),
+        "token_nll": statistics.nll.numpy(),
+    }
+    lengths = torch.bincount(group, minlength=window.n).numpy()
+    writer.append(bins=bins, nll=nll, tokens=columns, lengths=lengths)

@@ -1,22 +1,21 @@
-"""python -m mt_ls.measure_text FOLDER --records FILE: beam ECE and BLEU of translations without their model.
+"""python -m mt_ls.measure_text FOLDER --records FILE
 
-FOLDER holds the translations of any system:
+Beam ECE and BLEU of translations of any system, without its model. FOLDER holds
 
     hypotheses.txt    one detokenised sentence a line
     references.txt    their references, one a line
     tokens.jsonl      one JSON line a generated token, in order:
                       {"sentence": 0, "token": "▁Haus", "probability": 0.83}
 
-Sentences count from 0. Tokens are any subwords that spell the hypothesis; spaces and their marks (▁, Ġ, @@) do not
-matter. The token </s>, if it is there, is the end of the sentence. As references come without subwords, words are
-judged: a word's probability is the product of those of the tokens that begin in it. Without logits there is no other
-temperature, and no forced ECE.
+Sentences count from 0. Tokens are any subwords that spell the hypothesis; spaces and the marks of subwords (▁, Ġ, @@)
+are ignored. A token </s> is the end of its sentence. Hits are those of words, because references come without
+subwords: the probability of a word is the product over the tokens that begin in it. Forced ECE and other temperatures
+need a model's logits.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import math
 import sys
@@ -26,12 +25,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 
 from ..calibration.alignment import align
 from ..calibration.bins import Bins
-from ..calibration.generated import JudgedTokens
+from ..calibration.generated import GeneratedTokens
 from ..calibration.scores import Scorer
-from ..records.record import Measurement, RecordError, append, code_hash, read, sha256_of, versions, written_whole
+from ..records import Model, Record, RecordError, append, code_hash, read, sha256_of, versions
+from ..records.items import item_writers
 
 END = "</s>"
 _MARKS = str.maketrans("", "", "▁Ġ")
@@ -45,34 +46,39 @@ class Word(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure one folder; 0, or 2 with one line on stderr."""
+    """Measure a folder; return 0, or 2 after one line on stderr."""
     parser = argparse.ArgumentParser(
-        prog="python -m mt_ls.measure_text", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m mt_ls.measure_text",
+        description=str(__doc__).split("\n\n", 1)[1],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--records", type=Path, required=True, help="JSON lines file to append to")
-    parser.add_argument("--split", default="test", help="name of the set of sentences")
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument("--records", type=Path, required=True, metavar="FILE", help="JSON lines file to append to")
+    parser.add_argument("--split", default="test", help="name of the set of sentences (default: test)")
     options = parser.parse_args(arguments)
     try:
-        record, arrays = measure(options.folder, options.split)
+        record, items = measure(options.folder, options.split)
         known = read(options.records) if options.records.exists() else []
-        if record.key() not in {other.key() for other in known}:
-            with written_whole(options.records.with_name(record.arrays or "")) as path, open(path, "wb") as file:
-                np.savez_compressed(file, **arrays)
-            append(options.records, record)
-    except (RecordError, OSError) as error:
-        print(f"mt_ls.measure_text: error: {error}", file=sys.stderr)
+        if record.key not in {other.key for other in known}:
+            with item_writers(options.records, [record]) as (writer,):
+                writer.append(**items)
+            append(options.records, replace(record, items=f"{record.name}.parquet"))
+    except (ValueError, OSError) as error:
+        print(f"mt_ls.measure_text: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     bleu = record.bleu["score"] if record.bleu else math.nan
     print(
-        f"{record.run}: {record.n_sentences} sentences, {record.bins.n} words judged, BLEU {bleu:.1f}, "
-        f"confidence {record.confidence:.3f}, right {record.accuracy:.3f}, beam ECE {record.bins.ece():.4f}"
+        f"{record.run}: {record.n_sentences} sentences, {record.bins.n} words, BLEU {bleu:.1f}, "
+        f"confidence {record.confidence:.3f}, accuracy {record.accuracy:.3f}, beam ECE {record.bins.ece():.4f}"
     )
     return 0
 
 
-def measure(folder: Path, split: str) -> tuple[Measurement, dict[str, Any]]:
-    """The record of a folder, and its arrays of each sentence. Raises RecordError, with file and line."""
+def measure(folder: Path, split: str) -> tuple[Record, dict[str, Any]]:
+    """Return the record of a folder, and the columns of its items (see `ItemsWriter.append`).
+
+    Raises RecordError, with file and line, for input that is not as the module's text says.
+    """
     files = [folder / name for name in ("hypotheses.txt", "references.txt", "tokens.jsonl")]
     hypotheses, references = map(_lines, files[:2])
     if len(hypotheses) != len(references):
@@ -80,19 +86,20 @@ def measure(folder: Path, split: str) -> tuple[Measurement, dict[str, Any]]:
     words = _words(files[2], hypotheses)
     scorer = Scorer()
     statistics = [scorer.statistics(*pair) for pair in zip(hypotheses, references, strict=True)]
-    judged = _judged(words, references)
-    classes = judged.sums(len(words))
-    bins = {name: Bins.from_sums(sums.sum(0)) for name, sums in classes.items()}
+    tokens = _aligned(words, references)
+    sums = tokens.sums(len(words))
+    bins = {name: Bins.from_sums(part.sum(0)) for name, part in sums.items()}
     others, references_hash = bins["others"], sha256_of(files[1])
-    record = Measurement(
+    record = Record(
         run=folder.resolve().name,
+        model=Model(corpus=f"references {references_hash[:8]}"),
         mode="beam",
         split=split,
         temperature=1.0,
         bins=others,
         bins_by_class=bins,
         n_tokens=sum(map(len, words)),
-        n_left_out=judged.n_left_out,
+        n_left_out=tokens.n_left_out,
         n_sentences=len(hypotheses),
         n_sentences_in_set=len(hypotheses),
         accuracy=others.accuracy,
@@ -100,14 +107,12 @@ def measure(folder: Path, split: str) -> tuple[Measurement, dict[str, Any]]:
         unit="word",
         sha={"data": references_hash, "checkpoint": sha256_of(files[0], files[2]), "code": code_hash()},
         versions=versions("sacrebleu", "numpy"),
-        corpus=f"references {references_hash[:8]}",
         **scorer.scores({name: np.sum([s[name] for s in statistics], axis=0) for name in statistics[0]}),
     )
-    record = dataclasses.replace(record, arrays=f"text_{split}_{record.sha['checkpoint'][:8]}.npz")
     return record, {
-        "sentence_bins": classes["others"].numpy().astype("f4"),
-        "sentence_bleu": np.stack([s["bleu"] for s in statistics]).astype("i4"),
-        "text": np.frombuffer("".join(f"{line}\n" for line in hypotheses).encode(), "u1"),
+        "bins": sums["others"].numpy().astype("f4"),
+        "bleu": np.stack([s["bleu"] for s in statistics]).astype("i4"),
+        "text": hypotheses,
     }
 
 
@@ -133,18 +138,19 @@ def _words(path: Path, hypotheses: list[str]) -> list[list[Word]]:
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             wanted = '{"sentence": 0, "token": "text", "probability": 0.5}'
             raise RecordError(f"{path}:{number}: not a token as {wanted} ({error})") from None
-    found = []
+    words = []
     for sentence, (text, own) in enumerate(zip(hypotheses, tokens, strict=True)):
         joined = _joined(text, own)
         if joined is None:
             raise RecordError(
                 f"{path}: the tokens of sentence {sentence} do not spell line {sentence + 1} of hypotheses.txt"
             )
-        found.append(joined)
-    return found
+        words.append(joined)
+    return words
 
 
 def _token(line: str) -> tuple[int, Word]:
+    """The sentence of a token, and the token without its marks."""
     fields = json.loads(line)
     sentence, text, probability = fields["sentence"], fields["token"], fields["probability"]
     if type(sentence) is not int or sentence < 0:
@@ -155,8 +161,10 @@ def _token(line: str) -> tuple[int, Word]:
 
 
 def _joined(text: str, tokens: list[Word]) -> list[Word] | None:
-    """The words of ``text``, each with the product over the tokens that begin in it, and its end if there is one; None
-    if the tokens spell another text."""
+    """The words of ``text``, each with the product over the tokens that begin in it, and its `END` if there is one.
+
+    None if the tokens spell another text.
+    """
     end = [token for token in tokens if token.text == END]
     spelled = [token for token in tokens if token.text != END]
     if "".join("".join(token.text.split()) for token in spelled) != "".join(text.split()) or len(end) > 1:
@@ -169,11 +177,12 @@ def _joined(text: str, tokens: list[Word]) -> list[Word] | None:
         if owner:
             factors[owner[min(place, len(owner) - 1)]].append(token.probability)
         place += len("".join(token.text.split()))
-    # A word inside a token that began before it has no probability of its own: that token's word has it.
+    # A word in which no token begins has probability 1: the token that reaches into it counts in an earlier word.
     return [Word(word, math.prod(own)) for word, own in zip(words, factors, strict=True)] + end
 
 
-def _judged(words: list[list[Word]], references: list[str]) -> JudgedTokens:
+def _aligned(words: list[list[Word]], references: list[str]) -> GeneratedTokens:
+    """The words of all hypotheses with their hits."""
     probability, hit, kept, end, sentence = [], [], [], [], []
     for index, (own, reference) in enumerate(zip(words, references, strict=True)):
         spelled = [word.text for word in own if word.text != END]
@@ -183,7 +192,13 @@ def _judged(words: list[list[Word]], references: list[str]) -> JudgedTokens:
         kept += flags.kept[: len(own)]
         end += [False] * len(spelled) + [True] * (len(own) - len(spelled))
         sentence += [index] * len(own)
-    return JudgedTokens(torch.tensor(probability, dtype=torch.float64), *map(torch.tensor, (hit, kept, end, sentence)))
+    return GeneratedTokens(
+        probability=torch.tensor(probability, dtype=torch.float64),
+        hit=torch.tensor(hit, dtype=torch.bool),
+        kept=torch.tensor(kept, dtype=torch.bool),
+        eos=torch.tensor(end, dtype=torch.bool),
+        sentence=torch.tensor(sentence, dtype=torch.long),
+    )
 
 
 if __name__ == "__main__":

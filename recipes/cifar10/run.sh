@@ -26,19 +26,20 @@ set_up fast
 
 run python -m data_prep "$data" --out "data-bin/$data"
 for seed in ${SEEDS:-1}; do
-  # Table 2, and the teachers and the students without one of Figure 5
+  # Table 2; of Figure 5 the teachers and the students without a teacher
   for alpha in "${alphas[@]}"; do
-    picture "$data" "${resnet}_a$alpha" "$seed" --network "$resnet" --alpha "$alpha" --updates "$teacher" \
+    image_network "$data" "${resnet}_a$alpha" "$seed" --network "$resnet" --alpha "$alpha" --updates "$teacher" \
       --information "${pair[@]}" --planes "${planes[@]}"
-    picture "$data" "alexnet_a$alpha" "$seed" --network alexnet --alpha "$alpha" --updates "$student" \
+    image_network "$data" "alexnet_a$alpha" "$seed" --network alexnet --alpha "$alpha" --updates "$student" \
       --planes "${planes[@]}"
   done
-  # Figure 5, and beyond it the smoothed teachers at other temperatures than 1: is it scale, or lost information?
-  # Smoothing makes the differences of logits smaller: to be as sharp as a hard teacher, theirs are cooler.
+  # Figure 5, and besides it smoothed teachers at temperatures other than 1, to tell a wrong scale of their logits from
+  # lost information. Smoothing shrinks the differences of logits: a smoothed teacher is as sharp as a hard one at a
+  # lower temperature.
   for alpha in "${alphas[@]}"; do
     if [[ $alpha =~ ^0?\.?0*$ ]]; then temperatures=("${of_hard[@]}"); else temperatures=("${of_smoothed[@]}"); fi
     for temperature in "${temperatures[@]}"; do
-      picture "$data" "alexnet_of_a${alpha}_T$temperature" "$seed" --network alexnet --updates "$student" \
+      image_network "$data" "alexnet_of_a${alpha}_T$temperature" "$seed" --network alexnet --updates "$student" \
         --teacher "runs/${data}_${resnet}_a${alpha}_s$seed" --teacher-temperature "$temperature"
     done
   done

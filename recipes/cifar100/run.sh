@@ -15,7 +15,8 @@ set_up fast
 run python -m data_prep "$data" --out "data-bin/$data"
 for seed in ${SEEDS:-1}; do
   for alpha in ${ALPHAS:-${alphas[*]}}; do
-    picture "$data" "${resnet}_a$alpha" "$seed" --network "$resnet" --alpha "$alpha" --updates "$updates" --planes "$plane"
+    image_network "$data" "${resnet}_a$alpha" "$seed" --network "$resnet" --alpha "$alpha" --updates "$updates" \
+      --planes "$plane"
   done
 done
 run python -m analysis.report "runs/${data}_${resnet}_"*_s* --out "out/$data"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Strings of Home Assistant's interface, English to German: 11 906 pairs, real translators, no hub needed.
+# Strings of Home Assistant's interface, English to German: 11 906 pairs by real translators, from the package index.
 # SCALE=smoke (a minute) | cpu (20 minutes on 2 cores). What to expect: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"

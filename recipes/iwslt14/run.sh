@@ -5,7 +5,10 @@
 source "$(dirname "$0")/../lib.sh"
 temperatures=(0.6 0.7 0.8 0.9 0.95 1.0 1.05 1.1 1.15 1.2 1.3 1.4)
 case ${SCALE:-paper} in
-  smoke) corpus=synthetic data=iwslt14_smoke arch=transformer_mt_ls_micro tokens=1200 lr=0.004 warmup=20 updates=60 temperatures=(1.0) ;;
+  smoke)
+    corpus=synthetic data=iwslt14_smoke arch=transformer_mt_ls_micro tokens=1200 lr=0.004 warmup=20 updates=60
+    temperatures=(1.0)
+    ;;
   paper) corpus=iwslt14 data=iwslt14 arch=transformer_iwslt_de_en tokens=4096 lr=0.0005 warmup=4000 updates=50000 ;;
   *) fail "SCALE=$SCALE: choose smoke or paper" ;;
 esac

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# MNIST, section 4 of the paper: a smoothed teacher is better, and its student worse.
-# SCALE=smoke (a minute) | cpu, paper (the same: the whole experiment, about an hour and a half a seed on 2 cores).
+# MNIST, section 4 of the paper: a teacher trained with smoothing is more accurate, and its student is less accurate.
+# SCALE=smoke (a minute) | cpu or paper (both the whole experiment: about an hour and a half a seed on 2 cores).
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
 case ${SCALE:-cpu} in
@@ -13,12 +13,12 @@ set_up fast
 
 run python -m data_prep "$data" --out "data-bin/$data"
 for seed in ${SEEDS:-1}; do
-  picture "$data" teacher_dropout "$seed" --network mlp_1200_dropout --updates "$updates"
-  picture "$data" teacher_a0.10 "$seed" --network mlp_1200 --alpha 0.1 --updates "$updates"
-  picture "$data" student_alone "$seed" --network mlp_800 --updates "$updates"
-  picture "$data" student_alone_a0.10 "$seed" --network mlp_800 --alpha 0.1 --updates "$updates"
+  image_network "$data" teacher_dropout "$seed" --network mlp_1200_dropout --updates "$updates"
+  image_network "$data" teacher_a0.10 "$seed" --network mlp_1200 --alpha 0.1 --updates "$updates"
+  image_network "$data" student_alone "$seed" --network mlp_800 --updates "$updates"
+  image_network "$data" student_alone_a0.10 "$seed" --network mlp_800 --alpha 0.1 --updates "$updates"
   for taught in dropout a0.10; do
-    picture "$data" "student_of_$taught" "$seed" --network mlp_800 --updates "$updates" \
+    image_network "$data" "student_of_$taught" "$seed" --network mlp_800 --updates "$updates" \
       --teacher "runs/${data}_teacher_${taught}_s$seed" --teacher-temperature logits --beta 0.6
   done
 done

@@ -9,7 +9,7 @@ beams=(1 20 50)
 case ${SCALE:-cpu} in
   smoke) data=multi30k_smoke updates=20 vocabulary=2000 accumulate=1 forced=(1.0) searched=(1.0) beams=(2) ;;
   cpu) data=multi30k updates=4000 vocabulary=8000 accumulate=1 ;;
-  # two batches an update: the two GPUs of the original
+  # two batches an update, as on the two GPUs of Wu et al.
   paper) data=multi30k_paper updates=8000 vocabulary=8000 accumulate=2 ;;
   *) fail "SCALE=$SCALE: choose smoke, cpu or paper" ;;
 esac

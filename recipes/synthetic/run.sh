@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A grammar whose true probabilities are known: the whole road in two minutes on 2 cores. The tests run it.
-# SCALE=smoke (half of it) | cpu.
+# A grammar whose true probabilities are known: every stage of a recipe in two minutes on 2 cores. The tests run it.
+# SCALE=smoke (60 updates, half the time) | cpu (200 updates).
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
 case ${SCALE:-cpu} in

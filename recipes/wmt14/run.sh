@@ -5,7 +5,10 @@
 source "$(dirname "$0")/../lib.sh"
 temperatures=(0.6 0.7 0.8 0.9 0.95 1.0 1.05 1.1 1.13 1.2 1.3 1.4)
 case ${SCALE:-paper} in
-  smoke) corpus=synthetic data=wmt14_smoke arch=transformer_mt_ls_micro tokens=1200 lr=0.004 warmup=20 updates=60 temperatures=(1.0) ;;
+  smoke)
+    corpus=synthetic data=wmt14_smoke arch=transformer_mt_ls_micro tokens=1200 lr=0.004 warmup=20 updates=60
+    temperatures=(1.0)
+    ;;
   paper) corpus=wmt14 data=wmt14 arch=transformer_wmt_en_de tokens=4096 lr=0.000988 warmup=8000 updates=300000 ;;
   *) fail "SCALE=$SCALE: choose smoke or paper" ;;
 esac
@@ -15,7 +18,7 @@ set_batch "$tokens"
 run python -m data_prep "$corpus" --out "data-bin/$data"
 for seed in ${SEEDS:-1}; do
   for alpha in ${ALPHAS:-0.0 0.1}; do
-    # the rate is 2.0 * 512^-0.5 * 8000^-0.5, Tensor2Tensor's at the end of the warm-up
+    # the rate is 2.0 * 512^-0.5 * 8000^-0.5, that of Tensor2Tensor at the end of its warm-up
     train "$data" "$alpha" "$seed" "$arch" --encoder-normalize-before --decoder-normalize-before --dropout 0.1 \
       --attention-dropout 0.1 --activation-dropout 0.1 --adam-betas '(0.9, 0.997)' --adam-eps 1e-9 --lr "$lr" \
       --warmup-updates "$warmup" \

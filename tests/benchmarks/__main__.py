@@ -1,16 +1,19 @@
-"""bash recipes/benchmark.sh [NAME ...]: our fast paths side by side with the stock tools."""
+"""bash recipes/benchmark.sh [NAME ...]: time and memory of mt_ls beside those of the stock tools."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
 import logging
+import sys
+from pathlib import Path
 
-from harness import HEADER, NAMES, RESULTS, ROOT, cells, publish
+sys.path.insert(1, str(Path(__file__).resolve().parents[2]))
+logging.disable(logging.INFO)  # fairseq's, about packages that it does not find
 
-from analysis import rows as table
+from harness import NAMES, keep  # noqa: E402
 
-logging.disable(logging.INFO)  # fairseq's, of what it could not import
+from analysis.tables.benchmarks import RESULTS, plain  # noqa: E402
 
 
 def main() -> None:
@@ -22,9 +25,9 @@ def main() -> None:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}: choose of {', '.join(NAMES)}")
     for name in chosen:
         rows = importlib.import_module(name).benchmark()
-        publish(rows)
-        print(table.text(HEADER, cells(rows)), flush=True)
-    print(f"\nwritten: {RESULTS.relative_to(ROOT)} and the table of README.md")
+        keep(rows)
+        print(plain(rows), flush=True)
+    print(f"\nwritten: {RESULTS}; python -m analysis.pages writes the table of docs/performance.md")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The checkpoint that measuring is timed on, and its twin as the stock criterion and task would have written it."""
+"""The checkpoint that measuring is timed on, and its twin with the stock criterion and task."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ CHECKPOINT = Path(
 
 
 def stock_twin(folder: str) -> Path:
-    """The checkpoint with fairseq's own criterion and task in its settings. Ends with one line if there is none."""
+    """The checkpoint as the stock criterion and task would have written it. Ends with one line if there is none."""
     if not CHECKPOINT.is_file() or not DATA.is_dir():
         raise SystemExit(
             f"benchmark: no checkpoint {CHECKPOINT} or no data {DATA}: run bash recipes/quickstart.sh first, or name "
@@ -23,6 +24,7 @@ def stock_twin(folder: str) -> Path:
         )
     import fairseq  # noqa: F401
     import torch
+    from fairseq.tasks.translation import TranslationConfig
 
     import mt_ls.plugin  # noqa: F401
 
@@ -35,8 +37,9 @@ def stock_twin(folder: str) -> Path:
         "ignore_prefix_size": 0,
         "sentence_avg": False,
     }
-    del cfg["task"]["calibration_records"]
-    cfg["task"]["_name"] = cfg["model"].task = "translation"
+    known = {field.name for field in dataclasses.fields(TranslationConfig)}
+    cfg["task"] = {**{name: value for name, value in cfg["task"].items() if name in known}, "_name": "translation"}
+    cfg["model"].task = "translation"
     cfg["model"].criterion = "label_smoothed_cross_entropy"
     path = Path(folder) / "stock.pt"
     torch.save(state, path)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-import sys
 import tempfile
 from pathlib import Path
 
 import sacrebleu
 from checkpoints import CHECKPOINT, DATA, stock_twin
-from harness import DEVICE, Row, alternate, row, run, seconds, tool
+from harness import DEVICE_OPTIONS, Row, alternate, module, row, run, seconds, tool
 
-from analysis import rows as table
+from mt_ls.records import read
+from mt_ls.records.items import read_items
 
 TEMPERATURES = [f"{0.7 + 0.1 * i:.1f}" for i in range(9)]
-DEVICE_OPTIONS = ["--cpu"] if DEVICE == "cpu" else []
+Hypotheses = dict[int, str]
 
 
 def benchmark(rounds: int = 3) -> list[Row]:
@@ -22,99 +22,56 @@ def benchmark(rounds: int = 3) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         stock = stock_twin(folder)
         records: list[Path] = []
-        texts: dict[str, dict[int, str]] = {}
+        hypotheses: dict[str, Hypotheses] = {}
 
-        def ours() -> None:
+        def all_at_once() -> None:
             records.append(Path(tempfile.mkdtemp(dir=folder)) / "records.jsonl")
-            run(
-                [
-                    sys.executable,
-                    "-m",
-                    "mt_ls.measure",
-                    str(DATA),
-                    "--path",
-                    str(CHECKPOINT),
-                    "--gen-subset",
-                    "test",
-                    "--fit-subset",
-                    "none",
-                    "--modes",
-                    "beam",
-                    "--beam",
-                    "5",
-                    "--temperatures",
-                    *TEMPERATURES,
-                    "--records",
-                    str(records[-1]),
-                    *DEVICE_OPTIONS,
-                ]
-            )
+            measure(records[-1])
 
-        def theirs() -> None:
+        def one_by_one() -> None:
             for temperature in TEMPERATURES:
-                texts[temperature] = generate(stock, temperature)
+                hypotheses[temperature] = generate(stock, temperature)
 
-        times = alternate(lambda: seconds(ours), lambda: seconds(theirs), rounds, 0)
-        found = compare(records[-1], texts)
+        times = alternate(lambda: seconds(all_at_once), lambda: seconds(one_by_one), rounds, 0)
+        comparison = compare(records[-1], hypotheses)
     print(
-        f"decoding: {found['identical']} of {found['n']} hypotheses identical; BLEU differs by at most "
-        f"{found['bleu_difference']:.3f}"
+        f"decoding: {comparison['identical']} of {comparison['n']} hypotheses identical; BLEU differs by at most "
+        f"{comparison['bleu_difference']:.3f}"
     )
-    return [
-        row(
-            "decoding",
-            f"{DATA.name} test, beam 5, 9 temperatures",
-            "9 runs of fairseq-generate",
-            *times,
-            "s",
-            target="<= 0.20",
-            **found,
-        )
-    ]
+    case, against = f"{DATA.name} test, beam 5, 9 temperatures", "9 runs of fairseq-generate"
+    return [row("decoding", case, against, *times, "s", target="<= 0.20", **comparison)]
 
 
-def generate(checkpoint: Path, temperature: str) -> dict[int, str]:
-    """Stock hypotheses by sentence; the stock task leaves some out."""
-    text = run(
-        [
-            tool("fairseq-generate"),
-            str(DATA),
-            "--user-dir",
-            "mt_ls",
-            "--task",
-            "translation",
-            "--path",
-            str(checkpoint),
-            "--gen-subset",
-            "test",
-            "--beam",
-            "5",
-            "--max-tokens",
-            "4000",
-            "--temperature",
-            temperature,
-            "--remove-bpe",
-            "sentencepiece",
-            "--scoring",
-            "sacrebleu",
-            *DEVICE_OPTIONS,
-        ]
-    )
+def measure(records: Path) -> None:
+    """Measure all temperatures with mt_ls."""
+    options = ["--gen-subset", "test", "--fit-subset", "none", "--modes", "beam", "--beam", "5"]
+    options += ["--temperatures", *TEMPERATURES, "--records", str(records), *DEVICE_OPTIONS]
+    run(module("mt_ls.measure", DATA, "--path", CHECKPOINT, *options))
+
+
+def generate(checkpoint: Path, temperature: str) -> Hypotheses:
+    """Stock hypotheses by the number of the sentence; the stock task leaves some out."""
+    options = ["--user-dir", "mt_ls", "--task", "translation", "--gen-subset", "test", "--beam", "5"]
+    options += ["--max-tokens", "4000", "--temperature", temperature, "--remove-bpe", "sentencepiece"]
+    options += ["--scoring", "sacrebleu", *DEVICE_OPTIONS]
+    text = run(tool("fairseq-generate", DATA, "--path", checkpoint, *options))
     return {int(sentence): line for sentence, line in re.findall(r"^H-(\d+)\t[^\t]*\t(.*)$", text, re.M)}
 
 
-def compare(records: Path, theirs: dict[str, dict[int, str]]) -> dict[str, float]:
-    """Identical hypotheses of how many, and the greatest difference of BLEU over the sentences that both have."""
+def compare(records: Path, stock: dict[str, Hypotheses]) -> dict[str, float]:
+    """The number of hypotheses, how many are identical, and the greatest difference of BLEU over the sentences that
+    both have."""
     n = identical = 0
     difference = 0.0
     references = (DATA / "text" / "test.de").read_text(encoding="utf-8").split("\n")[:-1]
-    for measured in table.load([records]):
-        ours = measured.hypotheses() or []
-        stock = theirs[f"{measured.record.temperature:.1f}"]
-        n += len(stock)
-        identical += sum(ours[sentence] == line for sentence, line in stock.items())
-        pairs = [(ours[sentence], line, references[sentence]) for sentence, line in sorted(stock.items())]
-        our_lines, their_lines, gold = (list(side) for side in zip(*pairs, strict=True))
-        bleu = [sacrebleu.corpus_bleu(lines, [gold]).score for lines in (our_lines, their_lines)]
+    for record in read(records):
+        items = read_items(records.parent, record)
+        assert items is not None and items.text is not None
+        baseline = stock[f"{record.temperature:.1f}"]
+        n += len(baseline)
+        identical += sum(items.text[sentence] == line for sentence, line in baseline.items())
+        rows = [(items.text[sentence], line, references[sentence]) for sentence, line in sorted(baseline.items())]
+        *both, targets = (list(column) for column in zip(*rows, strict=True))
+        bleu = [sacrebleu.corpus_bleu(lines, [targets]).score for lines in both]
         difference = max(difference, abs(bleu[0] - bleu[1]))
     return {"n": n, "identical": identical, "bleu_difference": difference}

@@ -1,17 +1,18 @@
-"""How cost grows: the criterion over vocabulary and tokens, mt_ls.measure over the size of the corpus."""
+"""Cost over size: the criterion over vocabulary and tokens, mt_ls.measure over the size of the corpus."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 import criterion
-from harness import ROOT, Row, alternate, results, row, run, seconds, watched
+import sentencepiece
+from harness import ROOT, Row, alternate, module, row, run, seconds, watched
 
-from analysis.figures import style as plots
+from analysis.figures import layout
+from analysis.tables.benchmarks import results
 
 VOCABULARIES = (1_000, 8_000, 32_000, 128_000)
 TOKENS = (512, 2_048, 8_192, 16_384)
@@ -34,58 +35,41 @@ def _criterion(sizes: list[tuple[int, int, int]], rounds: int = 3) -> list[Row]:
         case = "criterion; N, D, V = {}, {}, {}".format(*size)
         sides = [
             lambda inputs=inputs, loss=loss: seconds(lambda: criterion.step(loss, inputs))
-            for loss in (criterion.ours, criterion.stock)
+            for loss in criterion.LOSSES.values()
         ]
         times = alternate(*sides, rounds)
-        sizes_of = {"n": size[0], "v": size[2]}
-        rows.append(row("growth", case, "stock", *times, "s", **sizes_of))
-        memory = [[criterion.peak(name, size)] for name in ("ours", "stock")]
-        rows.append(row("growth", case, "stock", *memory, "MB, extra peak memory", **sizes_of))
+        more = {"n": size[0], "v": size[2]}
+        rows.append(row("growth", case, "stock", *times, "s", **more))
+        memory = [[criterion.peak(name, size)] for name in criterion.LOSSES]
+        rows.append(row("growth", case, "stock", *memory, "MB, extra peak memory", **more))
     return rows
 
 
 def _measure() -> list[Row]:
-    """Time and peak memory of forced and beam mode at T = 1 on repeated synthetic sentences; against the smallest."""
+    """Time and peak memory of forced and beam mode at T = 1 on repeated synthetic sentences, against the smallest."""
     run(["bash", "recipes/synthetic/run.sh"], env={**os.environ, "SCALE": "smoke"})
     data = ROOT / "data-bin" / "synthetic_smoke"
     checkpoint = ROOT / "runs" / "synthetic_smoke_a0.10_s1" / "checkpoints" / "checkpoint_last.pt"
-    found = []
+    options = ["--path", checkpoint, "--cpu", "--fit-subset", "none"]
+    costs = []
     for n in SENTENCES:
         with tempfile.TemporaryDirectory() as folder:
             corpus = _repeated(data, Path(folder), n)
-            found.append(
-                watched(
-                    [
-                        sys.executable,
-                        "-m",
-                        "mt_ls.measure",
-                        str(corpus),
-                        "--path",
-                        str(checkpoint),
-                        "--cpu",
-                        "--fit-subset",
-                        "none",
-                        "--records",
-                        f"{folder}/records.jsonl",
-                    ]
-                )
-            )
+            costs.append(watched(module("mt_ls.measure", corpus, *options, "--records", f"{folder}/records.jsonl")))
     rows = []
-    for n, (duration, memory) in zip(SENTENCES, found, strict=True):
+    for n, (duration, memory) in zip(SENTENCES, costs, strict=True):
         case, first = f"measure; {n:,} sentences", f"{SENTENCES[0]:,} sentences"
-        rows.append(row("growth", case, first, [duration], [found[0][0]], "s", sentences=n))
-        rows.append(row("growth", case, first, [memory], [found[0][1]], "MB, peak memory", sentences=n))
+        rows.append(row("growth", case, first, [duration], [costs[0][0]], "s", sentences=n))
+        rows.append(row("growth", case, first, [memory], [costs[0][1]], "MB, peak memory", sentences=n))
     return rows
 
 
 def _repeated(data: Path, folder: Path, n: int) -> Path:
-    """The data folder with a test set of ``n`` sentences, the original's over and over."""
+    """The data folder with a test set of ``n`` sentences, those of the original in turn."""
     out = folder / "data"
     out.mkdir()
     for name in ("dict.en.txt", "dict.de.txt", "spm.model"):
         shutil.copy(data / name, out / name)
-    import sentencepiece
-
     processor = sentencepiece.SentencePieceProcessor(model_file=str(data / "spm.model"))
     (out / "text").mkdir()
     for language in ("en", "de"):
@@ -94,25 +78,10 @@ def _repeated(data: Path, folder: Path, n: int) -> Path:
         (out / "text" / f"test.{language}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         pieces = (" ".join(encoded) for encoded in processor.encode(lines, out_type=str))
         (folder / f"test.{language}").write_text("".join(f"{line}\n" for line in pieces), encoding="utf-8")
-    run(
-        [
-            sys.executable,
-            "-m",
-            "fairseq_cli.preprocess",
-            "--source-lang",
-            "en",
-            "--target-lang",
-            "de",
-            "--testpref",
-            str(folder / "test"),
-            "--destdir",
-            str(out / "bin"),
-            "--srcdict",
-            str(out / "dict.en.txt"),
-            "--tgtdict",
-            str(out / "dict.de.txt"),
-        ]
-    )
+    languages = ["--source-lang", "en", "--target-lang", "de"]
+    dictionaries = ["--srcdict", out / "dict.en.txt", "--tgtdict", out / "dict.de.txt"]
+    places = ["--testpref", folder / "test", "--destdir", out / "bin"]
+    run(module("fairseq_cli.preprocess", *languages, *dictionaries, *places))
     for file in (out / "bin").glob("test.*"):
         file.rename(out / file.name)
     return out
@@ -120,28 +89,27 @@ def _repeated(data: Path, folder: Path, n: int) -> Path:
 
 def _draw(rows: list[Row]) -> None:
     growth = [r for r in rows if r["benchmark"] == "growth"]
-    fig, axes = plots.new(2, 3, width=11, height=5.6)
-    panels = (
+    figure, axes = layout.new(2, 3, width=11, height=5.6)
+    columns = (
         ("v", "classes", lambda r: r.get("n") == 2_048),
         ("n", "tokens", lambda r: r.get("v") == 8_000),
         ("sentences", "sentences", lambda r: "sentences" in r),
     )
-    for column, (key, label, belongs) in enumerate(panels):
+    for column, (key, label, belongs) in enumerate(columns):
         for line, unit in enumerate(("s", "MB")):
             axis = axes[line][column]
             points = sorted(
                 (r for r in growth if key in r and belongs(r) and r["unit"].startswith(unit)), key=lambda r: r[key]
             )
-            sides = (("ours", plots.BLUE), ("theirs", "0.5"))[: 1 if key == "sentences" else 2]
-            for side, color in sides:
-                name = "mt_ls" if side == "ours" else "stock criterion"
-                xs, ys = [r[key] for r in points], [r[side] for r in points]
-                axis.plot(xs, ys, marker="o", ms=3, color=color, label=name)
+            curves = (("mt_ls", "mt_ls", layout.BLUE), ("baseline", "stock criterion", "0.5"))
+            for field, name, colour in curves[: 1 if key == "sentences" else 2]:
+                xs, ys = [r[key] for r in points], [r[field] for r in points]
+                axis.plot(xs, ys, marker="o", ms=3, color=colour, label=name)
             axis.set(xscale="log", xlabel=label, ylabel="seconds" if unit == "s" else points[0]["unit"])
             axis.set_ylim(bottom=0)
     titles = ("criterion, 2 048 tokens", "criterion, 8 000 classes", "mt_ls.measure")
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title)
     axes[0][0].legend(frameon=False)
-    plots.save(fig, ROOT / "recipes", "benchmarks")
+    layout.save(figure, ROOT / "recipes", "benchmarks")
     (ROOT / "recipes" / "benchmarks.png").unlink()

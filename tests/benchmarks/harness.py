@@ -1,4 +1,4 @@
-"""Two things timed side by side, in strict alternation, and the rows that say what came out."""
+"""Time and memory of two calls in strict alternation, and the rows of results."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import statistics
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,47 +15,48 @@ from typing import Any
 
 import torch
 
-from analysis import rows as table
-from mt_ls.records.record import code_hash, written_whole
+from analysis.tables.benchmarks import RESULTS, results
+from mt_ls.records import code_hash, written_whole
 
 ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "recipes" / "benchmarks.json"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+DEVICE_OPTIONS = ["--cpu"] if DEVICE == "cpu" else []
+"""fairseq's option for this device."""
 NAMES = ("criterion", "training", "temperatures", "decoding", "bins", "vision", "scale", "growth")
 COMMIT = code_hash()  # before the first result changes a tracked file
 Row = dict[str, Any]
 
 
-def seconds(run: Callable[[], Any]) -> float:
-    """Wall-clock time of one call, a GPU's queue included."""
+def seconds(call: Callable[[], Any]) -> float:
+    """Wall-clock time of one call, with the work that it queued on a GPU."""
     if DEVICE == "cuda":
         torch.cuda.synchronize()
     start = time.perf_counter()
-    run()
+    call()
     if DEVICE == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start
 
 
 def alternate(
-    ours: Callable[[], float], theirs: Callable[[], float], rounds: int, warm_up: int = 1
+    first: Callable[[], float], second: Callable[[], float], rounds: int, warm_up: int = 1
 ) -> tuple[list[float], list[float]]:
-    """What both return in ``rounds`` turns A B A B, after ``warm_up`` turns that do not count."""
-    pairs = [(ours(), theirs()) for _ in range(warm_up + rounds)][warm_up:]
+    """The values of both calls in ``rounds`` turns A B A B, after ``warm_up`` turns that do not count."""
+    pairs = [(first(), second()) for _ in range(warm_up + rounds)][warm_up:]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
-def peak_memory(run: Callable[[], Any]) -> float:
-    """MB by which one call raises the memory of this process at its peak (on a GPU: what torch has allocated)."""
+def peak_memory(call: Callable[[], Any]) -> float:
+    """MB by which one call raises the memory of this process at its peak (on a GPU: that which torch allocates)."""
     if DEVICE == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.max_memory_allocated()
-        run()
+        call()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    # Not ru_maxrss: it cannot be reset, and a child starts with its parent's.
+    # Not ru_maxrss: it cannot be reset, and that of a child begins at that of its parent.
     Path("/proc/self/clear_refs").write_text("5")
     before = _resident("VmRSS")
-    run()
+    call()
     return _resident("VmHWM") - before
 
 
@@ -67,15 +69,18 @@ def row(
     benchmark: str,
     case: str,
     against: str,
-    ours: list[float],
-    theirs: list[float],
+    values: list[float],
+    baseline: list[float],
     unit: str,
     target: str | None = None,
     **more: Any,
 ) -> Row:
-    """One line of the results: the median of the paired ratios ours / theirs with the least and the greatest.
-    ``target`` is a relation and a number, as ``<= 0.50``."""
-    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    """One row of the results: ``values`` of mt_ls and those of the ``baseline``, which ``against`` names.
+
+    The ratio is the median of the paired ratios, with the least and the greatest. ``target`` is a relation and a
+    number, such as "<= 0.50".
+    """
+    ratios = [value / other for value, other in zip(values, baseline, strict=True)]
     return {
         "benchmark": benchmark,
         "case": case,
@@ -83,8 +88,8 @@ def row(
         "ratio": statistics.median(ratios),
         "ratio_min": min(ratios),
         "ratio_max": max(ratios),
-        "ours": statistics.median(ours),
-        "theirs": statistics.median(theirs),
+        "mt_ls": statistics.median(values),
+        "baseline": statistics.median(baseline),
         "unit": unit,
         "target": target,
         **more,
@@ -95,58 +100,24 @@ def row(
     }
 
 
-def publish(rows: list[Row]) -> None:
-    """Put the rows into the results file, in place of those of the same benchmarks, and all into the README's table."""
+def keep(rows: list[Row]) -> None:
+    """Write the rows to the results file, in place of those of the same benchmarks."""
     names = {new["benchmark"] for new in rows}
     kept = [old for old in results() if old["benchmark"] not in names]
     everything = sorted([*kept, *rows], key=lambda r: NAMES.index(r["benchmark"]))
     with written_whole(RESULTS) as aside:
         aside.write_text("[\n" + ",\n".join(json.dumps(r) for r in everything) + "\n]\n")
-    table.write_between(ROOT / "README.md", "benchmarks", readme_table(everything))
-
-
-def results() -> list[Row]:
-    """What was measured so far."""
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-
-
-HEADER = ("benchmark", "case", "against", "ratio", "target", "ours", "theirs", "unit")
-
-
-def cells(rows: list[Row]) -> list[list[str]]:
-    """One line a row: the median ratio with the least and the greatest, and whether it reaches its target."""
-    lines = []
-    for r in rows:
-        spread = f"{r['ratio']:.3f}"
-        if r["ratio_max"] > r["ratio_min"]:
-            spread += f" ({r['ratio_min']:.3f} to {r['ratio_max']:.3f})"
-        values = (f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" for value in (r["ours"], r["theirs"]))
-        lines.append([r["benchmark"], r["case"], r["against"], spread, _judged(r), *values, r["unit"]])
-    return lines
-
-
-def _judged(r: Row) -> str:
-    if not r["target"]:
-        return ""
-    relation, value = r["target"].split()
-    reached = r["ratio"] <= float(value) if relation == "<=" else r["ratio"] >= float(value)
-    return f"{r['target']}: {'reached' if reached else 'missed'}"
-
-
-def readme_table(rows: list[Row]) -> str:
-    """What the README shows: all but the growth, which is a figure."""
-    return table.markdown(HEADER, cells([r for r in rows if r["benchmark"] != "growth"]))
 
 
 def run(arguments: list[str], **options: Any) -> str:
-    """The output of a command run from the repository's root; fails with its last lines."""
-    found = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, **options)
-    if found.returncode:
-        raise SystemExit(f"benchmark: {' '.join(arguments[:3])} failed: {found.stderr.strip()[-800:]}")
-    return found.stdout + found.stderr
+    """The output of a command in the repository's root. Ends the benchmark with its last lines if it fails."""
+    process = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, **options)
+    if process.returncode:
+        raise SystemExit(f"benchmark: {' '.join(arguments[:3])} failed: {process.stderr.strip()[-800:]}")
+    return process.stdout + process.stderr
 
 
-# A small process between: a child's peak memory starts with that of the process that made it.
+# A small process between: the peak memory of a child begins at that of the process that started it.
 _WATCHED = """import resource, subprocess, sys, time
 start = time.perf_counter()
 status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
@@ -155,14 +126,19 @@ sys.exit(status)"""
 
 
 def watched(command: list[str]) -> tuple[float, float]:
-    """(seconds, peak memory in MB) of a command."""
+    """(Seconds, peak memory in MB) of a command."""
     duration, memory = run([sys.executable, "-c", _WATCHED, *command]).split("\n")[0].split()
     return float(duration), float(memory)
 
 
-def tool(name: str) -> str:
-    """A command of this environment."""
-    return str(Path(sys.executable).with_name(name))
+def module(name: str, *arguments: object) -> list[str]:
+    """The command line of ``python -m name``."""
+    return [sys.executable, "-m", name, *map(str, arguments)]
+
+
+def tool(name: str, *arguments: object) -> list[str]:
+    """The command line of a script that this environment has installed."""
+    return [str(Path(sysconfig.get_path("scripts"), name)), *map(str, arguments)]
 
 
 def _processor() -> str:

@@ -1,57 +1,66 @@
-"""Towards the size to come: preparing millions of sentence pairs, and the report on thousands of records."""
+"""Cost at large sizes: preparing millions of sentence pairs, and the report on thousands of records."""
 
 from __future__ import annotations
 
-import json
-import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from harness import ROOT, Row, row, watched
+import msgspec
+import pyarrow as pa
+from harness import ROOT, Row, module, row, watched
+from pyarrow import parquet
+
+from mt_ls.records import Record, append, read
+from mt_ls.records.items import PUBLISHED
 
 PAIRS = (100_000, 1_000_000, 10_000_000)
 RECORDS = (1_000, 10_000)
 
 
 def benchmark() -> list[Row]:
-    """Time a pair or a record, and peak memory, against the smallest size: 1 is constant."""
+    """Time a pair or a record, and peak memory, against the smallest size: a ratio of 1 is constant cost."""
     rows = []
-    for name, what, sizes, measure in (
+    for name, noun, sizes, measure in (
         ("report", "records", RECORDS, _report),
         ("data preparation", "pairs", PAIRS, _prepare),
     ):
-        found = [measure(n) for n in sizes]
-        for n, (duration, memory) in list(zip(sizes, found, strict=True))[1:]:
-            case, first = f"{name}, {n:,} {what}", f"{sizes[0]:,} {what}"
-            each = [[1e6 * seconds / size] for seconds, size in ((duration, n), (found[0][0], sizes[0]))]
-            rows.append(row("scale", case, first, *each, f"µs a {what[:-1]}", "<= 1.25", seconds=round(duration, 1)))
-            target = "<= 1.25" if what == "pairs" else None
-            rows.append(row("scale", case, first, [memory], [found[0][1]], "MB, peak memory", target))
+        costs = [measure(n) for n in sizes]
+        for n, (duration, memory) in list(zip(sizes, costs, strict=True))[1:]:
+            case, first = f"{name}, {n:,} {noun}", f"{sizes[0]:,} {noun}"
+            each = [[1e6 * seconds / size] for seconds, size in ((duration, n), (costs[0][0], sizes[0]))]
+            rows.append(row("scale", case, first, *each, f"µs a {noun[:-1]}", "<= 1.25", seconds=round(duration, 1)))
+            target = "<= 1.25" if noun == "pairs" else None
+            rows.append(row("scale", case, first, [memory], [costs[0][1]], "MB, peak memory", target))
     return rows
 
 
 def _prepare(n: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
-        return watched([sys.executable, "-m", "data_prep", "synthetic", "--pairs", str(n), "--out", f"{folder}/data"])
+        return watched(module("data_prep", "synthetic", "--pairs", n, "--out", f"{folder}/data"))
 
 
 def _report(n: int) -> tuple[float, float]:
-    """On as many whole copies of the published records of Multi30k as make about ``n``, as if of other seeds."""
-    published = ROOT / "recipes" / "multi30k"
-    lines = [json.loads(line) for line in (published / "records.jsonl").read_text(encoding="utf-8").splitlines()]
+    """On about ``n`` records: whole copies of the published records of Multi30k, as if of other seeds."""
+    published = ROOT / "recipes" / "multi30k" / "published"
+    records, items = read(published / "records.jsonl"), parquet.read_table(published / PUBLISHED)
     with tempfile.TemporaryDirectory() as folder:
         runs = Path(folder, "runs")
-        runs.mkdir()
-        for arrays in published.glob("*.npz"):
-            (runs / arrays.name).symlink_to(arrays)
-        numbers = range(max(1, n // len(lines)))
-        copies = (_as_of_seed(fields, 1000 * number + fields["seed"]) for number in numbers for fields in lines)
-        with open(runs / "records.jsonl", "w", encoding="utf-8") as file:
-            file.writelines(json.dumps(fields) + "\n" for fields in copies)
-        return watched([sys.executable, "-m", "analysis.report", str(runs), "--out", f"{folder}/out"])
+        for number in range(max(1, n // len(records))):
+            _copy(records, items, runs / str(number), 1000 * number)
+        return watched(module("analysis.report", runs, "--out", f"{folder}/out"))
 
 
-def _as_of_seed(fields: dict[str, Any], seed: int) -> dict[str, Any]:
-    sha = {**fields["sha"], "checkpoint": f"{seed:06x}" + fields["sha"]["checkpoint"][6:]}
-    return {**fields, "seed": seed, "run": f"{fields['run']}_{seed}", "sha": sha}
+def _copy(records: list[Record], items: pa.Table, folder: Path, first_seed: int) -> None:
+    """Write the records and their items to a folder as those of seeds from ``first_seed`` on."""
+    folder.mkdir(parents=True)
+    names = {}
+    for record in records:
+        seed = first_seed + (record.seed or 0)
+        sha = {**record.sha, "checkpoint": f"{seed:06x}" + record.sha["checkpoint"][6:]}
+        copy = msgspec.structs.replace(record, seed=seed, run=f"{record.run}_{seed}", sha=sha)
+        names[record.name] = copy.name
+        append(folder / "records.jsonl", copy)
+    renamed = items["record"].combine_chunks().dictionary_encode()
+    column = pa.DictionaryArray.from_arrays(renamed.indices, [names[old] for old in renamed.dictionary.to_pylist()])
+    place = items.column_names.index("record")
+    parquet.write_table(items.set_column(place, "record", column.cast(pa.string())), folder / PUBLISHED)

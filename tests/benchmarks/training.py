@@ -1,4 +1,4 @@
-"""Tokens a second of fairseq-train on Multi30k at the cpu recipe's settings: our criterion against the stock one."""
+"""Tokens a second of fairseq-train on Multi30k at the cpu recipe's settings: the plugin's criterion against stock."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import math
 import re
 import shlex
 import statistics
-import sys
 import tempfile
 from typing import Any
 
-import torch
-from harness import DEVICE, ROOT, Row, alternate, row, run, tool
+from harness import DEVICE_OPTIONS, ROOT, Row, alternate, module, row, run, tool
+from mt_ls.smoothing.cpu import has_bfloat16
 
 DATA = ROOT / "data-bin" / "multi30k"
 RECIPE = shlex.split(
@@ -21,69 +20,54 @@ RECIPE = shlex.split(
     "--seed 1 --num-workers 0 --no-save --no-progress-bar --log-format json --log-interval 10 --label-smoothing 0.1 "
     "--user-dir mt_ls"
 )
-OURS = shlex.split(
+PLUGIN = shlex.split(
     "--task translation_with_calibration --criterion label_smoothed_cross_entropy_with_calibration "
     "--smoothing-convention fairseq"
 )
-ROUGH = [*OURS, "--projection-products", "bfloat16"]
+ROUNDED = [*PLUGIN, "--projection-products", "bfloat16"]
 STOCK = shlex.split("--task translation --criterion label_smoothed_cross_entropy")
 CASE = "multi30k, 4 + 4 layers, d 128, V = 8000; "
 
 
 def train(options: list[str], updates: int) -> str:
-    """The log of so many updates."""
-    command = [tool("fairseq-train"), str(DATA), *RECIPE, *options, "--max-update", str(updates)]
+    """The log of a training of so many updates."""
     with tempfile.TemporaryDirectory() as folder:
-        return run([*command, "--save-dir", folder, *(["--cpu"] if DEVICE == "cpu" else [])])
+        size = ["--max-update", updates, "--save-dir", folder]
+        return run(tool("fairseq-train", DATA, *RECIPE, *options, *size, *DEVICE_OPTIONS))
 
 
-def logged(text: str, what: str) -> list[dict[str, Any]]:
-    """The lines of ``train_inner`` (every ten updates) or ``valid``."""
-    return [json.loads(found) for found in re.findall(rf"\| {what} \| (\{{.*\}})", text)]
+def logged(text: str, stage: str) -> list[dict[str, Any]]:
+    """The lines of a stage of the log: ``train_inner`` (every ten updates) or ``valid``."""
+    return [json.loads(line) for line in re.findall(rf"\| {stage} \| (\{{.*\}})", text)]
 
 
 def benchmark(rounds: int = 3, updates: int = 60) -> list[Row]:
     """Speed in turns, without the first ten updates; the greatest difference of the logged losses (base 2, printed to
     three decimals). With bfloat16 products, where the processor has them, also the NLL on valid after 1 000 updates."""
-    run([sys.executable, "-m", "data_prep", "multi30k", "--out", str(DATA)])
-    found = [_speed("float32", OURS, ">= 1.35", rounds, updates)]
-    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        found.append(_speed("bfloat16 products", ROUGH, ">= 1.70", rounds, updates))
+    run(module("data_prep", "multi30k", "--out", DATA))
+    rows = [_speed("float32", PLUGIN, ">= 1.35", rounds, updates)]
+    if has_bfloat16():
+        rows.append(_speed("bfloat16 products", ROUNDED, ">= 1.70", rounds, updates))
         nll = [
             float(logged(train(options, 1000), "valid")[-1]["valid_nll_loss"]) * math.log(2)
-            for options in (ROUGH, OURS)
+            for options in (ROUNDED, PLUGIN)
         ]
-        found.append(
-            row(
-                "training",
-                f"{CASE}bfloat16 products, 1 000 updates",
-                "float32 products",
-                *([value] for value in nll),
-                "NLL on valid, nats",
-                difference=nll[0] - nll[1],
-            )
-        )
-    return found
+        case, pair, unit = f"{CASE}bfloat16 products, 1 000 updates", ([v] for v in nll), "NLL on valid, nats"
+        rows.append(row("training", case, "float32 products", *pair, unit, difference=nll[0] - nll[1]))
+    return rows
 
 
 def _speed(products: str, options: list[str], target: str, rounds: int, updates: int) -> Row:
-    curves: dict[str, list[float]] = {}
+    losses: dict[str, list[float]] = {}
 
     def speed(name: str, options: list[str]) -> float:
         lines = logged(train([*options, "--disable-validation"], updates), "train_inner")
-        curves[name] = [float(line["loss"]) for line in lines]
+        losses[name] = [float(line["loss"]) for line in lines]
         return statistics.mean(float(line["wps"]) for line in lines[1:])
 
-    speeds = alternate(lambda: speed("ours", options), lambda: speed("stock", STOCK), rounds, 0)
-    difference = max(abs(a - b) for a, b in zip(curves["ours"], curves["stock"], strict=True))
+    speeds = alternate(lambda: speed("plugin", options), lambda: speed("stock", STOCK), rounds, 0)
+    difference = max(abs(a - b) for a, b in zip(losses["plugin"], losses["stock"], strict=True))
     print(f"training, {products}: {updates} updates; greatest difference of the logged losses {difference:g}")
-    return row(
-        "training",
-        CASE + products,
-        "stock criterion and task",
-        *speeds,
-        "target tokens a second",
-        target,
-        loss_difference=difference,
-        updates=updates,
-    )
+    against, unit = "stock criterion and task", "target tokens a second"
+    more = {"loss_difference": difference, "updates": updates}
+    return row("training", CASE + products, against, *speeds, unit, target, **more)

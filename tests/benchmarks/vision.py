@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from harness import DEVICE, ROOT, Row, alternate, row, run, seconds
+from harness import DEVICE, ROOT, Row, alternate, module, row, run, seconds
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from mt_ls.vision import images
-from mt_ls.vision.training import Settings, Training, protocol_of
+from mt_ls.vision import augment, images
+from mt_ls.vision.checkpoints import Settings
+from mt_ls.vision.protocols import protocol_of
+from mt_ls.vision.training import Training
 
 DATA = ROOT / "data-bin" / "mnist"
 NETWORK = "mlp_1200_dropout"
+NO_CHECKPOINT = Path("no checkpoint")
 
 
 class SingleImages(Dataset):
@@ -39,54 +41,64 @@ class SingleImages(Dataset):
         return pixels.float().div(255), self.labels[i]
 
 
-def training(folder: Path, data: images.Images) -> Training:
-    """The teacher with dropout, for one epoch."""
+def training(data: images.Images) -> Training:
+    """The training of the teacher with dropout for one epoch."""
     updates = -(-len(data.labels) // protocol_of(NETWORK).batch)
-    settings = Settings(NETWORK, 0.0, 1, updates, list(data.pixels.shape[1:]), 10, "benchmark")
-    return Training(settings, data, folder / "checkpoint.pt")
+    settings = Settings(
+        network=NETWORK,
+        alpha=0.0,
+        seed=1,
+        updates=updates,
+        shape=tuple(data.pixels.shape[1:]),
+        n_classes=10,
+        data="benchmark",
+    )
+    return Training(settings, data, NO_CHECKPOINT)
 
 
-def ours(data: images.Images) -> None:
-    """An epoch as our recipe runs it, without writing its checkpoint."""
-    trained = training(ROOT / "no checkpoint", data)
+def batches_at_once(data: images.Images) -> None:
+    """An epoch as the recipe runs it, without writing its checkpoint."""
+    run_of_one_epoch = training(data)
     rng = torch.Generator().manual_seed(1)
-    for chosen in torch.randperm(len(data.labels), generator=rng).split(trained.protocol.batch):
-        trained._step(chosen, rng, None)
+    for places in torch.randperm(len(data.labels), generator=rng).split(run_of_one_epoch.protocol.batch):
+        run_of_one_epoch.step(places, rng)
 
 
-def _passes(data: images.Images, batches: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> None:
-    trained = training(ROOT / "no checkpoint", data)
-    network = trained.network.train()
+def _train_on(data: images.Images, batches: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    run_of_one_epoch = training(data)
+    network = run_of_one_epoch.network.train()
     for x, labels in batches:
         loss = torch.nn.functional.cross_entropy(network(x.to(DEVICE)), labels.to(DEVICE))
-        trained.optimizer.zero_grad()
+        run_of_one_epoch.optimizer.zero_grad()
         loss.backward()
-        trained.optimizer.step()
+        run_of_one_epoch.optimizer.step()
 
 
 def loader(data: images.Images, single: SingleImages) -> None:
-    """The same network and optimiser, fed by a DataLoader with two workers."""
-    _passes(data, iter(DataLoader(single, protocol_of(NETWORK).batch, shuffle=True, num_workers=2)))
+    """The same network and optimiser with a DataLoader of two workers."""
+    _train_on(data, iter(DataLoader(single, protocol_of(NETWORK).batch, shuffle=True, num_workers=2)))
 
 
 def floor(data: images.Images) -> None:
     """Forward, backward and the optimiser's step on one batch again and again."""
     batch = protocol_of(NETWORK).batch
-    x, labels = images.scaled(data.pixels[:batch]), data.labels[:batch]
-    _passes(data, iter([(x, labels)] * (len(data.labels) // batch)))
+    x, labels = augment.scaled(data.pixels[:batch]), data.labels[:batch]
+    _train_on(data, iter([(x, labels)] * (len(data.labels) // batch)))
 
 
 def benchmark(rounds: int = 3) -> list[Row]:
     """An epoch in turns."""
-    run([sys.executable, "-m", "data_prep", "mnist", "--out", str(DATA)])
+    run(module("data_prep", "mnist", "--out", DATA))
     data = images.load(DATA, "train", DEVICE)
     single = SingleImages(data)
     case = f"an MNIST epoch of {len(data.labels):,} digits, {NETWORK}"
     rows = []
-    for name, rival, target in (
+    for name, baseline, target in (
         ("Dataset and DataLoader, 2 workers", lambda: loader(data, single), "<= 0.20"),
         ("forward and backward alone", lambda: floor(data), "<= 1.30"),
     ):
-        times = alternate(lambda: seconds(lambda: ours(data)), lambda rival=rival: seconds(rival), rounds)
+        times = alternate(
+            lambda: seconds(lambda: batches_at_once(data)), lambda baseline=baseline: seconds(baseline), rounds
+        )
         rows.append(row("vision", case, name, *times, "s", target=target))
     return rows

@@ -6,8 +6,6 @@ import pytest
 import torch
 
 from mt_ls.calibration.geometry import geometry, plane_through
-from mt_ls.vision import activations as penultimate
-from mt_ls.vision.networks import build
 
 
 def test_the_plane_holds_the_three_templates_and_keeps_their_distances():
@@ -25,14 +23,6 @@ def test_three_templates_on_a_line_span_no_plane():
         plane_through(torch.eye(2))
     with pytest.raises(ValueError, match="on a line"):
         plane_through(torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]))
-
-
-def test_logits_are_products_of_activations_and_templates():
-    network = build("mlp_16", (1, 4, 4), 5)
-    data = penultimate.Images(torch.randint(256, (9, 1, 4, 4), dtype=torch.uint8), torch.arange(9) % 5)
-    points = penultimate.activations(network, "mlp_16", data)
-    logits = network.eval()(data.pixels.float() / 255).double()
-    torch.testing.assert_close(points @ penultimate.templates_of(network).t(), logits, atol=1e-5, rtol=1e-5)
 
 
 def _simplex(k, scale=3.0):

@@ -12,31 +12,29 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[:0] = map(str, (Path(__file__).resolve().parents[2], Path(__file__).resolve().parents[1]))
 logging.disable(logging.WARNING)
 
-from trees import ROOT, with_environment  # noqa: E402
+from trees import copy_of_the_tree  # noqa: E402
 
 from faults import injected, kills, malformed  # noqa: E402
-
-PUBLISHED = ROOT / "recipes" / "home_assistant" / "records.jsonl"
 
 
 def main() -> int:
     """Run the campaigns and print the counts."""
     parser = argparse.ArgumentParser(prog="bash tests/faults.sh", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a short form, under a minute on two free cores")
+    parser.add_argument("--quick", action="store_true", help="a short form: a minute on two free cores")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="mt_ls faults ") as name:
         folder = Path(name)
-        lost, tree = _kills(folder, options)
+        lost, tree = _kills(folder, options.quick, options.seed)
         lost += _faults(folder, tree, options.quick)
         lost += _inputs(folder, tree, options.quick)
     print(f"{'lost':56}{len(lost):6}   {time.perf_counter() - start:.0f} s")
-    for what in lost:
-        print(f"LOST: {what:.1000}")
+    for line in lost:
+        print(f"LOST: {line:.1000}")
     return 1 if lost else 0
 
 
@@ -44,27 +42,28 @@ def _row(what: str, n: int, note: str = "") -> None:
     print(f"{what:56}{n:6}   {note}".rstrip(), flush=True)
 
 
-def _kills(folder: Path, options: argparse.Namespace) -> tuple[list[str], Path]:
-    """(what was lost, the tree of the undisturbed run). The quick form kills while the other run is still at work."""
-    rng = random.Random(options.seed)
-    wanted, alphas = 2 if options.quick else 20, "0.1"
+def _kills(folder: Path, quick: bool, seed: int) -> tuple[list[str], Path]:
+    """(What was lost, the tree of the undisturbed run.) The quick form kills while the undisturbed run is at work."""
+    rng = random.Random(seed)
+    wanted, alphas = 2 if quick else 20, "0.1"
     stages: Counter[str] = Counter()
     lost: list[str] = []
-    source = with_environment(folder / "source")
+    source = copy_of_the_tree(folder / "source")
     with ThreadPoolExecutor() as pool:
         reference = pool.submit(kills.undisturbed, source, folder / "undisturbed", ALPHAS=alphas)
-        longest = 12.0 if options.quick else reference.result()[1] / 2
+        longest = 12.0 if quick else reference.result()[1] / 2
         rounds = 0
         while stages.total() < wanted:
             place = folder / f"killed {rounds}"
-            tree, found = kills.killed(source, place, min(5, wanted - stages.total()), longest, rng, ALPHAS=alphas)
-            stages, rounds = stages + found, rounds + 1
-            if found:
-                differs = kills.Finished(tree).differs_from(kills.Finished(reference.result()[0]))
-                if differs:
-                    lost.append(f"killed {dict(found)} times, it differs from a run never killed: {', '.join(differs)}")
-    told = ", ".join(f"{n} while {stage}" for stage, n in stages.items())
-    _row("kills survived (-9, at random moments)", stages.total(), f"{told}; {rounds} runs of {kills.RECIPE}")
+            tree, killed_in = kills.killed(source, place, min(5, wanted - stages.total()), longest, rng, ALPHAS=alphas)
+            stages, rounds = stages + killed_in, rounds + 1
+            differences = kills.Results(tree).differences(kills.Results(reference.result()[0]))
+            if differences:
+                lost.append(
+                    f"killed {dict(killed_in)} times, it differs from the undisturbed run: {', '.join(differences)}"
+                )
+    note = ", ".join(f"{n} while {stage}" for stage, n in stages.items())
+    _row("kills survived (-9, at random moments)", stages.total(), f"{note}; {rounds} runs of {kills.RECIPE}")
     return lost, reference.result()[0]
 
 
@@ -78,8 +77,8 @@ def _faults(folder: Path, tree: Path, quick: bool) -> list[str]:
         try:
             inject(tree, place)
             _row(f"survived: {name}", 1)
-        except injected.Skipped as why:
-            _row(f"not tried: {name}", 0, str(why))
+        except injected.Skipped as reason:
+            _row(f"not tried: {name}", 0, str(reason))
         except Exception as error:
             lost.append(f"{name}: {error}")
     return lost
@@ -88,18 +87,17 @@ def _faults(folder: Path, tree: Path, quick: bool) -> list[str]:
 def _inputs(folder: Path, tree: Path, quick: bool) -> list[str]:
     campaign = malformed.Campaign(folder / "malformed")
     campaign.folder.mkdir()
-    data = tree / "data-bin" / "synthetic_smoke"
-    checkpoint = tree / "runs" / "synthetic_smoke_a0.10_s1" / "checkpoints" / "checkpoint_last.pt"
+    data, checkpoint = tree / injected.DATA, tree / injected.CHECKPOINT
     share = 5 if quick else 1
     malformed.corpora(campaign, 90 // share)
     malformed.manifests(campaign, 40 // share, data, checkpoint)
-    malformed.records(campaign, 150 // share, PUBLISHED)
+    malformed.records(campaign, 150 // share, tree / injected.RUN)
     malformed.checkpoints(campaign, 60 // share, data, checkpoint)
     malformed.translations(campaign, 60 // share)
     malformed.command_lines(campaign, 100 // share, data, checkpoint)
-    told = ", ".join(f"{n} {kind}" for kind, n in campaign.tried.items())
-    _row("malformed inputs refused in one line", campaign.tried.total() - len(campaign.wrong), told)
-    return campaign.wrong
+    note = ", ".join(f"{n} {what}" for what, n in campaign.tried.items())
+    _row("malformed inputs refused in one line", campaign.tried.total() - len(campaign.failures), note)
+    return campaign.failures
 
 
 if __name__ == "__main__":

@@ -1,68 +1,75 @@
-"""kill -9 at random moments of a whole recipe: the same command again ends with what a run never killed has."""
+"""kill -9 at random moments of a whole recipe.
+
+The same command, run again, must end with the results of a run that was never killed.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import os
 import random
 import re
-import signal
 import subprocess
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
+import msgspec
+from commands import kill_session
+from pyarrow import parquet
 from trees import fresh, start_recipe
 
-from mt_ls.records.record import read
+from mt_ls.records import read
 
 RECIPE = "synthetic/run.sh"
 _STAGES = {"== training": "training", "== measuring": "measuring", "== reporting": "reporting"}
 
 
-class Finished:
-    """What a recipe left: data hashes, records without their times, and the report."""
+class Results:
+    """The results of a recipe: hashes of data, records without their wall-clock times, items, and the report."""
 
     def __init__(self, tree: Path) -> None:
         manifests = tree.glob("data-bin/*/manifest.json")
         self.data = {path.parent.name: json.loads(path.read_text())["hash"] for path in manifests}
         self.records = {
-            path.parent.name: sorted(dataclasses.replace(record, seconds=None).to_json() for record in read(path))
+            path.parent.name: sorted(msgspec.structs.replace(record, seconds=None).to_json() for record in read(path))
             for path in tree.glob("runs/*/records.jsonl")
         }
+        self.items = {path.name: parquet.read_table(path) for path in tree.glob("runs/*/*.parquet")}
         self.report = {path.parent.name: path.read_text() for path in tree.glob("out/*/report.html")}
 
-    def differs_from(self, other: Finished) -> list[str]:
-        """What is not the same, in words; of records the fields."""
-        found = [name for name in ("data", "report") if getattr(self, name) != getattr(other, name)]
+    def differences(self, other: Results) -> list[str]:
+        """The names of the results that are not equal; of records at most three fields each."""
+        names = [name for name in ("data", "report") if getattr(self, name) != getattr(other, name)]
+        names += [name for name in self.items.keys() | other.items.keys() if not self._same_items(other, name)]
         for run in self.records.keys() | other.records.keys():
-            ours, theirs = self.records.get(run, []), other.records.get(run, [])
-            if len(ours) != len(theirs):
-                found.append(f"{len(ours)} records of {run}, not {len(theirs)}")
-            for one, another in zip(map(json.loads, ours), map(json.loads, theirs), strict=False):
-                fields = [name for name in one.keys() | another.keys() if one.get(name) != another.get(name)]
-                found += [f"{name} of {one['signature']}" for name in sorted(fields)[:3]]
-        return found
+            records, others = self.records.get(run, []), other.records.get(run, [])
+            if len(records) != len(others):
+                names.append(f"{len(records)} records of {run}, not {len(others)}")
+            for record, another in zip(map(json.loads, records), map(json.loads, others), strict=False):
+                fields = [name for name in record.keys() | another.keys() if record.get(name) != another.get(name)]
+                names += [f"{name} of {record['signature']}" for name in sorted(fields)[:3]]
+        return names
+
+    def _same_items(self, other: Results, name: str) -> bool:
+        return name in self.items and name in other.items and self.items[name].equals(other.items[name])
 
 
 def undisturbed(source: Path, folder: Path, **environment: str) -> tuple[Path, float]:
-    """(copy of a tree, in which the recipe has run to its end, seconds that it took)."""
+    """(A copy of a tree in which the recipe has run to its end, the seconds that it took.)"""
     tree = fresh(source, folder)
     start = time.perf_counter()
     with open(folder / "recipe.log", "w") as log:
         status = start_recipe(tree, RECIPE, log=log, SCALE="smoke", **environment).wait()
     if status:
-        raise RuntimeError(f"the recipe itself fails: see {folder / 'recipe.log'}")
+        raise RuntimeError(f"the recipe itself fails: {(folder / 'recipe.log').read_text()[-2000:]}")
     return tree, time.perf_counter() - start
 
 
 def killed(
-    source: Path, folder: Path, kills: int, longest: float, rng: random.Random, **environment: Any
-) -> tuple[Path, Counter]:
-    """(copy of a tree, in which the recipe was killed up to ``kills`` times and then has run to its end, kills by
-    stage). No part between two kills is longer than ``longest`` seconds."""
+    source: Path, folder: Path, kills: int, longest: float, rng: random.Random, **environment: str
+) -> tuple[Path, Counter[str]]:
+    """(A copy of a tree in which the recipe was killed up to ``kills`` times and then has run to its end, the number of
+    kills in each stage.) No run that is killed is longer than ``longest`` seconds."""
     tree = fresh(source, folder)
     stages: Counter[str] = Counter()
     while True:
@@ -71,15 +78,15 @@ def killed(
             try:
                 status = process.wait(timeout=rng.uniform(0, longest) if stages.total() < kills else None)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                kill_session(process)
                 stages[_stage(folder / "recipe.log")] += 1
                 continue
         if status:
-            raise RuntimeError(f"after {stages.total()} kills the recipe fails: see {folder / 'recipe.log'}")
+            log_end = (folder / "recipe.log").read_text()[-2000:]
+            raise RuntimeError(f"after {stages.total()} kills the recipe fails: {log_end}")
         return tree, stages
 
 
 def _stage(log: Path) -> str:
-    told = re.findall("|".join(_STAGES), log.read_text())
-    return _STAGES[told[-1]] if told else "preparing data"
+    headings = re.findall("|".join(_STAGES), log.read_text())
+    return _STAGES[headings[-1]] if headings else "preparing data"

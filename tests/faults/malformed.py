@@ -1,5 +1,5 @@
-"""Malformed inputs of every kind through the real entry points: each must end with one line, a status that is not 0,
-and no output."""
+"""Malformed inputs through the real entry points. Each must end with one line of error, a status that is not 0, and no
+output."""
 
 from __future__ import annotations
 
@@ -23,50 +23,61 @@ import analysis.report.__main__
 import data_prep.__main__
 import mt_ls.measure.__main__
 import mt_ls.measure.text
+from mt_ls.records import read
 
 Main = Callable[[list[str]], int]
 SENTENCES = [f"the number {i} of {i * i}" for i in range(40)]
+N_RECORDS = 6
+"""The length of the records file in which one line is spoilt."""
 
 
 class Campaign:
-    """Calls entry points with inputs that must be refused, and counts. ``wrong`` tells what was not refused well."""
+    """Calls entry points with inputs that must be refused. ``tried`` counts them by what they are, and ``failures`` has
+    a line for each that was not refused well."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.tried: Counter[str] = Counter()
-        self.wrong: list[str] = []
+        self.failures: list[str] = []
 
-    def refuse(self, kind: str, main: Main, arguments: list[Any], output: Path) -> None:
-        """Call ``main`` and judge what it did."""
-        self.tried[kind] += 1
-        told = io.StringIO()
+    def refuse(self, what: str, main: Main, arguments: list[Any], output: Path) -> None:
+        """Call ``main``, and note a failure unless it refuses its arguments and leaves no ``output``."""
+        self.tried[what] += 1
         words = [str(argument) for argument in arguments]
         try:
-            with contextlib.redirect_stderr(told), contextlib.redirect_stdout(io.StringIO()):
-                status = main(words)
-        except SystemExit as end:  # argparse, after its usage
-            status = end.code
+            status, errors = call(main, words)
         except BaseException as error:
-            self.wrong.append(f"{kind}: {words}: a traceback: {type(error).__name__}: {error}")
+            self.failures.append(f"{what}: {words}: a traceback: {type(error).__name__}: {error}")
             return
-        lines = [line for line in told.getvalue().splitlines() if "error: " in line]
+        lines = [line for line in errors.splitlines() if "error: " in line]
         if status in (0, None):
-            self.wrong.append(f"{kind}: {words}: status {status}")
-        elif len(lines) != 1 or "Traceback" in told.getvalue():
-            self.wrong.append(f"{kind}: {words}: told {told.getvalue()!r}")
+            self.failures.append(f"{what}: {words}: status {status}")
+        elif len(lines) != 1 or "Traceback" in errors:
+            self.failures.append(f"{what}: {words}: printed {errors!r}")
         if output.exists():
-            self.wrong.append(f"{kind}: {words}: left {output}")
+            self.failures.append(f"{what}: {words}: left {output}")
             shutil.rmtree(output) if output.is_dir() else output.unlink()
 
 
+def call(main: Main, words: list[str]) -> tuple[Any, str]:
+    """(Status, text on stderr) of an entry point."""
+    errors = io.StringIO()
+    with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            status: Any = main(words)
+        except SystemExit as end:  # of argparse, after its usage
+            status = end.code
+    return status, errors.getvalue()
+
+
 def corpora(campaign: Campaign, n: int) -> None:
-    """Text that is no UTF-8, of unequal length, cut, or not of the schema."""
+    """Text that is not UTF-8, of unequal length, cut, or of another schema."""
     for seed in range(n):
         rng = random.Random(seed)
         folder = campaign.folder / "corpus"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        _SPOILS[seed % len(_SPOILS)](folder, rng)
+        _CORPUS_SPOILS[seed % len(_CORPUS_SPOILS)](folder, rng)
         out = campaign.folder / "data-bin"
         campaign.refuse("corpora", data_prep.__main__.main, ["multi30k", "--source", folder, "--out", out], out)
 
@@ -126,11 +137,11 @@ def _no_parquet(folder: Path, rng: random.Random) -> None:
         (folder / f"{split}.parquet").write_bytes(rng.randbytes(rng.randrange(1, 200)))
 
 
-_SPOILS = (_not_utf8, _unequal, _missing, _cut_json, _wrong_schema, _no_parquet)
+_CORPUS_SPOILS = (_not_utf8, _unequal, _missing, _cut_json, _wrong_schema, _no_parquet)
 
 
 def manifests(campaign: Campaign, n: int, data: Path, checkpoint: Path) -> None:
-    """A manifest that is cut, or says other than text of itself."""
+    """A manifest that is cut, is no object, or whose hash or corpus is no text."""
     copy = campaign.folder / "spoilt data"
     shutil.copytree(data, copy)
     text = (data / "manifest.json").read_text()
@@ -140,12 +151,12 @@ def manifests(campaign: Campaign, n: int, data: Path, checkpoint: Path) -> None:
         changed = {**rows, rng.choice(["hash", "corpus"]): rng.choice([None, 7, "", ["x"], {"a": 1}, True])}
         cut = text[: rng.randrange(len(text) - 2)]
         (copy / "manifest.json").write_text(rng.choice([cut, json.dumps(changed), json.dumps([rows]), "7", "null"]))
-        records = campaign.folder / "out" / "records.jsonl"
-        campaign.refuse("manifests", mt_ls.measure.main, _measure(copy, checkpoint, records), records)
+        out = campaign.folder / "out" / "records.jsonl"
+        campaign.refuse("manifests", mt_ls.measure.__main__.main, _measure(copy, checkpoint, out), out)
 
 
 def checkpoints(campaign: Campaign, n: int, data: Path, checkpoint: Path) -> None:
-    """A checkpoint that is cut, has a changed byte, or is none."""
+    """A checkpoint that is cut, has one changed bit, or is no checkpoint."""
     content = checkpoint.read_bytes()
     with zipfile.ZipFile(checkpoint) as archive:
         largest = max(archive.infolist(), key=lambda entry: entry.file_size)
@@ -158,26 +169,34 @@ def checkpoints(campaign: Campaign, n: int, data: Path, checkpoint: Path) -> Non
         changed = bytearray(content)
         changed[weights + rng.randrange(size)] ^= 1 << rng.randrange(8)
         file.write_bytes(rng.choice([content[: rng.randrange(len(content) - 1)], changed, rng.randbytes(1000)]))
-        records = campaign.folder / "out" / "records.jsonl"
-        campaign.refuse("checkpoints", mt_ls.measure.main, _measure(data, file, records), records)
+        out = campaign.folder / "out" / "records.jsonl"
+        campaign.refuse("checkpoints", mt_ls.measure.__main__.main, _measure(data, file, out), out)
 
 
-def _measure(data: Path, checkpoint: Path, records: Path) -> list[Any]:
-    return [data, "--path", checkpoint, "--records", records, "--modes", "forced", "--fit-subset", "none", "--cpu"]
+def _measure(data: Path, checkpoint: Path, out: Path) -> list[Any]:
+    return [data, "--path", checkpoint, "--records", out, "--modes", "forced", "--fit-subset", "none", "--cpu"]
 
 
-def records(campaign: Campaign, n: int, published: Path) -> None:
-    """Records with a field of the wrong kind, a missing field, a foreign one, or a line that is cut."""
-    lines = published.read_text().splitlines()[:6]
-    fields = sorted(json.loads(lines[0]).keys() - {"signature"})
-    needed = ("run", "mode", "split", "temperature", "bins", "n_tokens", "n_sentences", "sha", "versions")
-    junk = st.one_of(
-        st.lists(st.integers(), max_size=2),
-        st.binary(max_size=4).map(str),
-        st.just({"x": [1]}),
-        st.floats(allow_nan=False).map(lambda x: [x]),
-        st.booleans().map(lambda x: {"b": x}),
-    )
+def records(campaign: Campaign, n: int, run: Path) -> None:
+    """A records file of which one line is cut, or has a field that is missing, foreign or of a wrong value, in the
+    record itself, its model or its bins. Raises RuntimeError if the file is refused before that."""
+    folder = campaign.folder / "records"
+    folder.mkdir()
+    lines = (run / "records.jsonl").read_text().splitlines()[:N_RECORDS]
+    for record in read(run / "records.jsonl")[:N_RECORDS]:
+        shutil.copy(run / str(record.items), folder)
+    (folder / "records.jsonl").write_text("\n".join(lines) + "\n")
+    out = campaign.folder / "report"
+    readers: list[tuple[Main, list[str]]] = [
+        (analysis.claims.__main__.main, [str(folder)]),
+        (analysis.publish.main, [str(folder), "--out", str(out)]),
+        (analysis.report.__main__.main, [str(folder), "--out", str(out)]),
+    ]
+    for main, arguments in readers:
+        status, errors = call(main, arguments)
+        if status:
+            raise RuntimeError(f"sound records are refused: {errors}")
+        shutil.rmtree(out, ignore_errors=True)
 
     @hypothesis.settings(
         max_examples=n,
@@ -188,44 +207,93 @@ def records(campaign: Campaign, n: int, published: Path) -> None:
         suppress_health_check=list(hypothesis.HealthCheck),
     )
     @hypothesis.given(
-        st.integers(0, len(lines) - 1),
-        st.sampled_from(fields),
-        junk,
-        st.sampled_from(range(5)),
-        st.sampled_from(needed),
-        st.randoms(use_true_random=False),
+        st.integers(0, len(lines) - 1), st.sampled_from(_RECORD_SPOILS), _JUNK, st.randoms(use_true_random=False)
     )
-    def spoil(number: int, field: str, value: Any, kind: int, need: str, rng: random.Random) -> None:
-        record = json.loads(lines[number])
-        if kind == 0:
-            record[field] = [value]  # no field is a list
-        elif kind == 1:
-            record["bins"] = {**record["bins"], rng.choice(["edges", "count", "confidence", "hits"]): value}
-        elif kind == 2:
-            del record[need]
-        elif kind == 3:
-            record[f"{field}_x"] = value
-        text = json.dumps(record)
+    def spoil(number: int, change: Spoil, junk: Any, rng: random.Random) -> None:
         spoilt = [*lines]
-        spoilt[number] = text[: rng.randrange(1, len(text))] if kind == 4 else text
-        folder = campaign.folder / "records"
-        folder.mkdir(exist_ok=True)
+        spoilt[number] = change(json.loads(lines[number]), junk, rng)
         (folder / "records.jsonl").write_text("\n".join(spoilt) + "\n")
-        out = campaign.folder / "report"
-        main, more = rng.choice(
-            [
-                (analysis.report.main, ["--out", out]),
-                (analysis.publish.main, ["--out", out]),
-                (analysis.claims.main, []),
-            ]
-        )
-        campaign.refuse("records", main, [folder, *more], out)
+        main, arguments = rng.choice(readers)
+        campaign.refuse("records", main, arguments, out)
 
     spoil()
 
 
+Spoil = Callable[[dict[str, Any], Any, random.Random], str]
+"""Returns the line of a record after a change to it."""
+_JUNK = st.one_of(
+    st.lists(st.integers(), max_size=2),
+    st.binary(max_size=4).map(str),
+    st.just({"x": [1]}),
+    st.floats(allow_nan=False).map(lambda x: [x]),
+    st.booleans().map(lambda x: {"b": x}),
+)
+_NEEDED = ("run", "model", "mode", "split", "temperature", "bins", "n_tokens", "n_sentences", "sha", "versions")
+
+
+def _wrong_field(record: dict[str, Any], junk: Any, rng: random.Random) -> str:
+    record[rng.choice(sorted(record.keys() - {"signature"}))] = [junk]  # no field is a list
+    return json.dumps(record)
+
+
+def _wrong_bins(record: dict[str, Any], junk: Any, rng: random.Random) -> str:
+    record["bins"][rng.choice(["edges", "count", "confidence", "hits"])] = junk
+    return json.dumps(record)
+
+
+def _missing_field(record: dict[str, Any], junk: Any, rng: random.Random) -> str:
+    del record[rng.choice(_NEEDED)]
+    return json.dumps(record)
+
+
+def _foreign_field(record: dict[str, Any], junk: Any, rng: random.Random) -> str:
+    record[f"{rng.choice(sorted(record))}_x"] = junk
+    return json.dumps(record)
+
+
+def _wrong_model(record: dict[str, Any], junk: Any, rng: random.Random) -> str:
+    model, smoothing = record["model"], record["model"]["smoothing"]
+    amount = rng.choice([-0.1, 1.0, 3, "0.1", None])
+    changes: list[dict[str, Any]] = [
+        {rng.choice(["corpus", "architecture", "smoothing", "teacher", "x"]): [junk]},  # no field is a list
+        {"smoothing": {**smoothing, rng.choice(["kind", "convention"]): str(junk)}},
+        {"smoothing": {**smoothing, "amount": amount}},
+    ]
+    record["model"] = {**model, **rng.choice(changes)}
+    return json.dumps(record)
+
+
+def _no_corpus(record: dict[str, Any], junk: Any, rng: random.Random) -> str:
+    del record["model"]["corpus"]
+    return json.dumps(record)
+
+
+def _other_schema(record: dict[str, Any], junk: Any, rng: random.Random) -> str:
+    schema = record.pop("schema")
+    if rng.random() < 0.8:
+        record["schema"] = rng.choice([0, 1, schema + 1, str(schema), None, junk])
+    return json.dumps(record)
+
+
+def _cut_line(record: dict[str, Any], junk: Any, rng: random.Random) -> str:
+    text = json.dumps(record)
+    return text[: rng.randrange(1, len(text))]
+
+
+_RECORD_SPOILS: tuple[Spoil, ...] = (
+    _wrong_field,
+    _wrong_bins,
+    _missing_field,
+    _foreign_field,
+    _wrong_model,
+    _no_corpus,
+    _other_schema,
+    _cut_line,
+)
+
+
 def translations(campaign: Campaign, n: int) -> None:
-    """Folders of hypotheses, references and tokens for `mt_ls.measure_text`, one of them spoilt."""
+    """Folders of hypotheses, references and tokens for `mt_ls.measure.text` of which one file is spoilt."""
     for seed in range(n):
         rng = random.Random(seed)
         folder = campaign.folder / "system"
@@ -248,11 +316,11 @@ def translations(campaign: Campaign, n: int) -> None:
         elif spoil == "missing":
             (folder / rng.choice(["hypotheses.txt", "references.txt", "tokens.jsonl"])).unlink()
         out = campaign.folder / "out" / "records.jsonl"
-        campaign.refuse("translations", mt_ls.measure_text.main, [folder, "--records", out], out)
+        campaign.refuse("translations", mt_ls.measure.text.main, [folder, "--records", out], out)
 
 
 def command_lines(campaign: Campaign, n: int, data: Path, checkpoint: Path) -> None:
-    """Options with values that are none."""
+    """Options with values that do not exist or are no numbers."""
     folder = campaign.folder
     names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1, max_size=12)
     numbers = st.one_of(
@@ -269,17 +337,18 @@ def command_lines(campaign: Campaign, n: int, data: Path, checkpoint: Path) -> N
         suppress_health_check=list(hypothesis.HealthCheck),
     )
     @hypothesis.given(st.sampled_from(range(6)), names, numbers)
-    def spoil(kind: int, name: str, number: str) -> None:
+    def spoil(number_of_command: int, name: str, number: str) -> None:
         out = folder / "nothing here"
-        measured = _measure(data, checkpoint, out / "records.jsonl")
-        main, arguments = [
+        measure = _measure(data, checkpoint, out / "records.jsonl")
+        commands: list[tuple[Main, list[Any]]] = [
             (data_prep.__main__.main, [name, "--out", out]),
             (data_prep.__main__.main, ["synthetic", "--out", out, f"--pairs={number}"]),
-            (mt_ls.measure.main, [*measured, f"--temperatures={number}"]),
-            (mt_ls.measure.main, [*measured, f"--gen-subset={name}"]),
-            (analysis.report.main, [folder / "nowhere" / name, "--out", out]),
-            (analysis.claims.main, [folder / "nowhere" / name, f"--{name}"]),
-        ][kind]
+            (mt_ls.measure.__main__.main, [*measure, f"--temperatures={number}"]),
+            (mt_ls.measure.__main__.main, [*measure, f"--gen-subset={name}"]),
+            (analysis.report.__main__.main, [folder / "nowhere" / name, "--out", out]),
+            (analysis.claims.__main__.main, [folder / "nowhere" / name, f"--{name}"]),
+        ]
+        main, arguments = commands[number_of_command]
         campaign.refuse("command lines", main, arguments, out)
 
     spoil()

@@ -1,20 +1,93 @@
-"""What a checkpoint says of itself, and data that was not made here."""
+"""A fairseq checkpoint as a model: its identity, its predictions and its data, whoever made them."""
 
 import datetime
 import os
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from fairseq.data import Dictionary
 
-from mt_ls.measure import fairseq_model as checkpoints
-from mt_ls.measure.__main__ import _options
-from mt_ls.measure.fairseq_model import Checkpoint, MeasureError, subword_scheme
+from mt_ls.measure import fairseq_model
+from mt_ls.measure.fairseq_model import (
+    FairseqModel,
+    FairseqSearch,
+    architecture_of,
+    checkpoint_family,
+    precision_of,
+    smoothing_of,
+    subword_scheme,
+)
+from mt_ls.measure.plan import Plan, measure
+from mt_ls.measure.protocol import BatchLimits, MeasureError
+from mt_ls.records import Model, read
+from mt_ls.smoothing.kinds import Smoothing
+
+STOCK, OWN = "label_smoothed_cross_entropy", "label_smoothed_cross_entropy_with_calibration"
 
 
-def _checkpoint(data, checkpoint, *options):
-    return Checkpoint(_options([str(data), "--path", str(checkpoint), "--cpu", "--records", "unused", *options]))
+@pytest.mark.parametrize(
+    ("criterion", "smoothing"),
+    [
+        (None, None),
+        ({}, None),
+        ({"_name": "cross_entropy"}, Smoothing()),
+        ({"_name": STOCK, "label_smoothing": 0.1}, Smoothing("uniform", 0.1, "fairseq")),
+        ({"_name": STOCK, "label_smoothing": 0.0}, Smoothing()),
+        ({"_name": STOCK, "label_smoothing": None}, Smoothing()),
+        ({"_name": OWN, "label_smoothing": 0.1, "smoothing_convention": "paper"}, Smoothing("uniform", 0.1)),
+        (
+            {"_name": OWN, "label_smoothing": 0.1, "smoothing_convention": "fairseq"},
+            Smoothing("uniform", 0.1, "fairseq"),
+        ),
+        ({"_name": OWN, "label_smoothing": 0.0, "smoothing_convention": "fairseq"}, Smoothing()),
+        (
+            {"_name": OWN, "label_smoothing": 0.2, "smoothing_convention": "paper", "smoothing_kind": "unigram"},
+            Smoothing("unigram", 0.2),
+        ),
+    ],
+)
+def test_the_smoothing_is_that_of_the_criterion(criterion, smoothing):
+    assert smoothing_of(None if criterion is None else SimpleNamespace(**criterion)) == smoothing
+
+
+@pytest.mark.parametrize(
+    ("common", "precision"),
+    [
+        ({}, None),
+        ({"fp16": False, "bf16": False}, None),
+        ({"fp16": True, "bf16": False}, "fp16"),
+        ({"fp16": False, "memory_efficient_fp16": True}, "fp16"),
+        ({"bf16": True}, "bf16"),
+        ({"memory_efficient_bf16": True}, "bf16"),
+    ],
+)
+def test_the_precision_is_that_of_the_training(common, precision):
+    assert precision_of(SimpleNamespace(**common)) == precision
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("checkpoint_last.pt", "last"),
+        ("checkpoint_best.pt", "best"),
+        ("checkpoint12.pt", "checkpoint12"),
+        ("checkpoint_3_1500.pt", "checkpoint_3_1500"),
+        ("averaged.pt", "averaged"),
+    ],
+)
+def test_the_family_of_a_checkpoint_is_in_its_name(name, family):
+    assert checkpoint_family(Path("runs/x/checkpoints") / name) == family
+
+
+def test_the_architecture_is_the_registered_name():
+    assert architecture_of(SimpleNamespace(_name="transformer_iwslt_de_en", arch="transformer")) == (
+        "transformer_iwslt_de_en"
+    )
+    assert architecture_of(SimpleNamespace(_name=None, arch="fconv")) == "fconv"
+    assert architecture_of(SimpleNamespace()) is None
 
 
 @pytest.mark.parametrize(
@@ -28,37 +101,132 @@ def test_subwords_are_recognised(symbols, scheme):
     assert subword_scheme(dictionary) == scheme
 
 
-def test_windows_hold_every_sentence_once_in_order(data, checkpoint, monkeypatch):
-    monkeypatch.setattr(checkpoints, "WINDOW_SENTENCES", 60)
-    windows = list(_checkpoint(data, checkpoint, "--batch-size", "7").windows("test"))
-    assert [(window.first, window.n) for window in windows] == [(0, 60), (60, 60), (120, 60), (180, 31)]
-    for window in windows:
-        ids = [i for sample in window.batches for i in sample["id"].tolist()]
-        assert sorted(ids) == list(range(window.first, window.first + window.n))
-        assert all(len(sample["id"]) <= 7 for sample in window.batches)
-        (only,) = window.subset({window.first + 3}).batches
-        assert only["id"].tolist() == [window.first + 3]
+@pytest.fixture(scope="module")
+def model(data, checkpoint):
+    return FairseqModel(checkpoint, data)
 
 
-def test_data_without_text_beside_it_decodes_its_references(data, checkpoint, tmp_path):
-    ours = _checkpoint(data, checkpoint)
+def test_a_checkpoint_says_who_was_measured(model, checkpoint):
+    provenance = model.provenance("test")
+    assert provenance.model == Model(
+        corpus="synthetic",
+        architecture="transformer_mt_ls_micro",
+        smoothing=Smoothing("uniform", 0.1),
+        checkpoint="last",
+    )
+    state = torch.load(checkpoint, weights_only=True)
+    assert provenance.updates == state["optimizer_history"][-1]["num_updates"]
+    assert (provenance.run, provenance.seed, provenance.unit, provenance.device) == (
+        "synthetic_a0.1_s1",
+        1,
+        "spm",
+        "cpu",
+    )
+    assert {"mt_ls", "torch", "fairseq", "sacrebleu"} <= provenance.versions.keys()
+
+
+def test_a_stock_checkpoint_without_seed_in_half_precision(data, checkpoint, tmp_path):
+    state = torch.load(checkpoint, weights_only=True)
+    state["cfg"]["criterion"] = {"_name": STOCK, "label_smoothing": 0.1}
+    state["cfg"]["common"]["fp16"] = True
+    state["cfg"]["common"]["seed"] = None
+    path = tmp_path / "run" / "checkpoints" / "checkpoint_best.pt"
+    path.parent.mkdir(parents=True)
+    torch.save(state, path)
+    provenance = FairseqModel(path, data, run="mine").provenance("test")
+    assert provenance.model.smoothing == Smoothing("uniform", 0.1, "fairseq")
+    assert provenance.model.precision == "fp16" and provenance.model.checkpoint == "best"
+    assert provenance.seed is None and provenance.run == "mine"
+    assert FairseqModel(path, data).provenance("test").run == "run"
+    state["cfg"]["criterion"] = {"_name": STOCK, "label_smoothing": 1.5}
+    torch.save(state, path)
+    with pytest.raises(MeasureError, match=r"checkpoint_best.pt: the options of its criterion are no label smoothing"):
+        FairseqModel(path, data)
+
+
+def test_batches_hold_every_sentence_once(data, checkpoint):
+    model = FairseqModel(checkpoint, data, limits=BatchLimits(max_sentences=7))
+    assert model.n_sentences("test") == 211
+    batches = model.batches("test", range(60, 120))
+    assert sorted(sentence for batch in batches for sentence in batch) == list(range(60, 120))
+    assert max(map(len, batches)) == 7
+    small = FairseqModel(checkpoint, data, limits=BatchLimits(max_tokens=50)).batches("test", range(211))
+    assert all(len(batch) * max(len(model.target("test", s)) + 1 for s in batch) <= 50 for batch in small)
+
+
+def test_predictions_are_those_of_fairseqs_forward(model, loaded):
+    (network,), task, sample = loaded
+    order = sample["id"].argsort()
+    real = sample["target"][order].ne(task.target_dictionary.pad())
+    with torch.no_grad():
+        logits = network(**sample["net_input"])[0][order][real]
+    tokens = model.forced("test", list(range(211)))
+    order = torch.argsort(tokens.sentence, stable=True)
+    assert torch.equal(tokens.target[order], sample["target"][sample["id"].argsort()][real])
+    torch.testing.assert_close((tokens.states @ model.projection.t())[order], logits, atol=1e-4, rtol=1e-4)
+    assert model.target("test", 5) == tokens.target[tokens.sentence == 5].tolist()[:-1]
+
+
+def test_a_model_without_projection_gives_log_probabilities(model, monkeypatch):
+    tokens = model.forced("test", [3, 4])
+    expected = (tokens.states @ model.projection.t()).log_softmax(-1)
+    monkeypatch.setattr(model, "projection", None)
+    torch.testing.assert_close(model.forced("test", [3, 4]).states, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("temperature", [0.7, 1.0])
+def test_token_probabilities_are_in_the_order_of_the_sentences(model, temperature):
+    """A batch of sentences of different lengths, which fairseq sorts; against predictions of the targets."""
+    sentences = [9, 2, 30, 17]
+    hypotheses = [torch.tensor([*model.target("test", sentence), model.eos]) for sentence in sentences]
+    probabilities = model.token_probabilities("test", sentences, hypotheses, temperature)
+    tokens = model.forced("test", sentences)
+    p = (tokens.states @ model.projection.t() / temperature).softmax(-1)
+    p = p.gather(-1, tokens.target.unsqueeze(-1))[:, 0].detach()
+    for sentence, probability in zip(sentences, probabilities, strict=True):
+        torch.testing.assert_close(probability, p[tokens.sentence == sentence], atol=1e-5, rtol=1e-4)
+
+
+def test_the_search_is_that_of_the_task(model, loaded):
+    (network,), task, sample = loaded
+    options = SimpleNamespace(beam=3, lenpen=1.0, nbest=1, max_len_b=200, temperature=1.0)
+    expected = task.inference_step(task.build_generator([network], options), [network], sample)
+    best = FairseqSearch(model, 3, 1.0).best("test", model.batches("test", range(211)), 1.0)
+    assert sorted(best) == list(range(211))
+    for sentence, ranked in zip(sample["id"].tolist(), expected, strict=True):
+        assert torch.equal(best[sentence], ranked[0]["tokens"])
+
+
+def test_references_without_text_beside_them_are_decoded(data, checkpoint, tmp_path, model):
     shutil.copytree(data, tmp_path / "foreign")
     shutil.rmtree(tmp_path / "foreign" / "text")
     (tmp_path / "foreign" / "manifest.json").unlink()
-    foreign = _checkpoint(tmp_path / "foreign", checkpoint)
-    assert foreign.references("test") == ours.references("test")
-    assert foreign.fields["corpus"] == "foreign" and len(foreign.fields["sha"]["data"]) == 64
+    foreign = FairseqModel(checkpoint, tmp_path / "foreign")
+    assert foreign.references("test") == model.references("test")
+    assert foreign.text_of(torch.tensor([*foreign.target("test", 0), foreign.eos])) == model.references("test")[0]
+    hashes = [foreign.provenance(split).sha["data"] for split in ("test", "valid", "test")]
+    assert foreign.provenance("test").model.corpus == "foreign"
+    assert hashes[0] == hashes[2] != hashes[1] and len(hashes[0]) == 64
+    (tmp_path / "foreign" / "text").mkdir()
+    (tmp_path / "foreign" / "text" / "test.de").write_text("Ein Satz\n")
+    with pytest.raises(MeasureError, match=r"test\.de: 1 lines, but the split has 211 sentences"):
+        foreign.references("test")
+
+
+def test_tokens_of_the_vocabulary_have_ids(model):
+    token = model.token_id("▁der")
+    assert model.target_dictionary[token] == "▁der" and model.token_id("▁xyz") is None
 
 
 def test_a_sentence_that_does_not_fit_is_an_error_and_not_a_gap(data, checkpoint):
-    model = _checkpoint(data, checkpoint)
-    model.models[0].max_positions = lambda: (8, 1024)  # every source has eight words and EOS
+    model = FairseqModel(checkpoint, data)
+    model.network.max_positions = lambda: (8, 1024)  # every source has eight words and EOS
     with pytest.raises(MeasureError, match="test: 211 of 211 sentences are longer than the model's positions"):
-        next(model.windows("test"))
+        model.batches("test", range(10))
 
 
 class _Foreign:
-    """A type that no fairseq checkpoint holds, and whose unpickling does something."""
+    """A type that no fairseq checkpoint holds, and whose unpickling has an effect."""
 
     def __reduce__(self):
         return os.mkdir, (str(_Foreign.trap),)
@@ -70,15 +238,44 @@ def test_a_checkpoint_with_foreign_types_is_refused_by_name(data, checkpoint, tm
     state = torch.load(checkpoint, weights_only=True)
     torch.save({**state, "extra_state": held}, tmp_path / "foreign.pt")
     with pytest.raises(MeasureError, match=rf"foreign\.pt: asks for {name}, .*TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1"):
-        _checkpoint(data, tmp_path / "foreign.pt")
+        FairseqModel(tmp_path / "foreign.pt", data)
     assert not _Foreign.trap.exists()
 
 
-def test_the_hash_is_that_of_the_weights_whatever_else_the_file_holds(data, checkpoint, tmp_path):
+@pytest.mark.parametrize("content", ["{", "[]", '{"corpus": "x"}', '{"corpus": "", "hash": "y"}'])
+def test_a_manifest_that_is_none_is_refused(data, checkpoint, tmp_path, content):
+    shutil.copytree(data, tmp_path / "data")
+    (tmp_path / "data" / "manifest.json").write_text(content)
+    with pytest.raises(MeasureError, match=r"manifest\.json: not a manifest .* make the data again"):
+        FairseqModel(checkpoint, tmp_path / "data")
+
+
+def test_the_hash_is_that_of_the_weights_whatever_else_the_file_holds(data, checkpoint, tmp_path, model):
     state = torch.load(checkpoint, weights_only=True)
     torch.save({**state, "last_optimizer_state": None}, tmp_path / "smaller.pt")
-    same = _checkpoint(data, tmp_path / "smaller.pt").fields["sha"]["checkpoint"]
+    same = FairseqModel(tmp_path / "smaller.pt", data).provenance("test").sha["checkpoint"]
     next(iter(state["model"].values()))[0] += 1
     torch.save(state, tmp_path / "other.pt")
-    other = _checkpoint(data, tmp_path / "other.pt").fields["sha"]["checkpoint"]
-    assert same == _checkpoint(data, checkpoint).fields["sha"]["checkpoint"] != other
+    other = FairseqModel(tmp_path / "other.pt", data).provenance("test").sha["checkpoint"]
+    assert same == model.provenance("test").sha["checkpoint"] != other
+
+
+def test_batch_sizes_change_nothing(data, checkpoint, tmp_path):
+    records = {}
+    for size in (5, 100):
+        path = tmp_path / str(size) / "records.jsonl"
+        model = FairseqModel(checkpoint, data, limits=BatchLimits(max_sentences=size))
+        measure(model, Plan(beam=3), path)
+        records[size] = {(record.mode, record.temperature == 1): record for record in read(path)}
+    for key, record in records[5].items():
+        other = records[100][key]
+        assert record.n_tokens == other.n_tokens and record.bleu == other.bleu
+        assert record.temperature == pytest.approx(other.temperature, abs=2e-4)
+        assert record.bins.ece() == pytest.approx(other.bins.ece(), abs=1e-4)
+        assert record.nll == (None if other.nll is None else pytest.approx(other.nll, abs=1e-4))
+
+
+def test_the_module_knows_fairseqs_default_length():
+    from fairseq.dataclass.configs import GenerationConfig
+
+    assert fairseq_model.FairseqModel.max_length == GenerationConfig.max_len_b

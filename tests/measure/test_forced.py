@@ -1,73 +1,129 @@
-"""Forced mode: the same numbers whatever is kept, however the split is cut, and as torch computes them in one go."""
-
-import dataclasses
+"""Forced mode on a model in memory: the numbers of all its logits, however the split is cut and whatever is kept."""
 
 import numpy as np
 import pytest
-import torch
+from fake_model import FakeModel, all_logits
+from msgspec.structs import replace
+from pyarrow import parquet
 from torch.nn import functional
 
 from mt_ls.calibration.bins import Bins
-from mt_ls.measure import __main__ as measure
-from mt_ls.measure import fairseq_model as checkpoints
-from mt_ls.measure import forced
-from mt_ls.records.record import Measurement
+from mt_ls.measure import forced, windows
+from mt_ls.measure.forced import ForcedPass, measure_forced
+from mt_ls.measure.plan import blank_record
+from mt_ls.measure.protocol import ForcedTokens, MeasureError
+from mt_ls.records import read
+from mt_ls.records.items import read_items
+
+TEMPERATURES = (0.5, 0.8, 1.0)
 
 
-@pytest.fixture(scope="module")
-def model(data, checkpoint):
-    options = measure._options([str(data), "--path", str(checkpoint), "--cpu", "--records", "unused"])
-    return checkpoints.Checkpoint(options)
+def _measured(model, folder, temperatures=TEMPERATURES):
+    """The records, by temperature; 0.8 is the fitted one."""
+    blank = replace(blank_record(model, "test"), fitted_temperature=0.8, fitted_on="valid")
+    planned = [replace(blank, temperature=t) for t in temperatures]
+    path = folder / "records.jsonl"
+    measure_forced(ForcedPass(model, "test"), planned, path)
+    return {record.temperature: record for record in read(path)}
 
 
-def _measured(model, folder, temperatures=(0.8, 1.0)):
-    template = Measurement(
-        **model.fields,
-        mode="forced",
-        split="test",
-        temperature=1.0,
-        bins=Bins.zeros(),
-        n_tokens=0,
-        n_sentences=211,
-        n_sentences_in_set=211,
-        fitted_temperature=0.8,
-    )
-    planned = [dataclasses.replace(template, temperature=t) for t in temperatures]
-    found = []
-    for record, spool in forced.measure_forced(forced.ForcedPass(model, "test"), planned, folder):
-        spool.save(folder / "x.npz")
-        with np.load(folder / "x.npz") as arrays:
-            found.append((record, dict(arrays)))
-    return found
+def _columns(folder, record):
+    """The columns of a record's items; values of tokens are concatenated, with the "lengths" of their items."""
+    columns = parquet.read_table(folder / record.items).to_pydict()
+    flat = {name: np.concatenate(column) for name, column in columns.items() if name.startswith("token")}
+    lengths = [len(tokens) for tokens in columns.get("token", [])]
+    return {**flat, "lengths": lengths, "columns": set(columns)}
 
 
-def test_it_is_what_torch_computes_from_all_logits(model, loaded, tmp_path):
-    (network,), task, sample = loaded
-    order = sample["id"].argsort()
-    target = sample["target"][order]
-    real = target.ne(task.target_dictionary.pad())
-    with torch.no_grad():
-        logits = network(**sample["net_input"])[0][order][real]
-    for (record, arrays), temperature in zip(_measured(model, tmp_path), (0.8, 1.0), strict=True):
+@pytest.mark.parametrize("projects", [True, False])
+def test_records_have_the_numbers_of_all_logits(tmp_path, projects):
+    model = FakeModel(projects=projects)
+    logits, target, sentence = all_logits(model, "test")
+    records = _measured(model, tmp_path)
+    assert set(records) == set(TEMPERATURES)
+    for temperature, record in records.items():
         p = (logits / temperature).softmax(-1)
-        expected = Bins.of(p.amax(-1).clamp(max=1), p.argmax(-1) == target[real])
-        nll = functional.cross_entropy(logits / temperature, target[real])
-        assert record.nll == pytest.approx(nll.item(), rel=1e-5)
-        assert record.bins.ece() == pytest.approx(expected.ece(), abs=1e-4)
-        np.testing.assert_allclose(arrays["confidence"], p.amax(-1), atol=1e-5)
-        np.testing.assert_array_equal(arrays["token"], target[real])
-        assert arrays["sentence_bins"].shape == (211, 3, 15)
-        np.testing.assert_allclose(arrays["sentence_bins"].sum(0)[0], record.bins.count)
+        nll = functional.cross_entropy(logits / temperature, target, reduction="none")
+        hit = p.argmax(-1) == target
+        bins = Bins.of(p.amax(-1), hit)
+        brier = (p - functional.one_hot(target, p.size(1))).square().sum(-1)
+        assert record.n_tokens == len(target) and record.n_sentences == record.n_sentences_in_set == 31
+        assert record.nll == pytest.approx(nll.mean().item(), rel=1e-5)
+        assert record.perplexity == pytest.approx(np.exp(record.nll))
+        assert record.brier == pytest.approx(brier.mean().item(), rel=1e-4)
+        assert record.accuracy == pytest.approx(hit.double().mean().item())
+        np.testing.assert_array_equal(record.bins.count, bins.count)
+        np.testing.assert_array_equal(record.bins.hits, bins.hits)
+        np.testing.assert_allclose(record.bins.confidence, bins.confidence, rtol=1e-5)
+        items = read_items(tmp_path, record)
+        np.testing.assert_array_equal(items.n, np.bincount(sentence))
+        np.testing.assert_allclose(items.nll, np.bincount(sentence, nll), rtol=1e-5)
+        np.testing.assert_allclose(items.bins.sum(0)[0], bins.count)
+        one = sentence == 3
+        expected = Bins.of(p.amax(-1)[one], hit[one])
+        np.testing.assert_allclose(items.bins[3], [expected.count, expected.confidence, expected.hits], rtol=1e-5)
 
 
-@pytest.mark.parametrize(("window", "kept"), [(50, 2**28), (4096, 0), (7, 0)])
-def test_windows_and_what_is_kept_change_nothing(model, tmp_path, monkeypatch, window, kept):
-    whole = _measured(model, tmp_path)
-    fitted = forced.ForcedPass(model, "valid").fit_temperature()
-    monkeypatch.setattr(checkpoints, "WINDOW_SENTENCES", window)
+def test_items_have_tokens_at_1_and_at_the_fitted_temperature_only(tmp_path):
+    model = FakeModel()
+    logits, target, sentence = all_logits(model, "test")
+    records = _measured(model, tmp_path)
+    assert not any(name.startswith("token") for name in _columns(tmp_path, records[0.5])["columns"])
+    for temperature in (0.8, 1.0):
+        columns = _columns(tmp_path, records[temperature])
+        p = (logits / temperature).softmax(-1)
+        np.testing.assert_array_equal(columns["token"], target)
+        np.testing.assert_array_equal(columns["lengths"], np.bincount(sentence))
+        np.testing.assert_array_equal(columns["token_hit"], p.argmax(-1) == target)
+        np.testing.assert_allclose(columns["token_confidence"], p.amax(-1), rtol=1e-5)
+        np.testing.assert_allclose(columns["token_nll"], -p.log().gather(-1, target.unsqueeze(-1))[:, 0], rtol=1e-4)
+        assert "token_kept" not in columns["columns"]
+
+
+@pytest.mark.parametrize(("window", "kept"), [(10, 2**28), (4096, 0), (7, 0), (1, 2**28)])
+def test_windows_and_what_is_kept_change_nothing(tmp_path, monkeypatch, window, kept):
+    model = FakeModel()
+    whole = _measured(model, tmp_path / "whole")
+    fitted = ForcedPass(model, "valid").fit_temperature()
+    monkeypatch.setattr(windows, "WINDOW_SENTENCES", window)
     monkeypatch.setattr(forced, "_KEPT_BYTES", kept)
-    for (record, arrays), (other, others) in zip(_measured(model, tmp_path), whole, strict=True):
-        assert record.n_tokens == other.n_tokens and record.nll == pytest.approx(other.nll, rel=1e-6)
-        np.testing.assert_array_equal(arrays["sentence"], others["sentence"])
-        np.testing.assert_allclose(arrays["nll"], others["nll"], atol=1e-4)
-    assert forced.ForcedPass(model, "valid").fit_temperature() == pytest.approx(fitted, rel=1e-4)
+    for temperature, record in _measured(model, tmp_path / "cut").items():
+        assert record.nll == pytest.approx(whole[temperature].nll, rel=1e-6)
+        np.testing.assert_array_equal(record.bins.count, whole[temperature].bins.count)
+        items, others = (
+            read_items(tmp_path / folder, r) for folder, r in (("cut", record), ("whole", whole[temperature]))
+        )
+        np.testing.assert_allclose(items.nll, others.nll, rtol=1e-6)
+        np.testing.assert_allclose(items.bins, others.bins, rtol=1e-6)
+    assert ForcedPass(model, "valid").fit_temperature() == pytest.approx(fitted, rel=1e-4)
+
+
+@pytest.mark.parametrize(("kept", "passes"), [(2**28, 1), (0, 2)])
+def test_a_pass_after_a_fit_computes_nothing_again_if_its_predictions_are_small(tmp_path, monkeypatch, kept, passes):
+    monkeypatch.setattr(forced, "_KEPT_BYTES", kept)
+    model = FakeModel()
+    forced_pass = ForcedPass(model, "test")
+    list(forced_pass.windows(keep=True))
+    once = model.n_forward
+    measure_forced(forced_pass, [blank_record(model, "test")], tmp_path / "records.jsonl")
+    assert model.n_forward == passes * once
+
+
+def test_the_temperature_is_fitted_on_even_sentences_alone():
+    model = FakeModel()
+    fitted = ForcedPass(model, "valid").fit_temperature()
+    model.source["valid"][1::2] *= 7
+    assert ForcedPass(model, "valid").fit_temperature() == fitted
+    model.source["valid"][0::2] *= 7
+    assert ForcedPass(model, "valid").fit_temperature() > 1.2 * fitted
+
+
+def test_a_sentence_without_predictions_is_an_error_and_leaves_no_file(tmp_path):
+    model = FakeModel()
+    complete = model.forced
+    model.forced = lambda split, sentences: ForcedTokens(
+        *(column[complete(split, sentences).sentence != 5] for column in complete(split, sentences))
+    )
+    with pytest.raises(MeasureError, match="of sentences 0 to 30 30 were measured, and not all 31"):
+        measure_forced(ForcedPass(model, "test"), [blank_record(model, "test")], tmp_path / "records.jsonl")
+    assert list(tmp_path.iterdir()) == []

@@ -1,94 +1,53 @@
-"""Two workers over gloo, real processes: the numbers are those of one."""
+"""Workers: what they share without a group, and real processes whose records are those of one."""
 
-import dataclasses
-import re
-import sys
+import json
 
-import numpy as np
 import pytest
-from conftest import MODEL, run
+from commands import module, run
 
-from mt_ls.records.record import read
+from mt_ls.measure.workers import ALONE, Workers, joined, local_rank, rank
+from mt_ls.records import read
 
-TWO = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+def test_a_process_without_torchrun_is_alone(monkeypatch):
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    assert joined() is ALONE and rank() == local_rank() == 0
+    assert ALONE.is_first and ALONE.share([1, 2]) == [1, 2]
+    assert ALONE.gather("part") == ["part"] and ALONE.from_first(lambda: 3) == 3
 
 
-def _measure(data, checkpoint, records, launch, split):
-    found = run(
-        [
-            sys.executable,
-            *launch,
-            "-m",
-            "mt_ls.measure",
-            str(data),
-            "--path",
-            str(checkpoint),
-            "--cpu",
-            "--beam",
-            "3",
-            "--batch-size",
-            "20",
-            "--temperatures",
-            "0.8",
-            "1.0",
-            "--records",
-            str(records),
-            "--gen-subset",
-            split,
-        ]
-    )
-    assert found.returncode == 0, found.stderr
-    return found.stdout
+def test_torchruns_variables_are_read(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    for name, value in {"RANK": "3", "LOCAL_RANK": "1", "WORLD_SIZE": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert rank() == 3 and local_rank() == 1 and joined() is ALONE
+
+
+def test_shares_are_disjoint_and_hold_everything():
+    items = list(range(11))
+    shares = [Workers(3, number).share(items) for number in range(3)]
+    assert sorted(item for share in shares for item in share) == items
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("split", ["valid", "test"])
-def test_records_of_two_workers_are_those_of_one(data, checkpoint, tmp_path, split):
-    told = [
-        _measure(data, checkpoint, tmp_path / name / "records.jsonl", launch, split)
-        for name, launch in (("one", []), ("two", TWO))
-    ]
-    assert told[0] == told[1]
-    one, two = (
-        [dataclasses.replace(record, seconds=None) for record in read(tmp_path / name / "records.jsonl")]
-        for name in ("one", "two")
-    )
-    assert [record.to_json() for record in one] == [record.to_json() for record in two] and len(one) == 6
-    for record in one:
-        with np.load(tmp_path / "one" / record.arrays) as ours, np.load(tmp_path / "two" / record.arrays) as theirs:
-            assert set(ours) == set(theirs)
-            for name in ours:
-                np.testing.assert_array_equal(ours[name], theirs[name])
-
-
-@pytest.mark.slow
-def test_training_with_two_workers_is_training_with_one_that_accumulates(data, tmp_path):
-    """Without dropout, whose masks are each worker's own."""
-
-    def losses(name, launch, *options):
-        found = run(
-            [
-                sys.executable,
-                *launch,
-                "-m",
-                "mt_ls.train",
-                str(data),
-                *MODEL,
-                "--dropout",
-                "0",
-                "--max-tokens",
-                "600",
-                "--max-update",
-                "24",
-                "--no-epoch-checkpoints",
-                "--save-dir",
-                str(tmp_path / name),
-                *options,
-            ]
+def test_records_of_two_workers_are_those_of_one(data, checkpoint, tmp_path):
+    """In the split valid fairseq would shuffle sentences of equal length, differently in each process."""
+    outputs = []
+    for workers in (1, 2):
+        path = tmp_path / str(workers) / "records.jsonl"
+        options = ("--beam", 3, "--batch-size", 20, "--temperatures", 0.8, 1.0, "--gen-subset", "valid")
+        arguments = module(
+            "mt_ls.measure", data, "--path", checkpoint, "--cpu", "--records", path, *options, workers=workers
         )
-        assert found.returncode == 0, found.stderr
-        keys = "loss|nll_loss|ece|confidence|token_accuracy|num_updates"
-        return [re.findall(rf"\b({keys}) ([\d.]+)", line) for line in found.stdout.splitlines() if " | epoch " in line]
-
-    two, accumulated = losses("two", TWO), losses("one", [], "--update-freq", "2")
-    assert two == accumulated and len(two) == 4  # two epochs, each with a validation
+        process = run(arguments)
+        assert process.returncode == 0, process.stderr
+        outputs.append(process.stdout)
+    assert outputs[0] == outputs[1]
+    one, two = (
+        [{**json.loads(line), "seconds": 0} for line in (tmp_path / n / "records.jsonl").read_text().splitlines()]
+        for n in ("1", "2")
+    )
+    assert one == two and len(one) == 6
+    for record in read(tmp_path / "1" / "records.jsonl"):
+        assert (tmp_path / "1" / record.items).read_bytes() == (tmp_path / "2" / record.items).read_bytes()

@@ -1,4 +1,4 @@
-"""recipes/slurm.sh against a real slurmctld and two slurmd on this machine (Debian's packages)."""
+"""recipes/slurm.sh on a slurmctld and two slurmd that the tests start on this machine (Debian's packages)."""
 
 import contextlib
 import os
@@ -7,12 +7,12 @@ import secrets
 import shutil
 import socket
 import subprocess
-import time
 
 import pytest
-from trees import ROOT, run_recipe, with_environment
+from commands import command, says, started, wait_until
+from trees import run_recipe
 
-from mt_ls.records.record import read
+from mt_ls.records import read
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 CONFIGURATION = """
@@ -40,9 +40,9 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 
 
 def _free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def slurm(tmp_path_factory):
     key.chmod(0o400)
     ports = dict(zip(("port", "port1", "port2"), (_free_port() for _ in range(3)), strict=True))
     host = socket.gethostname().split(".")[0]
-    # The first node's name must be one that resolves: workers meet there.
+    # the workers of a training meet at the first node's name, which must resolve
     (folder / "slurm.conf").write_text(CONFIGURATION.format(folder=folder, host=host, **ports))
     environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
     munged = [
@@ -71,65 +71,58 @@ def slurm(tmp_path_factory):
         f"--log-file={folder}/munge.log",
         f"--seed-file={folder}/munge.seed",
     ]
-    nodes = [["slurmd", "-D", "-N", name] for name in (host, f"{host}-2")]
+    daemons = [
+        (munged, (folder / "munge.socket").exists),
+        (["slurmctld", "-D", "-c"], lambda: " UP" in _output(environment, "scontrol", "ping")),
+        (["slurmd", "-D", "-N", host], lambda: True),
+        (["slurmd", "-D", "-N", f"{host}-2"], lambda: "2 idle" in _output(environment, "sinfo", "-h", "-o", "%D %t")),
+    ]
     with contextlib.ExitStack() as stack:
-        for command in (munged, ["slurmctld", "-D", "-c"], *nodes):
-            process = stack.enter_context(
-                subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            )
-            stack.callback(process.kill)
-            time.sleep(0.5)
-        deadline = time.time() + 30
-        while "2 idle" not in _told(environment, "timeout", "5", "sinfo", "--noheader", "-o", "%D %t"):
-            if time.time() > deadline:
-                pytest.skip(f"slurm does not start here: {(folder / 'slurmctld.log').read_text()[-500:]}")
+        try:
+            for i, (daemon, is_ready) in enumerate(daemons):
+                process = stack.enter_context(started(daemon, folder / f"{i}.out", env=environment))
+                wait_until(is_ready, process, seconds=30)
+        except AssertionError as error:
+            pytest.skip(f"slurm does not start here ({error}): {_end_of(folder / 'slurmctld.log')}")
         yield environment
 
 
-def _told(environment, *command):
-    return subprocess.run(command, env=environment, capture_output=True, text=True).stdout
+def _output(environment, *arguments):
+    return subprocess.run(["timeout", "10", *arguments], env=environment, capture_output=True, text=True).stdout
 
 
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory):
-    """A copy of the repository that recipes run in."""
-    if not any((ROOT / ".venv").glob("installed-*")):
-        pytest.skip("the recipes need the environment that recipes/test.sh makes")
-    return with_environment(tmp_path_factory.mktemp("a cluster"))
+def _end_of(log):
+    return log.read_text()[-500:] if log.exists() else ""
 
 
 def _submit(slurm, tree, **options):
-    found = run_recipe(tree, "slurm.sh", "iwslt14", **slurm, SCALE="smoke", CPU="1", **options)
-    assert found.returncode == 0, found.stderr
-    return re.search(r"Submitted batch job (\d+)", found.stdout)[1]
+    """The number of the array of jobs."""
+    process = run_recipe(tree, "slurm.sh", "iwslt14", **slurm, SCALE="smoke", CPU="1", **options)
+    assert process.returncode == 0, process.stderr
+    return re.search(r"Submitted batch job (\d+)", process.stdout)[1]
 
 
-def _until_done(slurm, job, log, seconds=300):
-    deadline = time.time() + seconds
-    while _told(slurm, "squeue", "--noheader", "-j", job).strip():
-        assert time.time() < deadline, log.read_text() if log.exists() else _told(slurm, "scontrol", "show", "job", job)
-        time.sleep(0.5)
+def _log(tree, job):
+    return tree / "runs" / "slurm" / f"mt_ls_iwslt14_{job}_0.log"
+
+
+def _wait_for(slurm, job, log):
+    wait_until(lambda: not _output(slurm, "squeue", "--noheader", "-j", job).strip(), seconds=300, log=log)
 
 
 @pytest.mark.slow
-def test_a_grid_is_an_array_and_a_warned_job_saves_queues_again_and_goes_on(slurm, tree):
+def test_a_warned_job_of_an_array_saves_queues_again_and_continues(slurm, tree):
     job = _submit(slurm, tree, ALPHAS="0.0 0.1")
-    run = tree / "runs" / "iwslt14_smoke_a0.00_s1"
-    log = tree / "runs" / "slurm" / f"mt_ls_iwslt14_{job}_0.log"
-    deadline = time.time() + 120
-    while not (run / "train.log").exists() or "begin training epoch" not in (run / "train.log").read_text():
-        assert time.time() < deadline, log.read_text()
-        time.sleep(0.02)
-    # What SLURM sends before the limit, to the batch shell alone.
+    run, log = tree / "runs" / "iwslt14_smoke_a0.00_s1", _log(tree, job)
+    wait_until(lambda: says(run / "train.log", "begin training epoch"), log=log)
+    # the warning that SLURM sends before the limit, to the batch shell alone
     subprocess.run(["scancel", "--batch", "--signal=USR1", f"{job}_0"], env=slurm, check=True)
-    while "stopped by a signal" not in log.read_text():
-        assert time.time() < deadline, log.read_text()
-        time.sleep(0.1)
+    wait_until(lambda: says(log, "stopped by a signal"), log=log)
     assert not (run / "trained").exists() and (run / "checkpoints" / "checkpoint_last.pt").exists()
-    time.sleep(2)
-    # A requeued job waits two minutes; a test does not.
-    subprocess.run(["scontrol", "update", f"JobId={job}_0", "StartTime=now"], env=slurm, check=False)
-    _until_done(slurm, job, log)
+    # SLURM holds a requeued job for two minutes
+    wait_until(lambda: "PENDING" in _output(slurm, "squeue", "--noheader", "-j", f"{job}_0", "-o", "%T"), log=log)
+    subprocess.run(["scontrol", "update", f"JobId={job}_0", "StartTime=now"], env=slurm, check=True)
+    _wait_for(slurm, job, log)
     assert "Loaded checkpoint" in (run / "train.log").read_text()
     for alpha in ("0.00", "0.10"):
         records = read(tree / "runs" / f"iwslt14_smoke_a{alpha}_s1" / "records.jsonl")
@@ -139,23 +132,23 @@ def test_a_grid_is_an_array_and_a_warned_job_saves_queues_again_and_goes_on(slur
 @pytest.mark.slow
 def test_one_training_over_two_nodes(slurm, tree):
     job = _submit(slurm, tree, ALPHAS="0.1", NODES="2", SEEDS="2")
-    _until_done(slurm, job, tree / "runs" / "slurm" / f"mt_ls_iwslt14_{job}_0.log")
+    _wait_for(slurm, job, _log(tree, job))
     run = tree / "runs" / "iwslt14_smoke_a0.10_s2"
     assert "training on 2 devices" in (run / "train.log").read_text()
     assert {record.updates for record in read(run / "records.jsonl")} == {60}
 
 
 def test_print_shows_the_script(tree):
-    found = run_recipe(tree, "slurm.sh", "wmt14", PRINT="1", SEEDS="1 2", GPUS="4", NODES="2", TIME="1:00:00")
-    lines = found.stdout.splitlines()
+    process = run_recipe(tree, "slurm.sh", "wmt14", PRINT="1", SEEDS="1 2", GPUS="4", NODES="2", TIME="1:00:00")
+    lines = process.stdout.splitlines()
     for option in ("array=0-3", "nodes=2", "gpus-per-node=4", "signal=B:USR1@300", "requeue", "time=1:00:00"):
         assert f"#SBATCH --{option}" in lines
-    checked = subprocess.run(["shellcheck", "-"], input=found.stdout, capture_output=True, text=True)
-    assert found.returncode == 0 and checked.returncode == 0, checked.stdout
+    checked = subprocess.run(command("shellcheck", "-"), input=process.stdout, capture_output=True, text=True)
+    assert process.returncode == 0 and checked.returncode == 0, checked.stdout
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment", "expected"),
+    ("arguments", "environment", "message"),
     [
         (["slurm.sh", "wnt14"], {}, "error: no recipe 'wnt14'; there are: cifar10 "),
         (["slurm.sh"], {}, "error: no recipe ''"),
@@ -165,7 +158,7 @@ def test_print_shows_the_script(tree):
         (["wmt14/run.sh"], {"SCALE": "cpu"}, "error: SCALE=cpu: choose smoke or paper"),
     ],
 )
-def test_what_cannot_be_submitted_is_one_line(tree, arguments, environment, expected):
-    found = run_recipe(tree, *arguments, **environment)
-    errors = [line for line in found.stderr.splitlines() if line.startswith("error: ")]
-    assert found.returncode == 1 and len(errors) == 1 and re.match(expected, errors[0]), found.stderr
+def test_a_wrong_setting_is_one_line(tree, arguments, environment, message):
+    process = run_recipe(tree, *arguments, **environment)
+    errors = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
+    assert process.returncode == 1 and len(errors) == 1 and re.match(message, errors[0]), process.stderr

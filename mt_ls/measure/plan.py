@@ -1,0 +1,135 @@
+"""The records that a measurement adds to a file, and their measuring."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from msgspec.structs import replace
+
+from ..calibration.bins import Bins
+from ..calibration.temperature import check_temperature
+from ..records import Record, read, versions, written_whole
+from .activations import measure_activations
+from .beam import References, measure_beam
+from .forced import ForcedPass, measure_forced
+from .protocol import MeasureError, TranslationModel
+from .search import exact_search
+from .workers import ALONE, Workers
+
+Mode = Literal["forced", "beam"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The wanted records of a model on ``split``. Raises ValueError for a temperature that is not > 0.
+
+    T = 1 is always measured, and so is the temperature fitted on half of ``fit_split`` (None: no temperature is
+    fitted). ``own_search`` keeps the beam search to that of the model. With ``pieces``, three target tokens, the
+    record of mode "activations" is the only one wanted.
+    """
+
+    split: str = "test"
+    temperatures: tuple[float, ...] = (1.0,)
+    modes: tuple[Mode, ...] = ("forced", "beam")
+    fit_split: str | None = "valid"
+    beam: int = 5
+    lenpen: float = 1.0
+    own_search: bool = False
+    pieces: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for temperature in self.temperatures:
+            check_temperature(temperature)
+
+
+def measure(model: TranslationModel, plan: Plan, records: Path, workers: Workers = ALONE) -> None:
+    """Append the wanted records that ``records`` does not hold yet. Every worker calls this; the first one writes.
+
+    Raises MeasureError for a split that is missing or empty, or too long for the model, and RecordError for a records
+    file that cannot be read.
+    """
+    done = {record.key for record in read(records)} if records.exists() else set()
+    blank = blank_record(model, plan.split)
+    if plan.pieces:
+        planned = replace(blank, mode="activations")
+        if planned.key not in done and workers.is_first:
+            measure_activations(model, planned, plan.pieces, records)
+        return
+    forced = ForcedPass(model, plan.split, workers)
+    if plan.fit_split is not None:
+        split, sha = plan.fit_split, blank.sha
+        fitted = workers.from_first(lambda: _fitted_temperature(model, forced, split, sha, records))
+        blank = replace(blank, fitted_temperature=fitted, fitted_on=split)
+    missing = [record for record in _wanted(plan, blank) if record.key not in done]
+    of_forced = [record for record in missing if record.mode == "forced"]
+    of_beam = [record for record in missing if record.mode == "beam"]
+    if of_forced:
+        measure_forced(forced, of_forced, records)
+    if of_beam:
+        _measure_searches(model, plan, of_beam, records, workers)
+
+
+def blank_record(model: TranslationModel, split: str) -> Record:
+    """A record of mode "forced" of the model on the split, without measured numbers."""
+    n = model.n_sentences(split)
+    if not n:
+        raise MeasureError(f"the split {split!r} has no sentence")
+    provenance = model.provenance(split)
+    return Record(
+        **{field.name: getattr(provenance, field.name) for field in dataclasses.fields(provenance)},
+        mode="forced",
+        split=split,
+        temperature=1.0,
+        bins=Bins.zeros(),
+        n_tokens=0,
+        n_sentences=n,
+        n_sentences_in_set=n,
+    )
+
+
+def _wanted(plan: Plan, blank: Record) -> list[Record]:
+    """The wanted records of the modes "forced" and "beam", without measured numbers."""
+    fitted = set() if blank.fitted_temperature is None else {blank.fitted_temperature}
+    temperatures = sorted({*plan.temperatures, 1.0} | fitted)
+    modes = {"forced": blank, "beam": replace(blank, mode="beam", beam=plan.beam, lenpen=plan.lenpen)}
+    return [replace(modes[mode], temperature=t) for mode in modes if mode in plan.modes for t in temperatures]
+
+
+def _measure_searches(
+    model: TranslationModel, plan: Plan, planned: list[Record], records: Path, workers: Workers
+) -> None:
+    if plan.own_search:
+        search, reason = model.search(plan.beam, plan.lenpen), None
+    else:
+        search, reason = exact_search(model, plan.split, plan.beam, plan.lenpen, workers)
+    if reason and workers.is_first:
+        print(f"mt_ls.measure: beam search by {search.name}: {reason}", file=sys.stderr)
+    references = References(model, plan.split)
+    for record in planned:
+        record = replace(record, versions=record.versions | versions(search.name))
+        measure_beam(model, search, references, record, records, workers)
+
+
+def _fitted_temperature(
+    model: TranslationModel, forced: ForcedPass, split: str, sha: dict[str, str], records: Path
+) -> float:
+    """The temperature fitted on a split. It is kept beside the records: a resumed run does not fit again."""
+    file = records.with_name("fitted_temperature.json")
+    key = f"{sha['checkpoint'][:16]}-{sha['data'][:16]}-{split}-even"
+    try:
+        known = json.loads(file.read_text()) if file.exists() else {}
+        if not all(isinstance(value, float) and value > 0 for value in known.values()):
+            raise ValueError("a value is no temperature")
+    except (ValueError, AttributeError) as error:
+        raise MeasureError(f"{file}: not fitted temperatures ({error}): delete it, and they are fitted again") from None
+    if key not in known:
+        reused = split == forced.split and forced.workers.n == 1
+        known[key] = round((forced if reused else ForcedPass(model, split)).fit_temperature(), 4)
+        with written_whole(file) as path:
+            path.write_text(json.dumps(known, indent=1) + "\n")
+    return known[key]

@@ -1,0 +1,137 @@
+"""`TranslationModel`: the methods that a translation model needs so that it can be measured.
+
+A model needs no base class. Each mode calls a part of the protocol:
+
+- every mode: `provenance`, `n_sentences`, `batches`;
+- forced: `forced` and `projection`;
+- beam: `search`, `fast_search`, `token_probabilities`, `target`, `eos`, `text_of` and `references`;
+- activations: those of forced, and `token_id`.
+
+A sentence is its number in its split, counted from 0. A token is its id in the target vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+
+from ..records import Model
+
+
+class MeasureError(Exception):
+    """A model, a data set or a request that cannot be measured. The message is one line: the reason and the remedy."""
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """The most target tokens and the most sentences of a batch (None: no limit). They change memory and speed only."""
+
+    max_tokens: int = 4000
+    max_sentences: int | None = None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The fields that all records of a model and a split share (see `mt_ls.records.Record`).
+
+    ``sha`` holds the hashes "data", "checkpoint" and "code", ``device`` the type of the device, for example "cpu".
+    """
+
+    run: str
+    model: Model
+    seed: int | None
+    updates: int | None
+    unit: str
+    device: str
+    sha: dict[str, str]
+    versions: dict[str, str]
+
+
+class ForcedTokens(NamedTuple):
+    """The predictions of a model for N target tokens after their correct prefixes, EOS included, padding left out.
+
+    ``states`` are hidden states (N, D) that `TranslationModel.projection` turns into logits, or logits (N, K) of a
+    model without a projection. ``target`` (N,) holds token ids, ``sentence`` (N,) sentence numbers.
+    """
+
+    states: torch.Tensor
+    target: torch.Tensor
+    sentence: torch.Tensor
+
+
+class Search(Protocol):
+    """A beam search. ``name`` is the distribution that implements it, for example "fairseq"."""
+
+    name: str
+
+    def best(self, split: str, batches: list[list[int]], temperature: float) -> dict[int, torch.Tensor]:
+        """Return the token ids (L,), on the CPU, of the best hypothesis of each sentence of the batches.
+
+        A hypothesis ends with EOS unless it reached the length limit of the search.
+        """
+        ...
+
+
+class TranslationModel(Protocol):
+    """A model and its data. Methods with a ``split`` raise MeasureError for a split that does not exist."""
+
+    eos: int
+
+    @property
+    def projection(self) -> torch.Tensor | None:
+        """The matrix (K, D) from hidden states to logits, without a bias; None where `forced` returns logits."""
+        ...
+
+    def provenance(self, split: str) -> Provenance:
+        """Return the fields of a record that describe the model, the data and the code."""
+        ...
+
+    def n_sentences(self, split: str) -> int:
+        """Return the number of sentences of a split."""
+        ...
+
+    def batches(self, split: str, sentences: range) -> list[list[int]]:
+        """Return ``sentences`` in batches, each sentence once. The batches must be the same in every process.
+
+        Raises MeasureError if a sentence of the split is too long for the model.
+        """
+        ...
+
+    def forced(self, split: str, sentences: list[int]) -> ForcedTokens:
+        """Return the predictions for every token of the references of a batch of sentences."""
+        ...
+
+    def search(self, beam: int, lenpen: float) -> Search:
+        """Return the beam search that the model comes with."""
+        ...
+
+    def fast_search(self, beam: int, lenpen: float) -> Search:
+        """Return a faster search, whose hypotheses may differ; raise MeasureError with the reason if there is none."""
+        ...
+
+    def token_probabilities(
+        self, split: str, sentences: list[int], hypotheses: list[torch.Tensor], temperature: float
+    ) -> list[torch.Tensor]:
+        """Return the probabilities (L,), on the CPU, of the tokens of one hypothesis of each sentence of a batch.
+
+        ``hypotheses`` are token ids as `Search.best` returns them. Logits are divided by the temperature.
+        """
+        ...
+
+    def target(self, split: str, sentence: int) -> list[int]:
+        """Return the token ids of a reference, without EOS."""
+        ...
+
+    def text_of(self, ids: torch.Tensor) -> str:
+        """Return the detokenised text of token ids; a final EOS has no text."""
+        ...
+
+    def references(self, split: str) -> list[str]:
+        """Return the detokenised references of a split, in order."""
+        ...
+
+    def token_id(self, token: str) -> int | None:
+        """Return the id of a token of the target vocabulary, None for another text."""
+        ...

@@ -1,0 +1,118 @@
+"""The synthetic recipe and the audit of its models, as a user runs them."""
+
+import json
+import re
+
+import pytest
+from trees import run_recipe
+
+from mt_ls.records import read
+
+
+@pytest.fixture(scope="module")
+def finished(tree):
+    """(The tree after the synthetic recipe at smoke scale, the finished process.)"""
+    process = run_recipe(tree, "synthetic/run.sh", SCALE="smoke")
+    assert process.returncode == 0, process.stderr[-3000:]
+    return tree, process
+
+
+@pytest.mark.slow
+def test_the_recipe_measures_each_model_and_reports(finished):
+    tree, process = finished
+    for alpha in (0.0, 0.1):
+        records = read(tree / "runs" / f"synthetic_smoke_a{alpha:.2f}_s1" / "records.jsonl")
+        measured = {(mode, split) for mode in ("forced", "beam") for split in ("valid", "test")}
+        assert {(r.mode, r.split) for r in records} == measured | {("activations", "train"), ("activations", "valid")}
+        assert {(r.model.smoothing.amount, r.updates) for r in records} == {(alpha, 60)}
+    page = (tree / "out" / "synthetic_smoke" / "report.html").read_text()
+    assert page.count("<figure>") == 4 and '<ul class="missing">' not in page
+    assert "out/synthetic_smoke/report.html" in process.stdout and "alpha 0.1" in process.stdout
+
+
+@pytest.mark.slow
+def test_a_second_run_makes_nothing_again(finished):
+    tree, _ = finished
+    results = [
+        *tree.glob("runs/*/records.jsonl"),
+        *tree.glob("runs/*/*.parquet"),
+        *tree.glob("runs/*/checkpoints/*.pt"),
+        *tree.glob("data-bin/*/manifest.json"),
+    ]
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in results}
+    assert len(before) >= 5
+    process = run_recipe(tree, "synthetic/run.sh", SCALE="smoke", ALPHAS="0.1")
+    assert process.returncode == 0, process.stderr[-3000:]
+    assert "training" not in process.stderr
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in results} == before
+
+
+@pytest.mark.slow
+def test_a_run_of_another_command_is_refused(finished):
+    tree, _ = finished
+    command = tree / "runs" / "synthetic_smoke_a0.00_s1" / "command"
+    text = command.read_text()
+    command.write_text(text.replace("--dropout 0.1", "--dropout 0.3"))
+    process = run_recipe(tree, "synthetic/run.sh", SCALE="smoke")
+    command.write_text(text)
+    assert process.returncode == 1 and "holds a model of another command" in process.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_an_audit_has_a_line_for_each_checkpoint(finished):
+    tree, _ = finished
+    runs = [tree / "runs" / f"synthetic_smoke_a{alpha}_s1" for alpha in ("0.00", "0.10")]
+    checkpoints = [run / "checkpoints" / "checkpoint_last.pt" for run in runs]
+    process = run_recipe(
+        tree,
+        "audit.sh",
+        tree / "data-bin" / "synthetic_smoke",
+        *checkpoints,
+        SPLITS="test",
+        TEMPERATURES="1.0 1.2",
+        BEAM="2",
+        OUT="out/my audit",
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
+    page = (tree / "out" / "my audit" / "report.html").read_text()
+    for run in runs:
+        name = f"{run.name}-checkpoint_last"
+        assert (tree / "out" / "my audit" / name / "records.jsonl").is_file()
+        assert re.search(rf"^{name} ", process.stdout, re.M) and name in page
+
+
+def _write_translations(folder, probability):
+    """Two translations with the probability of each token, BLEU 27.89."""
+    folder.mkdir()
+    (folder / "hypotheses.txt").write_text("Das Haus ist rot .\nEin Hund\n")
+    (folder / "references.txt").write_text("Das Haus war rot .\nEin Hund läuft\n")
+    sentences = ["▁Das ▁Haus ▁ist ▁rot ▁. </s>", "▁Ein ▁Hund </s>"]
+    tokens = ((i, token) for i, sentence in enumerate(sentences) for token in sentence.split())
+    lines = (json.dumps({"sentence": i, "token": token, "probability": probability}) for i, token in tokens)
+    (folder / "tokens.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    return folder
+
+
+@pytest.mark.slow
+def test_an_audit_of_text_has_a_line_for_each_system_of_this_audit(tree, tmp_path):
+    earlier = _write_translations(tmp_path / "earlier", 0.7)
+    assert run_recipe(tree, "audit.sh", earlier, OUT=str(tmp_path / "out")).returncode == 0
+    systems = [_write_translations(tmp_path / name, p) for name, p in (("-a 'system'", 0.5), ("another", 0.9))]
+    process = run_recipe(tree, "audit.sh", *systems, OUT=str(tmp_path / "out"))
+    assert process.returncode == 0, process.stderr[-3000:]
+    for name in ("-a 'system'", "another"):
+        assert re.search(rf"^{name} .*27\.89?", process.stdout, re.M)
+    assert not re.search("^earlier ", process.stdout, re.M)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "name a binarised folder"),
+        (("/nowhere",), "no such file or folder: /nowhere"),
+        (("recipes",), "no checkpoint"),
+    ],
+)
+def test_an_audit_of_nothing_is_one_line(tree, arguments, message):
+    process = run_recipe(tree, "audit.sh", *arguments)
+    assert process.returncode == 1 and message in process.stderr and len(process.stderr.splitlines()) == 1
