@@ -34,6 +34,15 @@ class Entry:
         return None if self.model.smoothing is None else self.model.smoothing.amount
 
     @property
+    def information(self) -> dict[int, list[tuple[int, float]]]:
+        """(update, nats) of the mutual information after each epoch, in order, by training seed."""
+        points: dict[int, list[tuple[int, float]]] = {}
+        for row in self.select(mode="information"):
+            nats = (row.record.mutual_information or {})["nats"]
+            points.setdefault(row.record.seed or 0, []).append((row.record.updates or 0, nats))
+        return {seed: sorted(points[seed]) for seed in sorted(points)}
+
+    @property
     def is_plain(self) -> bool:
         """Whether the smoothing is none, or uniform: the paper's."""
         return self.model.smoothing is not None and self.model.smoothing.kind == "uniform"

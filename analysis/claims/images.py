@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from .. import paper
-from ..information import by_update
 from ..quantities import ACCURACY, ECE, Quantity
 from ..rows import Row, at_fitted, mean, select
 from ..study import Entry, Study
@@ -93,7 +92,7 @@ class Evidence:
             seed: np.array([nats for _, nats in points])
             for entry in self.study.untaught
             if entry.amount == alpha and entry.is_plain
-            for seed, points in by_update(entry).items()
+            for seed, points in entry.information.items()
         }
         if not curves:
             raise Missing(f"mutual information during the training with alpha {alpha:g}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..information import by_update
 from ..rows import select
 from ..study import Study
 from . import layout
@@ -34,7 +33,7 @@ def figure(study: Study) -> Figure | None:
     looks = layout.looks(entries, study.by)
     for entry in entries:
         look, label = looks[entry.label], f"α = {entry.amount or 0:g}"
-        for i, points in enumerate(by_update(entry).values()):
+        for i, points in enumerate(entry.information.values()):
             axis.plot(
                 *zip(*points, strict=True),
                 color=look.colour,

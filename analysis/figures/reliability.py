@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from .. import paper
 from ..quantities import ECE, number
 from ..rows import Row, at_fitted, mean, pooled, select
-from ..shares import wilson
+from ..significance import wilson
 from ..study import Entry, Study
 from . import layout
 from .layout import Drawing, Look

@@ -9,7 +9,7 @@ from mt_ls.calibration.bins import Bins
 
 from ..quantities import number
 from ..rows import main_search
-from ..shares import wilson
+from ..significance import wilson
 from ..study import Study
 from .layout import Table
 

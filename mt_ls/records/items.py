@@ -54,8 +54,8 @@ _FLOATS = ["nll", "confidence.list.element", "token_confidence.list.element", "t
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """The items of a record: ``n`` (N,), ``nll`` (N,) in nats, ``bins`` (N, 3, B) of count, confidence and hits, ``bleu``
-    (N, 10), all float64, and ``text``; what was not kept is None."""
+    """The items of a record: ``n`` (N,), ``nll`` (N,) in nats, ``bins`` (N, 3, B) of count, confidence and hits, and
+    ``bleu`` (N, 10), all float64, and ``text``. What was not kept is None."""
 
     n: np.ndarray
     nll: np.ndarray | None = None

@@ -38,3 +38,10 @@ def test_resamples_are_the_same_for_sets_of_one_size():
 def test_a_percentile_interval_leaves_out_the_data_themselves():
     low, high = significance.percentile_interval(np.concatenate(([1e9], np.linspace(0, 1, 1001))))
     assert (low, high) == (pytest.approx(0.025), pytest.approx(0.975))
+
+
+def test_the_wilson_interval_of_a_share():
+    """8 of 10: [0.4902, 0.9433] (Newcombe 1998's method 3, as statsmodels gives it)."""
+    low, high = significance.wilson(np.array([8.0]), np.array([10.0]))
+    assert low[0] == pytest.approx(0.4902, abs=2e-4) and high[0] == pytest.approx(0.9433, abs=2e-4)
+    assert significance.wilson(0.0, 715.0)[0] == 0.0 and significance.wilson(211.0, 211.0)[1] == 1.0

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import torch
 from fairseq.criterions.label_smoothed_cross_entropy import label_smoothed_nll_loss
 from harness import DEVICE, Row, alternate, peak_memory, row, seconds
-from mt_ls.smoothing.cpu import has_bfloat16
-from mt_ls.smoothing.hidden import linear_smoothed_cross_entropy
 from torch.nn import functional
 
 from mt_ls.calibration.sums import bin_sums
+from mt_ls.smoothing.cpu import has_bfloat16
+from mt_ls.smoothing.hidden import linear_smoothed_cross_entropy
 from mt_ls.smoothing.kinds import Smoothing
 
 FLOOR = "three products alone"

@@ -11,6 +11,7 @@ import tempfile
 from typing import Any
 
 from harness import DEVICE_OPTIONS, ROOT, Row, alternate, module, row, run, tool
+
 from mt_ls.smoothing.cpu import has_bfloat16
 
 DATA = ROOT / "data-bin" / "multi30k"
