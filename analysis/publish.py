@@ -4,7 +4,8 @@ The folder gets ``records.jsonl`` and ``items.parquet``. Of each sentence or ima
 
 - on test, in forced mode: the NLL at every temperature, the bins at T = 1, at the fitted temperature and at those that
   were searched;
-- on test, in beam mode: what BLEU counts and the hypothesis; the bins at T = 1 and the fitted temperature;
+- on test, in beam mode: what BLEU counts and the hypothesis; of the search that was measured at the most temperatures,
+  the bins at T = 1 and the fitted temperature;
 - on test, of images: the bins at T = 1 and the fitted temperature;
 - on valid, in forced mode: NLL and bins at T = 1 and the fitted temperature.
 
