@@ -1,10 +1,9 @@
-"""The criterion against fairseq's stock one, and its bins over batches and workers."""
+"""The criterion against fairseq's stock one, its unigram smoothing, and its bins over batches and workers."""
 
 import copy
 import math
 from argparse import Namespace
 
-import numpy as np
 import pytest
 import torch
 from conftest import command, logged, run, train_command
@@ -13,36 +12,76 @@ from fairseq.distributed import LegacyDistributedDataParallel, ModuleProxyWrappe
 from fairseq.logging import metrics
 from fairseq.models.transformer import TransformerConfig, TransformerModelBase
 from torch import distributed
+from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from mt_ls.calibration.bins import Bins
-from mt_ls.plugin import criterion
+from mt_ls.plugin import criterion as module
+from mt_ls.plugin.criterion import LabelSmoothedCrossEntropyWithCalibration
 
 
-def _ours(task, **options):
-    from mt_ls.plugin.criterion import LabelSmoothedCrossEntropyWithCalibration
-
+def _criterion(task, **options):
     return LabelSmoothedCrossEntropyWithCalibration(task, False, 0.1, report_accuracy=True, **options)
 
 
 @pytest.mark.parametrize("prefix", [0, 2])
 @pytest.mark.parametrize("projects", [True, False])
 def test_fairseq_convention_is_the_stock_criterion(loaded, prefix, projects, monkeypatch):
-    """Whether the criterion projects the features itself, or takes the logits of a model it does not know."""
+    """Whether the criterion projects the hidden states itself, or takes the log-probabilities of a model."""
     (model,), task, sample = loaded
     if not projects:
-        monkeypatch.setattr(criterion, "output_projection", lambda model: None)
+        monkeypatch.setattr(module, "output_projection", lambda model: None)
     stock = LabelSmoothedCrossEntropyCriterion(task, False, 0.1, ignore_prefix_size=prefix, report_accuracy=True)
-    ours = _ours(task, smoothing_convention="fairseq", ignore_prefix_size=prefix)
-    their_loss, their_size, theirs = stock(model, sample)
-    loss, size, found = ours(model, sample)
-    torch.testing.assert_close(loss, their_loss)
-    assert size == their_size
-    for key, value in theirs.items():
-        assert float(found[key]) == pytest.approx(float(value), rel=1e-5), key
-    their_gradient = torch.autograd.grad(their_loss, model.decoder.embed_tokens.weight)[0]
+    criterion = _criterion(task, smoothing_convention="fairseq", ignore_prefix_size=prefix)
+    stock_loss, stock_size, stock_log = stock(model, sample)
+    loss, size, log = criterion(model, sample)
+    torch.testing.assert_close(loss, stock_loss)
+    assert size == stock_size
+    for key, value in stock_log.items():
+        assert float(log[key]) == pytest.approx(float(value), rel=1e-5), key
+    stock_gradient = torch.autograd.grad(stock_loss, model.decoder.embed_tokens.weight)[0]
     gradient = torch.autograd.grad(loss, model.decoder.embed_tokens.weight)[0]
-    torch.testing.assert_close(gradient, their_gradient, rtol=1e-3, atol=1e-2)
+    torch.testing.assert_close(gradient, stock_gradient, rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("projects", [True, False])
+def test_unigram_smoothing_is_a_cross_entropy_with_the_training_targets_frequencies(loaded, projects, monkeypatch):
+    """The frequencies here come from the sentences of the training set, one at a time."""
+    (model,), task, sample = loaded
+    if not projects:
+        monkeypatch.setattr(module, "output_projection", lambda model: None)
+    task.load_dataset("train")
+    train, n_classes = task.datasets["train"], len(task.target_dictionary)
+    tokens = torch.cat([train[i]["target"] for i in range(len(train))])
+    frequencies = torch.bincount(tokens, minlength=n_classes) / len(tokens)
+    criterion = _criterion(task, smoothing_kind="unigram")
+    loss, _, log = criterion(model, sample)
+    real = sample["target"] != task.target_dictionary.pad()
+    target = sample["target"][real]
+    q = 0.9 * functional.one_hot(target, n_classes) + 0.1 * frequencies
+    logits = model(**sample["net_input"])[0][real]
+    expected = functional.cross_entropy(logits, q, reduction="sum")
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(log["nll_loss"], functional.cross_entropy(logits, target, reduction="sum").detach())
+    gradients = [torch.autograd.grad(value, model.decoder.embed_tokens.weight)[0] for value in (loss, expected)]
+    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-2)
+    assert abs(loss - _criterion(task)(model, sample)[0]) > 1, "the uniform prior has another loss"
+
+
+def test_the_prior_keeps_its_precision_in_a_model_of_half_precision(loaded):
+    """The trainer converts the criterion with the model; frequencies in bfloat16 would not sum to 1."""
+    (trained,), task, sample = loaded
+    exact = _criterion(task, smoothing_kind="unigram")(trained, sample)[0]
+    criterion = _criterion(task, smoothing_kind="unigram").to(torch.bfloat16)
+    loss, _, _ = criterion(copy.deepcopy(trained).to(torch.bfloat16), sample)
+    torch.testing.assert_close(loss.float(), exact, rtol=0.02, atol=0)
+    assert criterion._prior.dtype == torch.float32
+
+
+def test_unigram_smoothing_without_a_training_set_fails_at_the_start(loaded):
+    _, task, _ = loaded
+    with pytest.raises(ValueError, match=r"unigram smoothing needs the training targets, and .* has no dev\.en-de\.de"):
+        _criterion(task, smoothing_kind="unigram", train_subset="dev")
 
 
 def test_an_adaptive_softmax_is_smoothed_as_the_stock_criterion_does_it(loaded, caplog):
@@ -52,27 +91,27 @@ def test_an_adaptive_softmax_is_smoothed_as_the_stock_criterion_does_it(loaded, 
     settings.share_decoder_input_output_embed = settings.decoder.share_input_output_embed = False
     adaptive = TransformerModelBase.build_model(TransformerConfig.from_namespace(settings), task).eval()
     assert adaptive.decoder.adaptive_softmax is not None
-    their_loss, _, theirs = LabelSmoothedCrossEntropyCriterion(task, False, 0.1)(adaptive, sample)
-    ours = _ours(task, smoothing_convention="fairseq")
+    stock_loss, _, stock_log = LabelSmoothedCrossEntropyCriterion(task, False, 0.1)(adaptive, sample)
+    criterion = _criterion(task, smoothing_convention="fairseq")
     with caplog.at_level("INFO"):
-        loss, _, found = ours(adaptive, sample)
-        ours(adaptive, sample)
+        loss, _, log = criterion(adaptive, sample)
+        criterion(adaptive, sample)
     assert caplog.text.count("TransformerModelBase does its last step itself") == 1
-    torch.testing.assert_close(loss, their_loss)
-    assert float(found["nll_loss"]) == pytest.approx(float(theirs["nll_loss"]), rel=1e-5)
+    torch.testing.assert_close(loss, stock_loss)
+    assert float(log["nll_loss"]) == pytest.approx(float(stock_log["nll_loss"]), rel=1e-5)
 
 
 def test_unreduced_loss_is_zero_at_padding(loaded):
     (model,), task, sample = loaded
-    loss, _, _ = _ours(task)(model, sample, reduce=False)
-    total, _, _ = _ours(task)(model, sample)
+    loss, _, _ = _criterion(task)(model, sample, reduce=False)
+    total, _, _ = _criterion(task)(model, sample)
     torch.testing.assert_close(loss.sum(), total)
     assert not loss[sample["target"].reshape(-1) == task.target_dictionary.pad()].any()
 
 
 def test_logged_ece_is_that_of_all_real_tokens_however_they_are_batched(loaded):
     (model,), task, sample = loaded
-    criterion = _ours(task)
+    criterion = _criterion(task)
     dataset = task.datasets["test"]
     target = sample["target"]
     real = target != task.target_dictionary.pad()
@@ -82,26 +121,34 @@ def test_logged_ece_is_that_of_all_real_tokens_however_they_are_batched(loaded):
         logs = [criterion(model, chunk)[2] for chunk in chunks]
     expected = Bins.of(p.max(-1).values.clamp(max=1), p.argmax(-1) == target[real])
     assert expected.n == sample["ntokens"]
-    with metrics.aggregate() as one:
+    with metrics.aggregate() as at_once:
         criterion.reduce_metrics(logs)
     with metrics.aggregate() as accumulated:
         for log in logs:
             criterion.reduce_metrics([log])
-    for found in (one.get_smoothed_values(), accumulated.get_smoothed_values()):
-        assert found["ece"] == pytest.approx(expected.ece(), abs=1e-4)
-        assert found["confidence"] == pytest.approx(expected.mean_confidence, abs=1e-4)
-        assert found["accuracy"] == pytest.approx(100 * expected.accuracy, abs=1e-3)
-        assert found["nll_loss"] == pytest.approx(
+    for values in (at_once.get_smoothed_values(), accumulated.get_smoothed_values()):
+        assert values["ece"] == pytest.approx(expected.ece(), abs=1e-4)
+        assert values["confidence"] == pytest.approx(expected.mean_confidence, abs=1e-4)
+        assert values["accuracy"] == pytest.approx(100 * expected.accuracy, abs=1e-3)
+        assert values["nll_loss"] == pytest.approx(
             -p.gather(1, target[real].unsqueeze(1)).log().mean().item() / math.log(2), abs=1e-3
         )
 
 
-@pytest.mark.parametrize("options", [{"smoothing_convention": "torch"}, {"label_smoothing": 1.5}])
-def test_bad_settings_fail_at_the_start(options):
-    from mt_ls.plugin.criterion import LabelSmoothedCrossEntropyWithCalibration
-
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"smoothing_convention": "torch"}, "unknown smoothing convention 'torch'"),
+        ({"label_smoothing": 1.5}, "label smoothing must lie in"),
+        ({"smoothing_kind": "bigram"}, "unknown kind of smoothing 'bigram'"),
+        ({"smoothing_kind": "unigram", "smoothing_convention": "fairseq"}, "for uniform smoothing only"),
+        ({"smoothing_kind": "unigram"}, "unigram smoothing needs a translation task"),
+        ({"projection_products": "int8"}, "unknown precision of products 'int8'"),
+    ],
+)
+def test_bad_settings_fail_at_the_start(options, message):
     task = Namespace(target_dictionary=Namespace(pad=lambda: 1))
-    with pytest.raises(ValueError, match="smoothing"):
+    with pytest.raises(ValueError, match=message):
         LabelSmoothedCrossEntropyWithCalibration(task, False, **{"label_smoothing": 0.1, **options})
 
 
@@ -127,7 +174,7 @@ def _wrapped(model, backend, group):
 @pytest.mark.parametrize("backend", ["none", "legacy_ddp", "pytorch_ddp", "pytorch_ddp, find_unused_parameters"])
 @pytest.mark.parametrize("shared", [True, False])
 def test_the_gradient_reaches_the_weight_of_the_projection_once(loaded, alone, backend, shared):
-    """Over two accumulated batches, by the stock criterion and by ours, for every wrapper and kind of embedding."""
+    """Over two accumulated batches, as by the stock criterion, for every wrapper and kind of embedding."""
     (trained,), task, _ = loaded
     model = copy.deepcopy(trained)
     if not shared:
@@ -140,9 +187,9 @@ def test_the_gradient_reaches_the_weight_of_the_projection_once(loaded, alone, b
     expected = {name: p.grad.clone() for name, p in model.named_parameters()}
     model.zero_grad()
     wrapped = _wrapped(model, backend, alone)
-    ours = _ours(task, smoothing_convention="fairseq")
+    criterion = _criterion(task, smoothing_convention="fairseq")
     for batch in batches:
-        ours(wrapped, batch)[0].backward()
+        criterion(wrapped, batch)[0].backward()
     if backend == "legacy_ddp":
         wrapped.all_reduce_grads()
     assert ("decoder.output_projection.weight" in expected) != shared
@@ -152,10 +199,10 @@ def test_the_gradient_reaches_the_weight_of_the_projection_once(loaded, alone, b
 
 def test_mixed_precision_leaves_loss_and_gradients_close_to_those_in_float32(loaded):
     (model,), task, sample = loaded
-    ours = _ours(task)
-    exact = ours(model, sample)[0]
+    criterion = _criterion(task)
+    exact = criterion(model, sample)[0]
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = ours(model, sample)[0]
+        loss = criterion(model, sample)[0]
     weight = model.decoder.output_projection.weight
     gradients = [torch.autograd.grad(value, weight)[0] for value in (loss, exact)]
     torch.testing.assert_close(loss, exact, rtol=0.01, atol=0)
@@ -163,16 +210,19 @@ def test_mixed_precision_leaves_loss_and_gradients_close_to_those_in_float32(loa
 
 
 @pytest.mark.slow
-def test_two_workers_log_what_one_process_does(data, tmp_path):
-    """gloo on a CPU against one process that accumulates two batches; no dropout, so all that differs is the split. The
-    two end as `mt_ls.train` does: the stock command leaves gloo's threads to the interpreter, whose end they may abort.
+@pytest.mark.parametrize("kind", ["uniform", "unigram"])
+def test_two_workers_log_what_one_process_does(data, tmp_path, kind):
+    """Two workers on a CPU against one process that accumulates two batches. Without dropout only the split differs.
+
+    The two end as `mt_ls.train` does: the stock command leaves gloo's threads to the interpreter's end, which may abort.
     """
-    size = ["--max-tokens", "600", "--max-update", "6", "--dropout", "0", "--no-save"]
+    size = ["--max-tokens", "600", "--max-update", "6", "--dropout", "0", "--no-save", "--smoothing-kind", kind]
     one = run(train_command(data, tmp_path / "one", *size, "--update-freq", "2"))
-    _, *worker = train_command(data, tmp_path / "two", *size)
-    two = run(command("torchrun", "--nproc_per_node", "2", "-m", "mt_ls.train", *worker))
+    _, *options = train_command(data, tmp_path / "two", *size)
+    two = run(command("torchrun", "--nproc_per_node", "2", "-m", "mt_ls.train", *options))
     assert one.returncode == two.returncode == 0, two.stderr[-2000:]
-    for key in ("ece", "confidence", "token_accuracy", "nll_loss"):
-        ours, theirs = (logged("".join(x.stdout.split("begin validation")[1:]), key) for x in (one, two))
-        assert ours == pytest.approx(theirs, abs=2e-4), key
-    assert np.isfinite(ours)
+    logs = ["".join(finished.stdout.split("begin validation")[1:]) for finished in (one, two)]
+    for key in ("loss", "ece", "confidence", "token_accuracy", "nll_loss"):
+        first, second = (logged(log, key) for log in logs)
+        assert first == pytest.approx(second, abs=2e-4), key
+    assert 0 < logged(logs[0], "ece") < 1

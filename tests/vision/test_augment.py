@@ -75,10 +75,17 @@ def test_distortion_of_brightness_and_contrast_leaves_a_standardised_image(rng):
         torch.testing.assert_close(distorted, min(image, image.flip(-1), key=lambda x: (x - distorted).abs().sum()))
 
 
-def test_contrast_is_about_the_mean_of_each_channel(rng):
-    """Three blank channels of different grey have no contrast: only their means are left."""
-    pixels = torch.tensor([10, 100, 200], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 24, 24)
-    torch.testing.assert_close(augment.distort(pixels, rng), augment.standardised(pixels))
+def test_contrast_scales_each_channel_about_its_mean_by_a_factor_in_0_2_to_1_8(rng):
+    """The factor scales the deviation within a channel, and not the distance between the channels' means."""
+    noise = torch.randint(41, (200, 3, 24, 24), generator=rng)
+    pixels = (torch.tensor([50, 100, 200]).view(3, 1, 1) + noise).to(torch.uint8)
+
+    def within_to_between(images):
+        means = images.float().mean(dim=(2, 3))
+        return images.float().std(dim=(2, 3))[:, 0] / (means[:, 2] - means[:, 0])
+
+    factors = within_to_between(augment.distort(pixels, rng)) / within_to_between(pixels)
+    assert 0.2 <= factors.min() < 0.25 and 1.75 < factors.max() <= 1.8
 
 
 def test_images_of_inception_are_in_minus_1_to_1(rng):
