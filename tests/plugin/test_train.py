@@ -10,6 +10,9 @@ import sys
 import pytest
 import torch
 from commands import MODEL, ROOT, command, logged, module, run
+from fairseq import checkpoint_utils
+
+from mt_ls.plugin import train
 
 SMALL = ["--max-tokens", "600", "--max-update", "60", "--log-interval", "5", "--no-epoch-checkpoints"]
 
@@ -123,16 +126,59 @@ def test_a_checkpoint_that_is_cut_short_gives_way_to_the_newest_whole_one(data, 
     _assert_same_parameters(tmp_path, whole)
 
 
-def test_a_cut_checkpoint_without_another_is_one_line(data, tmp_path):
+@pytest.fixture
+def main_here(data, tmp_path, monkeypatch, capsys):
+    """mt_ls.train in this process, for runs that end before they train: its status and the lines of stderr."""
+    monkeypatch.setattr(checkpoint_utils.PathManager, "copy", checkpoint_utils.PathManager.copy)
+    plugin_options = [option for option in _options(data, tmp_path) if option not in ("--user-dir", "mt_ls")]
+
+    def main(*more):
+        status = train.main([*plugin_options, *more])
+        return status, capsys.readouterr().err.splitlines()
+
+    return main
+
+
+def test_a_cut_checkpoint_without_another_is_one_line(main_here, tmp_path):
     (tmp_path / "checkpoint_last.pt").write_bytes(b"PK half a checkpoint")
-    finished = _train(data, tmp_path)
-    assert finished.returncode == 1 and len(finished.stderr.splitlines()) == 1
-    assert "is cut short and there is no other checkpoint: delete it to begin again" in finished.stderr
+    status, lines = main_here()
+    assert status == 1 and len(lines) == 1
+    assert "is cut short and there is no other checkpoint: delete it to begin again" in lines[0]
+    assert "Traceback" in (tmp_path / "error.txt").read_text()
 
 
-def test_a_bad_option_of_the_criterion_is_one_line_before_training(data, tmp_path):
-    options = ["--smoothing-kind", "unigram", "--smoothing-convention", "fairseq"]
-    finished = _train(data, tmp_path, *options)
-    assert finished.returncode == 1 and len(finished.stderr.splitlines()) == 1
-    assert "error: the fairseq convention is for uniform smoothing only" in finished.stderr
-    assert "begin training" not in finished.stdout and not list(tmp_path.glob("*.pt"))
+def test_a_bad_option_of_the_criterion_is_one_line_before_training(main_here, tmp_path):
+    status, lines = main_here("--smoothing-kind", "unigram", "--smoothing-convention", "fairseq")
+    assert status == 1 and len(lines) == 1
+    assert lines[0].startswith("mt_ls.train: error: the fairseq convention is for uniform smoothing only")
+    assert not list(tmp_path.glob("*.pt"))
+
+
+def _checkpoint(path, updates):
+    torch.save({"optimizer_history": [{"num_updates": updates}], "model": torch.ones(1000)}, path)
+
+
+def test_the_newest_whole_checkpoint_replaces_a_cut_one_whatever_the_names(tmp_path, capsys):
+    for name, updates in (("checkpoint_1_20.pt", 20), ("checkpoint_best.pt", 10), ("checkpoint_1_30.pt", 30)):
+        _checkpoint(tmp_path / name, updates)
+    (tmp_path / "checkpoint_last.pt").write_bytes(b"PK")
+    os.truncate(tmp_path / "checkpoint_1_30.pt", 2000)
+    train.restore_last(tmp_path)
+    assert (tmp_path / "checkpoint_last.pt").read_bytes() == (tmp_path / "checkpoint_1_20.pt").read_bytes()
+    assert "was cut short; going on from checkpoint_1_20.pt" in capsys.readouterr().err
+
+
+def test_a_whole_last_checkpoint_and_an_empty_folder_are_left_alone(tmp_path, capsys):
+    train.restore_last(tmp_path)
+    assert not list(tmp_path.iterdir())
+    _checkpoint(tmp_path / "checkpoint_last.pt", 5)
+    _checkpoint(tmp_path / "checkpoint_best.pt", 9)
+    before = (tmp_path / "checkpoint_last.pt").read_bytes()
+    train.restore_last(tmp_path)
+    assert (tmp_path / "checkpoint_last.pt").read_bytes() == before and not capsys.readouterr().err
+
+
+def test_an_error_that_another_worker_causes_says_so(tmp_path):
+    assert train._reason(RuntimeError("Connection closed by peer [127.0.0.1]:1"), tmp_path).startswith("another worker")
+    assert train._reason(ValueError("first line\nsecond line"), tmp_path) == "first line"
+    assert train._reason(KeyError(), tmp_path) == "KeyError"
