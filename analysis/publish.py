@@ -1,36 +1,45 @@
-"""python -m analysis.publish RUNS... --out recipes/NAME: the records of finished runs and what their intervals need.
+"""python -m analysis.publish RUNS... --out recipes/NAME/published: records of finished runs, and what intervals need.
 
-Beside the records go the sums of each sentence and hypotheses, on test for every record, on any other split for T = 1
-and the fitted temperature; the sums of each image, of which there are many, only on test at these two; and planes of
-activations. The values of each token stay behind. What is there already is replaced whole; name --out among the inputs
-too to add to it.
+The folder gets ``records.jsonl`` and ``items.parquet``. Of each sentence or image it keeps:
+
+- on test, in forced mode: the NLL at every temperature, the bins at T = 1, at the fitted temperature and at those that
+  were searched;
+- on test, in beam mode: what BLEU counts and the hypothesis; of the search that was measured at the most temperatures,
+  the bins at T = 1 and the fitted temperature;
+- on test, of images: the bins at T = 1 and the fitted temperature;
+- on valid, in forced mode: NLL and bins at T = 1 and the fitted temperature.
+
+Sums of confidence are rounded to 2^-14. Values of each token stay in the run folder, and so do the equal-mass bins of
+other temperatures. The folder is replaced whole; name it among the inputs too to add to it.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
-from mt_ls.records.record import Measurement, RecordError, written_whole
+from mt_ls.records import Record, RecordError, written_whole
+from mt_ls.records.items import PUBLISHED, Items, write_items
 
-from . import rows as table
-from .rows import Row
+from .rows import Row, load, main_search, select
 
-_SUMS = ("sentence_bins", "sentence_nll", "sentence_bleu", "text")
-_PLANES = "plane_"
+_STEP = 2.0**-14
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Publish; 0, or 2 with one line on stderr."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.publish", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m analysis.publish", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("records", nargs="+", help="records files, or folders that hold them")
-    parser.add_argument("--out", type=Path, required=True, help="the recipe's folder")
+    parser.add_argument("--out", type=Path, required=True, help="the recipe's folder of published evidence")
     options = parser.parse_args(arguments)
     try:
-        rows = table.load(options.records)
+        rows = load(options.records)
         publish(rows, options.out)
     except (RecordError, OSError) as error:
         print(f"analysis.publish: error: {error}", file=sys.stderr)
@@ -39,44 +48,66 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def publish(rows: list[Row], out: Path) -> None:
-    """Write ``records.jsonl`` and the arrays. Raises RecordError for a record whose code is in no commit or whose
-    arrays are gone."""
+def publish(rows: Sequence[Row], out: Path) -> None:
+    """Write the records and their items. Raises RecordError for a record whose code is in no commit, or whose items are
+    damaged."""
     for row in rows:
         if row.record.sha["code"].endswith("+dirty"):
             raise RecordError(f"{row.record.signature}: measured with uncommitted code; commit and measure again")
-    published = {Path("records.jsonl")}
-    for row in rows:
-        record = row.record
-        wanted = _wanted(record)
-        if record.arrays and wanted:
-            if not (row.folder / record.arrays).is_file():
-                raise RecordError(f"{row.folder / record.arrays}: missing; {record.signature} needs it: measure again")
-            with np.load(row.folder / record.arrays) as arrays:
-                kept = {name: arrays[name] for name in arrays if name.startswith(wanted)}
-            published.add(Path(record.arrays))
-            with written_whole(out / record.arrays) as path, open(path, "wb") as file:
-                np.savez_compressed(file, **kept)
+    main = {id(row) for row in main_search(rows)}
+    kept: dict[str, Items] = {}
+    records = []
+    for row in sorted(rows, key=_order):
+        items = _kept(row, id(row) in main, rows)
+        if items is not None:
+            kept[row.record.name] = items
+        records.append(_trimmed(row.record, items is not None))
+    if kept:
+        write_items(out / PUBLISHED, kept)
+    else:
+        (out / PUBLISHED).unlink(missing_ok=True)
     with written_whole(out / "records.jsonl") as path:
-        ordered = sorted(rows, key=_order)
-        path.write_text("".join(row.record.to_json() + "\n" for row in ordered), encoding="utf-8")
-    for stale in out.glob("*.npz"):
-        if stale.relative_to(out) not in published:
-            stale.unlink()
+        path.write_text("".join(record.to_json() + "\n" for record in records), encoding="utf-8")
 
 
-def _wanted(record: Measurement) -> tuple[str, ...]:
-    """How the names of the arrays begin that are published with a record."""
-    chosen = record.temperature in (1.0, record.fitted_temperature)
-    if record.mode == "images":
-        sums = _SUMS if record.split == "test" and chosen else ()
-        return (*sums, _PLANES) if sums or (record.geometry or {}).get("planes") else ()
-    return (*_SUMS, _PLANES) if record.split == "test" or chosen else ()
+def _trimmed(record: Record, has_items: bool) -> Record:
+    equal_mass = record.bins_equal_mass if _is_chosen(record) else None
+    return msgspec.structs.replace(record, items=PUBLISHED if has_items else None, bins_equal_mass=equal_mass)
 
 
-def _order(row: Row) -> tuple[str, str, str, float]:
+def _is_chosen(record: Record) -> bool:
+    return record.temperature in (1.0, record.fitted_temperature)
+
+
+def _kept(row: Row, is_of_main_search: bool, rows: Sequence[Row]) -> Items | None:
+    """What is published of a record's items; None if nothing is."""
     record = row.record
-    return record.run, record.split, record.mode, record.temperature
+    chosen, on_test = _is_chosen(record), record.split == "test"
+    if record.mode == "images" and not (on_test and chosen):
+        return None
+    if record.mode == "beam" and not on_test:
+        return None
+    if not (on_test or chosen) or row.items is None:
+        return None
+    wants_bins = chosen and is_of_main_search
+    if record.mode == "forced" and on_test and not chosen:
+        searches = select(rows, run=record.run, mode="beam", split="test", temperature=record.temperature)
+        wants_bins = bool(searches)
+    nll = None if record.mode == "images" else row.items.nll
+    bins = _rounded(row.items.bins) if wants_bins and row.items.bins is not None else None
+    return dataclasses.replace(row.items, nll=nll, bins=bins)
+
+
+def _rounded(bins: np.ndarray) -> np.ndarray:
+    """The sums (N, 3, B) with those of confidence as multiples of 2^-14, whose low bits a file can compress."""
+    bins = bins.copy()
+    bins[:, 1] = np.round(bins[:, 1] / _STEP) * _STEP
+    return bins
+
+
+def _order(row: Row) -> tuple[str, str, str, int, float, int]:
+    record = row.record
+    return record.run, record.split, record.mode, record.beam or 0, record.temperature, record.updates or 0
 
 
 if __name__ == "__main__":

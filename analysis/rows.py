@@ -1,101 +1,101 @@
-"""Records in, rows out: loading, choosing and laying out as text. A missing measurement is an empty cell."""
+"""Records in, rows out: loading, choosing, and one data frame of every record."""
 
 from __future__ import annotations
 
 import functools
 import operator
-import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import msgspec
 
 from mt_ls.calibration.bins import Bins
-from mt_ls.records.record import Measurement, RecordError, read, written_whole
+from mt_ls.records import Record, RecordError, read
+from mt_ls.records.items import Items, read_items
 
-from . import significance
+if TYPE_CHECKING:
+    import pandas
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
-    """A measurement and the folder of its arrays."""
+    """A record and the folder of its items."""
 
-    record: Measurement
+    record: Record
     folder: Path
 
-    def array(self, name: str) -> np.ndarray | None:
-        """One of the arrays beside the record, a row a sentence, as float64; None where it was not kept. Raises
-        RecordError for a file that is not whole."""
-        path = self.folder / (self.record.arrays or "")
-        if not path.is_file():
-            return None
-        try:
-            with np.load(path) as arrays:
-                return arrays[name].astype(float) if name in arrays else None
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-            reason = " ".join(str(error).split())
-            raise RecordError(f"{path}: cannot be read ({reason}): remove its record, and measure again") from None
-
-    def hypotheses(self) -> list[str] | None:
-        """The text of a search, one a sentence; None where it was not kept."""
-        text = self.array("text")
-        return None if text is None else text.astype("u1").tobytes().decode().split("\n")[:-1]
+    @cached_property
+    def items(self) -> Items | None:
+        """What was kept of each sentence or image, None if nothing was. Raises RecordError for a damaged file."""
+        return read_items(self.folder, self.record)
 
 
 def load(paths: Iterable[str | Path]) -> list[Row]:
     """The records of files, and of each ``records.jsonl`` under folders; of two of the same work the last counts.
 
-    Raises RecordError if a path does not exist, or holds no record.
+    Raises RecordError if a path does not exist, or if there is no record.
     """
-    found: dict[tuple[Any, ...], Row] = {}
+    paths = list(paths)
+    rows: dict[tuple[Any, ...], Row] = {}
     for path in map(Path, paths):
         if not path.exists():
             raise RecordError(f"{path}: no such file or folder")
         for file in [path] if path.is_file() else sorted(path.rglob("records.jsonl")):
             for record in read(file):
-                found[record.key()] = Row(record, file.parent)
-    if not found:
+                rows[record.key] = Row(record, file.parent)
+    if not rows:
         raise RecordError(f"{', '.join(map(str, paths))}: no record; measure a model with python -m mt_ls.measure")
-    return list(found.values())
+    return list(rows.values())
 
 
-def of_one_corpus(rows: list[Row], corpus: str | None) -> list[Row]:
+def of_one_corpus(rows: Sequence[Row], corpus: str | None) -> list[Row]:
     """The rows of a corpus. Raises RecordError for one that is not there, and for several where none is named."""
-    found = sorted({str(row.record.corpus) for row in rows})
-    if corpus is None and len(found) > 1:
-        raise RecordError(f"records of several corpora ({', '.join(found)}): choose one with --corpus")
-    if corpus is not None and corpus not in found:
-        raise RecordError(f"no record of corpus {corpus!r}; there is {', '.join(found)}")
-    return [row for row in rows if corpus is None or row.record.corpus == corpus]
-
-
-def of_images(rows: Iterable[Row]) -> bool:
-    """Whether the records are of image classifiers."""
-    return any(row.record.mode == "images" for row in rows)
+    corpora = sorted({row.record.model.corpus for row in rows})
+    if corpus is None and len(corpora) > 1:
+        raise RecordError(f"records of several corpora ({', '.join(corpora)}): choose one with --corpus")
+    if corpus is not None and corpus not in corpora:
+        raise RecordError(f"no record of corpus {corpus!r}; there is {', '.join(corpora)}")
+    return [row for row in rows if corpus is None or row.record.model.corpus == corpus]
 
 
 def select(rows: Iterable[Row], **wanted: Any) -> list[Row]:
-    """The rows whose record has these values; a temperature matches to 1e-6."""
+    """The rows whose record, or whose model, has these values; numbers match to 1e-6.
 
-    def fits(record: Measurement) -> bool:
-        for field, value in wanted.items():
-            found = getattr(record, field)
-            if isinstance(value, float) and isinstance(found, float):
-                if abs(found - value) > 1e-6:
-                    return False
-            elif found != value:
-                return False
-        return True
+    ``amount`` is that of the model's smoothing.
+    """
+    return [row for row in rows if all(_equal(_value(row.record, name), wanted[name]) for name in wanted)]
 
-    return [row for row in rows if fits(row.record)]
+
+def _value(record: Record, name: str) -> Any:
+    if name == "amount":
+        return amount_of(record)
+    return getattr(record, name) if hasattr(record, name) else getattr(record.model, name)
+
+
+def _equal(value: Any, wanted: Any) -> bool:
+    if isinstance(value, float) and isinstance(wanted, float | int):
+        return abs(value - wanted) <= 1e-6
+    return value == wanted
+
+
+def amount_of(record: Record) -> float | None:
+    """The amount of smoothing of the record's model; None where it is not known."""
+    return None if record.model.smoothing is None else record.model.smoothing.amount
+
+
+def at_fitted(rows: Iterable[Row]) -> list[Row]:
+    """The rows at the fitted temperature of their run."""
+    return [row for row in rows if row.record.fitted_temperature == row.record.temperature]
 
 
 def main_search(rows: Sequence[Row]) -> list[Row]:
-    """Without the records of beam searches other than the one measured at the most temperatures: tables and curves over
-    temperature speak of one beam and one length penalty."""
+    """The rows without the beam searches other than the one that was measured at the most temperatures.
+
+    Tables and curves over temperature are of one beam and one length penalty.
+    """
     measured: dict[tuple[int | None, float | None], set[float]] = {}
     for row in select(rows, mode="beam"):
         record = row.record
@@ -104,107 +104,44 @@ def main_search(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row.record.mode != "beam" or (row.record.beam, row.record.lenpen) == main]
 
 
-def alphas(rows: Iterable[Row]) -> list[float]:
-    """The amounts of smoothing that were measured, in order."""
-    return sorted({row.record.alpha for row in rows if row.record.alpha is not None})
-
-
-def at_fitted(rows: Sequence[Row]) -> list[Row]:
-    """The rows at their run's fitted temperature."""
-    return [r for r in rows if r.record.fitted_temperature == r.record.temperature]
-
-
-def held_out(row: Row) -> Bins | None:
-    """The bins of the sentences that the row's temperature was not fitted on: the odd-numbered ones of the split that
-    it was fitted on, all of another. None where the arrays that tell were not kept."""
-    record = row.record
-    if record.fitted_on != record.split:
-        return record.bins
-    sums = row.array("sentence_bins")
-    return None if sums is None else Bins.from_sums(sums[1::2].sum(axis=0))
-
-
-ARRAYS = {"nll": ("sentence_nll", "sentence_bins"), "bleu": ("sentence_bleu",), "length_ratio": ("sentence_bleu",)}
-"""Names of the arrays that a quantity of `significance` is computed from, where they are not the bins alone."""
-
-
-def arrays_of(row: Row, quantity: str) -> list[np.ndarray] | None:
-    """What a quantity of `significance` is computed from; None where it was not kept."""
-    names = ARRAYS.get(quantity, ("sentence_bins",))
-    arrays = [array for name in names if (array := row.array(name)) is not None]
-    return arrays if len(arrays) == len(names) else None
-
-
 def pooled(rows: Iterable[Row]) -> Bins:
-    """The bins of all rows together. Raises TypeError for none."""
+    """The bins of all rows together. Raises TypeError for no row."""
     return functools.reduce(operator.add, (row.record.bins for row in rows))
 
 
-def resampled(
-    row: Row, quantity: str, draws: int = significance.DRAWS, sentences: slice = slice(None)
-) -> np.ndarray | None:
-    """(draws + 1,): a quantity of `significance` on the row's sentences as they are, and on resamples of them; None
-    where the arrays were not kept."""
-    arrays = arrays_of(row, quantity)
-    if arrays is None:
+def held_out(row: Row) -> Bins | None:
+    """The bins of the items that did not choose the row's fitted temperature.
+
+    These are the odd-numbered items of the split that it was fitted on, and all items of another split. None where
+    the items were not kept.
+    """
+    if row.record.fitted_on != row.record.split:
+        return row.record.bins
+    if row.items is None or row.items.bins is None:
         return None
-    arrays = [array[sentences] for array in arrays]
-    return getattr(significance, quantity)(*arrays, significance.resamples(len(arrays[0]), draws))
-
-
-def interval(row: Row, quantity: str = "ece") -> tuple[float, float] | None:
-    """95 % interval of a quantity by resampling sentences (percentile bootstrap); None where the arrays were not
-    kept."""
-    values = resampled(row, quantity)
-    if values is None:
-        return None
-    low, high = np.quantile(values[1:], [0.025, 0.975])
-    return float(low), float(high)
-
-
-def interval_of_mean(rows: Sequence[Row], quantity: str = "ece") -> tuple[float, float] | None:
-    """95 % interval of the mean of a quantity over runs: by sentences and training seeds (`significance.estimate`), and
-    of one run by sentences alone; None for no run, or where arrays were not kept."""
-    if len(rows) == 1:
-        return interval(rows[0], quantity)
-    values = [found for row in rows if (found := resampled(row, quantity)) is not None]
-    return significance.estimate(np.stack(values)).interval() if values and len(values) == len(rows) else None
-
-
-def text(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    """Aligned columns, the first one to the left; a missing cell is empty."""
-    widths = [max(len(row[i]) for row in [header, *cells]) for i in range(len(header))]
-    lines = []
-    for row in [header, *cells]:
-        name, *others = row
-        aligned = [name.ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(others, widths[1:], strict=True))]
-        lines.append("  ".join(aligned).rstrip())
-    return "\n".join(lines)
-
-
-def markdown(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    """The same as a README shows it."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *cells])
-
-
-def write_between(file: Path, name: str, text: str) -> None:
-    """Put the text between the marks ``<!-- name -->`` and ``<!-- end of name -->`` of a file, which appears whole.
-    Raises RecordError for a file without them."""
-    marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    before, begin, rest = file.read_text(encoding="utf-8").partition(marks[0])
-    _, end, after = rest.partition(marks[1])
-    if not (begin and end):
-        raise RecordError(f"{file}: no lines {marks[0]} and {marks[1]} to write the table between")
-    with written_whole(file) as path:
-        path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
-
-
-def number(value: float | None, digits: int) -> str:
-    """A number with so many decimals, or an empty cell."""
-    return "" if value is None else f"{value:.{digits}f}"
+    return Bins.from_sums(row.items.bins[1::2].sum(axis=0))
 
 
 def mean(values: Iterable[float | None]) -> float | None:
-    """The mean of what was measured, or None."""
+    """The mean of the values that are not None, or None."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
+
+
+def frame(paths: Iterable[str | Path]) -> pandas.DataFrame:
+    """Every record of files and folders as a data frame: one row a record, its fields as columns, and ``ece``.
+
+    A model's fields are columns such as ``model.corpus`` and ``model.smoothing.amount``. ``name`` is the ``record`` of
+    the Parquet files of items.
+    """
+    import pandas
+
+    records = [row.record for row in load(paths)]
+    fields = [
+        msgspec.to_builtins(record, enc_hook=Bins.to_json)
+        | {"name": record.name, "ece": record.bins.ece(), "signature": record.signature}
+        for record in records
+    ]
+    flat = pandas.json_normalize(fields, max_level=0)
+    models = pandas.json_normalize([one["model"] for one in fields]).add_prefix("model.")
+    return pandas.concat([flat.drop(columns="model"), models], axis=1)

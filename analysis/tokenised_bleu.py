@@ -1,8 +1,8 @@
 """python -m analysis.tokenised_bleu RUNS --references FILE: BLEU as papers on Multi30k report it.
 
-Lower-cased, Moses-tokenised text on both sides, and BLEU over those tokens (``multi-bleu.perl``'s counting; sacrebleu
-with ``tokenize=none``). It depends on the tokeniser, which is why our records hold sacrebleu's own on plain text; it
-serves to compare with published scores. References are not published with records: name the file of the split.
+Both sides are lower-cased and tokenised by Moses, and BLEU is of those tokens (``multi-bleu.perl``'s counting;
+sacrebleu with ``tokenize=none``). It depends on the tokeniser: records hold sacrebleu's own on plain text, and this
+number serves to compare with published scores. References are not published: name the file of the split.
 """
 
 from __future__ import annotations
@@ -15,39 +15,36 @@ from pathlib import Path
 import sacrebleu
 from sacremoses import MosesTokenizer
 
-from mt_ls.records.record import RecordError
+from mt_ls.records import RecordError
 
-from . import rows as table
-from .rows import Row, number, select
+from .quantities import number
+from .rows import Row, load, select
+from .tables.layout import text
 
 HEADER = ("run", "beam", "temperature", "BLEU", "uncased", "lower-cased, Moses tokens")
 
 
 def lines(rows: Sequence[Row], references: Sequence[str], language: str) -> list[list[str]]:
     """One line a search whose hypotheses were kept. Raises RecordError if they are not as many as the references."""
-    tokenise = MosesTokenizer(lang=language).tokenize
-    gold = [tokenise(line.lower(), return_str=True, escape=False) for line in references]
-    found = []
+    tokeniser = MosesTokenizer(lang=language)
+
+    def tokenise(sentences: Sequence[str]) -> list[str]:
+        return [tokeniser.tokenize(sentence.lower(), return_str=True, escape=False) for sentence in sentences]
+
+    cells = []
+    tokenised = tokenise(references)
     for row in select(rows, mode="beam"):
-        text = row.hypotheses()
-        if text is None:
-            continue
-        if len(text) != len(gold):
-            raise RecordError(f"{row.record.run}: {len(text)} hypotheses for {len(gold)} references")
-        ours = [tokenise(line.lower(), return_str=True, escape=False) for line in text]
-        score = sacrebleu.corpus_bleu(ours, [gold], tokenize="none", force=True).score
         record = row.record
+        hypotheses = None if row.items is None else row.items.text
+        if hypotheses is None:
+            continue
+        if len(hypotheses) != len(references):
+            raise RecordError(f"{record.run}: {len(hypotheses)} hypotheses for {len(references)} references")
+        score = sacrebleu.corpus_bleu(tokenise(hypotheses), [tokenised], tokenize="none", force=True).score
         known = [None if scores is None else scores["score"] for scores in (record.bleu, record.bleu_uncased)]
-        found.append(
-            [
-                record.run,
-                str(record.beam),
-                number(record.temperature, 2),
-                *(number(b, 2) for b in known),
-                number(score, 2),
-            ]
-        )
-    return found
+        numbers = (number(value, 2) for value in (record.temperature, *known, score))
+        cells.append([record.run, str(record.beam), *numbers])
+    return cells
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,9 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--language", default="de")
     options = parser.parse_args(arguments)
     try:
-        rows = select(table.load(options.records), split=options.split)
+        rows = select(load(options.records), split=options.split)
         references = options.references.read_text(encoding="utf-8").split("\n")[:-1]
-        print(table.text(HEADER, lines(rows, references, options.language)))
+        print(text(HEADER, lines(rows, references, options.language)))
     except (RecordError, OSError, UnicodeDecodeError) as error:
         print(f"analysis.tokenised_bleu: error: {error}", file=sys.stderr)
         return 2

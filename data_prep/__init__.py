@@ -1,5 +1,11 @@
-"""Text in, binarised data out. Imports nothing else of ours."""
+"""Text to fairseq's binary files, images to arrays. Imports nothing of ours from outside.
+
+- `corpora`, `images`: the tables of corpora and of sets of images, and how each is read.
+- `sources`: the cache, downloads, and folders that appear whole.
+- `text`: the preparation of a corpus, with `clean`, `subwords` and `binarise`.
+- `synthetic`: the grammar; `mnist_wheel`: MNIST from the package index.
+"""
 
 
 class DataError(Exception):
-    """Bad input: the message is one line that says what, where (file and line) and how to mend it."""
+    """Bad input. The message is one line with the fault, its place (file and line) and its remedy."""

@@ -1,5 +1,7 @@
-"""Text in a folder, then its subwords, fairseq's binary files and the manifest beside it. Text streams through: memory
-does not grow with it."""
+"""A data folder: text, its SentencePiece model, fairseq's binary files, and the manifest.
+
+Text is read and written line by line, so that memory does not grow with it.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,15 @@ from tqdm import tqdm
 from . import DataError, subwords
 from .corpora import LANGUAGES, Splits
 
-# fairseq-preprocess holds some bytes a sentence: a longer train set is given to it in parts, which fairseq-train joins.
 PART = 1_000_000
-# SentencePiece holds its sentences: of a longer train set it sees every second pair, or third, and so on.
+"""Sentences of train that fairseq-preprocess gets at a time, since it keeps some bytes of each in memory; fairseq-train
+joins the parts."""
 SAMPLE = 500_000
+"""Pairs of train that SentencePiece gets at most, since it keeps them in memory: every k-th pair of a longer set."""
 
 
 def write_text(folder: Path, splits: Splits) -> dict[str, int]:
-    """Write ``text/<split>.<language>`` and return how many pairs each split has."""
+    """Write ``text/<split>.<language>`` and return the number of pairs of each split."""
     (folder / "text").mkdir()
     counts = {}
     for split, pairs in splits.items():
@@ -41,7 +44,10 @@ def write_text(folder: Path, splits: Splits) -> dict[str, int]:
 
 
 def build(folder: Path, counts: dict[str, int], description: dict[str, Any]) -> dict[str, Any]:
-    """Make the rest of a data folder that has its text, and return the manifest."""
+    """Complete a data folder that has its text, and return the manifest: ``description``, counts, hash and versions.
+
+    Raises DataError where SentencePiece or fairseq-preprocess fails.
+    """
     settings = description["settings"]
     sentences = _sample(folder, counts["train"])
     subwords.train(sentences, settings["vocab_size"], folder / "spm.model", settings["model_type"])
@@ -62,14 +68,14 @@ def _lines(folder: Path, split: str, language: str) -> Iterator[str]:
 
 
 def _sample(folder: Path, n: int) -> Iterator[str]:
-    """The sentences of every k-th pair of train, of both languages in turns."""
+    """The sentences of every k-th of the ``n`` pairs of train, the two languages in turn."""
     pairs = zip(*(_lines(folder, "train", language) for language in LANGUAGES), strict=True)
     for pair in itertools.islice(pairs, 0, None, -(-n // SAMPLE)):
         yield from pair
 
 
 def _encode(folder: Path, counts: dict[str, int]) -> int:
-    """Write the pieces of each split, train in parts of PART lines; how many parts."""
+    """Write the pieces of each split, train in parts of `PART` lines, and return the number of parts."""
     (folder / "pieces").mkdir()
     n_parts = -(-counts["train"] // PART)
     for split, language in tqdm(
@@ -84,9 +90,9 @@ def _encode(folder: Path, counts: dict[str, int]) -> int:
 
 
 def _preprocess(folder: Path, n_parts: int) -> None:
-    """fairseq's binary files of the pieces: train, train1, ... with one dictionary."""
+    """Turn the pieces into fairseq's binary files, train, train1, ... with one dictionary, and remove them."""
     pieces = folder / "pieces"
-    # The files do not depend on the number of workers; starting them costs more than a small set.
+    # The files do not depend on the number of workers. For a small set, starting workers takes longer than the work.
     workers = f"--workers={(os.cpu_count() or 1) if n_parts > 1 else 1}"
     held_out = [f"--{split}pref={pieces}/{split}" for split in ("valid", "test")]
     if n_parts == 1:
@@ -109,6 +115,7 @@ def _preprocess(folder: Path, n_parts: int) -> None:
 
 
 def _run_preprocess(out: Path, *options: str) -> None:
+    """Run fairseq-preprocess into ``out``. Raises DataError with its last line where it fails."""
     source, target = LANGUAGES
     command = [
         sys.executable,
@@ -130,9 +137,9 @@ def _run_preprocess(out: Path, *options: str) -> None:
 
 
 def _manifest(folder: Path, counts: dict[str, int], description: dict[str, Any]) -> dict[str, Any]:
+    """The manifest of a data folder. Its hash is of the text, the SentencePiece model and the dictionary."""
     digest = hashlib.sha256()
-    content = [*sorted((folder / "text").iterdir()), folder / "spm.model", folder / "dict.de.txt"]
-    for path in content:
+    for path in (*sorted((folder / "text").iterdir()), folder / "spm.model", folder / "dict.de.txt"):
         digest.update(path.name.encode() + b"\0")
         with open(path, "rb") as file:
             while block := file.read(1 << 20):

@@ -1,4 +1,4 @@
-"""Which pairs are kept, and which split each one goes to. Pairs stream through: memory does not grow."""
+"""Filters and splits of sentence pairs. Filters take pairs one at a time, so that memory does not grow with them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from . import DataError
 from .corpora import Pair
 
 MAX_WORDS = 100
+"""Greatest number of words of a side."""
 MAX_RATIO = 3.0
+"""Greatest ratio of the lengths of the two sides, in characters."""
+_FREE_CHARACTERS = 10
 
 
 class Step(NamedTuple):
-    """What one filter did."""
+    """The effect of one filter: the pairs that it ``removed``, and those that are ``left`` after it."""
 
     filter: str
     removed: int
@@ -25,19 +28,22 @@ class Step(NamedTuple):
 
 
 def _ratio_is_odd(pair: Pair) -> bool:
-    """Characters of one side beyond three times the other's; ten are free, so that short strings pass."""
+    """Whether one side is too long for the other. Ten characters are free, so that short strings pass."""
     short, long = sorted(len(side) for side in pair)
-    return long > MAX_RATIO * short + 10
+    return long > MAX_RATIO * short + _FREE_CHARACTERS
 
 
 def source_key(pair: Pair) -> str:
-    """Two sources count as the same sentence when they differ in case and spaces only."""
+    """The key of a pair's source: sources that differ only in case and spaces have the same one."""
     return " ".join(pair[0].casefold().split())
 
 
 class Cleaning:
-    """Filters pairs one at a time, and counts. A pair goes by the first filter that finds it bad; the last two know the
-    pairs that came before (in a file in ``folder``), and the sources that are ``held_out`` for valid and test."""
+    """Filters of sentence pairs that count what they remove.
+
+    A pair is removed by the first filter that applies to it. The filter of duplicates keeps a file in ``folder`` with
+    the pairs of one pass; ``held_out`` has the keys of sources of valid and test, which train must not have.
+    """
 
     def __init__(self, folder: Path, held_out: frozenset[str] | None = None) -> None:
         self._seen = _Seen(folder / "seen.sqlite")
@@ -48,25 +54,25 @@ class Cleaning:
             "equal to its source": lambda pair: pair[0] == pair[1],
             f"longer than {MAX_WORDS} words": lambda pair: max(side.count(" ") for side in pair) >= MAX_WORDS,
             f"length ratio over {MAX_RATIO:g}": _ratio_is_odd,
-            "duplicate pair": self._seen.before,
+            "duplicate pair": lambda pair: not self._seen.add(pair),
         }
         if held_out is not None:
             self._filters["source stands in valid or test"] = lambda pair: source_key(pair) in held_out
 
     def kept(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
-        """The pairs that pass every filter, whitespace normalised, each once."""
+        """The pairs that pass every filter, with whitespace normalised. It can be called once."""
         for source, target in pairs:
             self._read += 1
             pair = (" ".join(source.split()), " ".join(target.split()))
-            bad = next((name for name, is_bad in self._filters.items() if is_bad(pair)), None)
-            if bad is None:
+            filter_name = next((name for name, applies in self._filters.items() if applies(pair)), None)
+            if filter_name is None:
                 yield pair
             else:
-                self._removed[bad] += 1
+                self._removed[filter_name] += 1
         self._seen.close()
 
     def steps(self) -> list[Step]:
-        """What each filter removed so far, and left."""
+        """The effect of each filter so far, in order, after a first step with the number of pairs read."""
         steps = [Step("read", 0, self._read)]
         for name in self._filters:
             steps.append(Step(name, self._removed[name], steps[-1].left - self._removed[name]))
@@ -74,47 +80,52 @@ class Cleaning:
 
 
 class _Seen:
-    """The pairs that came before, as 128-bit hashes on disk."""
+    """A set of pairs on disk, as 128-bit hashes."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._table = sqlite3.connect(file, isolation_level=None)
-        # A scratch file: nothing in it outlives the run.
+        # The file does not outlive the run, so it needs no safety against a crash.
         for setting in ("journal_mode = off", "synchronous = off", "locking_mode = exclusive", "cache_size = -65536"):
             self._table.execute(f"PRAGMA {setting}")
         self._table.execute("CREATE TABLE seen (pair BLOB PRIMARY KEY) WITHOUT ROWID")
         self._table.execute("BEGIN")
 
-    def before(self, pair: Pair) -> bool:
+    def add(self, pair: Pair) -> bool:
+        """Add a pair, and return whether it is new."""
         key = hashlib.blake2b("\t".join(pair).encode(), digest_size=16).digest()
-        return self._table.execute("INSERT OR IGNORE INTO seen VALUES (?)", (key,)).rowcount == 0
+        return self._table.execute("INSERT OR IGNORE INTO seen VALUES (?)", (key,)).rowcount == 1
 
     def close(self) -> None:
+        """Remove the file."""
         self._table.close()
         self._file.unlink()
 
 
 def split(pairs: Iterable[Pair], held_out: int, seed: int) -> dict[str, list[Pair]]:
-    """Train, valid and test of pairs that have no split of their own (these are held in memory).
+    """Train, valid and test of pairs from a source without splits. The pairs are held in memory.
 
-    All pairs of one source go to the same split. Sources are ordered by a hash of seed and text, so the result does
-    not depend on the order of the input; valid and test each get ``held_out`` pairs, or a few more if the last
-    source has several.
+    All pairs of one source sentence go to the same split. Source sentences are ordered by a hash of seed and text, so
+    the result does not depend on the order of the input. Valid and test get ``held_out`` pairs each, or a few more if
+    their last source sentence has several pairs.
     """
-    groups: dict[str, list[Pair]] = {}
+    by_source: dict[str, list[Pair]] = {}
     for pair in sorted(pairs):
-        groups.setdefault(source_key(pair), []).append(pair)
-    order = sorted(groups, key=lambda key: hashlib.sha256(f"{seed}\t{key}".encode()).digest())
+        by_source.setdefault(source_key(pair), []).append(pair)
+    order = sorted(by_source, key=lambda key: hashlib.sha256(f"{seed}\t{key}".encode()).digest())
     splits: dict[str, list[Pair]] = {"train": [], "valid": [], "test": []}
     for key in order:
         name = next((n for n in ("valid", "test") if len(splits[n]) < held_out), "train")
-        splits[name] += groups[key]
+        splits[name] += by_source[key]
     return splits
 
 
 def held_out(valid: Iterable[Pair], test: Iterable[Pair]) -> tuple[list[Pair], list[Pair], frozenset[str]]:
-    """Valid and test of a corpus with splits of its own, and their sources, which train must not have. They stay whole
-    but for empty pairs, so that scores compare; a source that stands in both goes from valid."""
+    """Valid and test of a corpus that comes with splits, and the keys of their sources, which train must not have.
+
+    Only empty pairs are removed, so that scores are comparable with published ones, and from valid the pairs whose
+    source is in test.
+    """
     test = [pair for pair in test if all(side.strip() for side in pair)]
     in_test = frozenset(map(source_key, test))
     valid = [pair for pair in valid if all(s.strip() for s in pair) and source_key(pair) not in in_test]
@@ -122,13 +133,13 @@ def held_out(valid: Iterable[Pair], test: Iterable[Pair]) -> tuple[list[Pair], l
 
 
 def check_not_empty(counts: dict[str, int]) -> None:
-    """Raises DataError if a split has no sentence."""
+    """Raise DataError if a split has no sentence."""
     for name, n in counts.items():
         if not n:
             raise DataError(f"split {name!r} has no sentence after cleaning; give more text")
 
 
 def table(steps: list[Step]) -> str:
-    """The steps as aligned columns."""
+    """The steps as text in aligned columns."""
     rows = [f"{'filter':32} {'removed':>8} {'left':>8}"]
     return "\n".join(rows + [f"{step.filter:32} {step.removed:8d} {step.left:8d}" for step in steps])

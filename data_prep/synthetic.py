@@ -1,8 +1,8 @@
 """A probabilistic English-German grammar whose true p(next word | source, prefix) is known.
 
-Sources are drawn without repetition. Given one, the German words follow deterministically but for synonyms, each
-chosen independently with a known probability. German puts the adverb after the verb, and the participle of the
-perfect at the end, so there is something to learn besides words. For corpora of any size two such sentences are joined.
+Sources are drawn without repetition. A source determines its German sentence except for synonyms, each drawn
+independently with a known probability. German has the adverb after the verb and the participle at the end, so that a
+model has word order to learn as well as words. Corpora of any size consist of pairs of such sentences, joined.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from . import DataError
 Distribution = dict[str, float]
 END = "</s>"
 
-_NOUNS: dict[str, tuple[str, Distribution]] = {  # English: (gender, German with probabilities)
+_NOUNS: dict[str, tuple[str, Distribution]] = {  # English: (gender, German words with their probabilities)
     "dog": ("m", {"Hund": 0.8, "Vierbeiner": 0.2}),
     "cat": ("f", {"Katze": 0.7, "Mieze": 0.3}),
     "horse": ("n", {"Pferd": 0.6, "Ross": 0.4}),
@@ -49,18 +49,21 @@ _ADVERBS: dict[str, Distribution] = {
 }
 _NOMINATIVE = {"m": "der", "f": "die", "n": "das"}
 _ACCUSATIVE = {"m": "den", "f": "die", "n": "das"}
-# "the ADJ NOUN has VERB the NOUN ADV": every meaning once.
-_MEANINGS = (list(_ADJECTIVES), list(_NOUNS), list(_VERBS), list(_NOUNS), list(_ADVERBS))
+# The words of "the ADJECTIVE NOUN has VERB the NOUN ADVERB".
+_SLOTS = (list(_ADJECTIVES), list(_NOUNS), list(_VERBS), list(_NOUNS), list(_ADVERBS))
 
 
 def sources() -> list[str]:
-    """Every English sentence of the grammar, in a fixed order (4 800)."""
-    return [f"the {a} {s} has {v} the {o} {t}" for a, s, v, o, t in itertools.product(*_MEANINGS)]
+    """All 4 800 English sentences of the grammar, in a fixed order."""
+    return [f"the {a} {s} has {v} the {o} {t}" for a, s, v, o, t in itertools.product(*_SLOTS)]
 
 
 def slots(source: str) -> list[Distribution]:
-    """The distribution of each German word of a source, the end of sentence last. Given the source, a word does
-    not depend on the words before it. Raises ValueError for a sentence outside the grammar."""
+    """The distribution of each German word of a source, the end of sentence last.
+
+    Given the source, a word does not depend on the words before it. Raises ValueError for a sentence outside the
+    grammar.
+    """
     first, joined, second = source.partition(" and ")
     if joined:
         return [*_slots(first)[:-1], {"und": 1.0}, *_slots(second)]
@@ -89,13 +92,13 @@ def _slots(source: str) -> list[Distribution]:
 
 
 def vocabulary() -> list[str]:
-    """The German words and the end of sentence, sorted."""
+    """All German words and the end of sentence, sorted."""
     words = {word for source in sources() for slot in slots(source) for word in slot}
     return sorted(words)
 
 
 def next_word_probabilities(source: str, prefix: Sequence[str]) -> Distribution:
-    """The true distribution of the word after ``prefix``. Raises ValueError for a prefix of probability zero."""
+    """The true distribution of the German word after ``prefix``. Raises ValueError for a prefix of probability 0."""
     chain = slots(source)
     if len(prefix) >= len(chain) or any(w not in slot for w, slot in zip(prefix, chain, strict=False)):
         raise ValueError(f"impossible prefix {' '.join(prefix)!r} for {source!r}")
@@ -103,19 +106,19 @@ def next_word_probabilities(source: str, prefix: Sequence[str]) -> Distribution:
 
 
 def pairs(n: int, seed: int) -> list[tuple[str, str]]:
-    """``n`` pairs with different sources. Raises ValueError for more than the grammar has."""
+    """``n`` pairs with different sources. Raises ValueError for more than the grammar's sentences."""
     rng = random.Random(seed)
     chosen = rng.sample(sources(), n)
     return [(source, " ".join(_draw(slot, rng) for slot in slots(source)[:-1])) for source in chosen]
 
 
 def joined_pairs(seed: int) -> Iterator[tuple[str, str]]:
-    """23 million pairs of two joined sentences each, all sources different, in an order that looks random."""
+    """23 million pairs of two joined sentences each, with different sources, in a pseudorandom order."""
     clauses = sources()
     total = len(clauses) ** 2
     rng = random.Random(seed)
     start, step = rng.randrange(total), rng.randrange(total)
-    while math.gcd(step, total) > 1:  # then the steps come to every number once
+    while math.gcd(step, total) > 1:  # a step without common factors reaches every number once
         step += 1
     for i in range(total):
         first, second = divmod((start + i * step) % total, len(clauses))
@@ -124,8 +127,11 @@ def joined_pairs(seed: int) -> Iterator[tuple[str, str]]:
 
 
 def splits(seed: int, n: int | None = None) -> dict[str, Iterable[tuple[str, str]]]:
-    """2 000 / 200 / 211 pairs, or ``n`` pairs of joined sentences for train. The test set's size is prime: whatever
-    drops a last batch shows. Raises DataError for more than there are."""
+    """Train, valid and test with 2 000, 200 and 211 pairs; with ``n``, train has that many pairs of joined sentences.
+
+    The size of test is prime, so that code which drops a last batch gives a wrong count. Raises DataError for more
+    pairs than the grammar has.
+    """
     sizes = {"valid": 200, "test": 211}
     if n is None:
         drawn = pairs(2411, seed)
@@ -138,4 +144,5 @@ def splits(seed: int, n: int | None = None) -> dict[str, Iterable[tuple[str, str
 
 
 def _draw(slot: Distribution, rng: random.Random) -> str:
+    """A word from its distribution."""
     return rng.choices(list(slot), weights=list(slot.values()))[0]

@@ -1,40 +1,118 @@
-"""Records with made-up sums, for tests of the plumbing."""
+"""Made-up records and items, for tests of what reads them."""
 
-import dataclasses
+import zlib
 
+import msgspec
 import numpy as np
 
+from analysis.rows import Row
+from analysis.study import Study
 from mt_ls.calibration.bins import Bins
-from mt_ls.records.record import Measurement, append
+from mt_ls.records import Model, Record, Teacher, TeacherRun, append
+from mt_ls.records.items import item_writers
+from mt_ls.smoothing.kinds import Smoothing
+
+_MODEL_FIELDS = ("corpus", "architecture", "smoothing", "precision", "teacher", "checkpoint")
 
 
-def measurement(**changes):
-    """A record of one model, with any fields changed."""
-    base = Measurement(
-        run="toy_a0.1_s1",
-        mode="forced",
-        split="test",
-        temperature=1.0,
-        bins=Bins.of([0.2, 0.9], [0, 1]),
-        n_tokens=2,
-        n_sentences=1,
-        n_sentences_in_set=1,
-        sha={"data": "d" * 64, "checkpoint": "c" * 64, "code": "e" * 40},
-        versions={"mt_ls": "0.1.0"},
-        corpus="toy",
-        alpha=0.1,
-        convention="paper",
-        seed=1,
-        nll=1.5,
-    )
-    return dataclasses.replace(base, **changes)
+def record(amount=0.1, **changes):
+    """A record of a model with this amount of smoothing. Fields of `Record` and of `Model` can be changed."""
+    seed = changes.get("seed", 1)
+    of_model = {name: changes.pop(name) for name in _MODEL_FIELDS if name in changes}
+    run = changes.setdefault("run", f"toy_a{amount}_s{seed}")
+    fields = {
+        "model": Model(**{"corpus": "toy", "smoothing": Smoothing(amount=amount), **of_model}),
+        "seed": seed,
+        "mode": "forced",
+        "split": "test",
+        "temperature": 1.0,
+        "bins": Bins.of([0.2, 0.9], [0, 1]),
+        "n_tokens": 2,
+        "n_sentences": 1,
+        "n_sentences_in_set": 1,
+        "sha": {"data": "d" * 64, "checkpoint": f"{zlib.crc32(run.encode()):08x}" * 8, "code": "e" * 40},
+        "versions": {"mt_ls": "0.1.0"},
+        "nll": 1.5,
+    }
+    return Record(**fields | changes)
 
 
-def write_activations(folder, alphas=(0.0, 0.1)):
-    """Records of made-up activations before three pieces, with arrays beside them."""
+def taught_by(architecture, amount, temperature, beta=1.0):
+    """The identity of a teacher."""
+    return Teacher(architecture=architecture, smoothing=Smoothing(amount=amount), temperature=temperature, beta=beta)
+
+
+def teacher_run(gamma, run="teacher"):
+    """The run of a teacher."""
+    return TeacherRun(run=run, checkpoint="f" * 64, gamma=gamma)
+
+
+def row(amount=0.1, **changes):
+    """A row without items."""
+    return Row(record(amount, **changes), None)
+
+
+def study(*rows, by="model"):
+    """A study of rows."""
+    return Study(list(rows), by)
+
+
+def write(folder, of, **items):
+    """Append a record to a folder's records, with the items that `ItemsWriter.append` takes, if there are any."""
+    file = folder / "records.jsonl"
+    folder.mkdir(parents=True, exist_ok=True)
+    if items:
+        with item_writers(file, [of]) as (writer,):
+            writer.append(**items)
+        of = msgspec.structs.replace(of, items=f"{of.name}.parquet")
+    append(file, of)
+    return Row(of, folder)
+
+
+def item_bins(confidence, hit, item, n_items):
+    """Sums (n_items, 3, 15) of predictions, each (N,)."""
+    sums = np.zeros((n_items, 3, 15))
+    place = np.minimum((np.asarray(confidence) * 15).astype(int), 14)
+    for value, values in enumerate((np.ones(len(place)), confidence, hit)):
+        np.add.at(sums, (item, value, place), values)
+    return sums
+
+
+def write_records(folder, amounts=(0.0, 0.1), beam=True):
+    """Records of made-up runs on valid and test at three temperatures, with items."""
+    rng = np.random.default_rng(0)
+    for amount in amounts:
+        for split in ("valid", "test"):
+            for temperature in (0.8, 1.0, 1.2):
+                confidence = rng.beta(3, 1, 2000)
+                bins = item_bins(confidence, rng.random(2000) < confidence, np.arange(2000) % 20, 20)
+                common = {
+                    "split": split,
+                    "temperature": temperature,
+                    "bins": Bins.from_sums(bins.sum(0)),
+                    "perplexity": 9.0,
+                    "accuracy": 0.6,
+                    "fitted_temperature": 1.2,
+                    "fitted_on": "valid",
+                }
+                write(folder, record(amount, **common), bins=bins, nll=100 * rng.random(20))
+                if beam:
+                    searched = {
+                        "mode": "beam",
+                        "beam": 5,
+                        "lenpen": 1.0,
+                        "bleu": {"score": 20 + temperature, "signature": "x"},
+                        "bins_by_class": {"others": common["bins"], "eos": Bins.of([0.9, 0.7], [1, 0])},
+                        "n_left_out": 7,
+                    }
+                    counts = np.tile([9, 9, 8, 6, 4, 2, 9, 8, 7, 6], (20, 1))
+                    text = [f"Satz {i}" for i in range(20)]
+                    write(folder, record(amount, **common, **searched), bins=bins, bleu=counts, text=text)
+
+
+def write_activations(folder, amounts=(0.0, 0.1)):
+    """Records of made-up activations before three pieces."""
     rng = np.random.default_rng(1)
-    rank = np.repeat([0, 1, 2], 20)
-    np.savez(folder / "plane.npz", plane_0=rng.normal(size=(60, 2)), plane_0_class=rank)
     names = (
         "variance_within",
         "variance_between",
@@ -44,50 +122,9 @@ def write_activations(folder, alphas=(0.0, 0.1)):
         "nc2_norms",
         "nc2_angles",
     )
-    geometry = {**dict.fromkeys(names, 0.5), "planes": [["▁der", "▁die", "▁das"]]}
-    for alpha in alphas:
+    points = [[*rng.normal(size=2).tolist(), rank] for rank in (0, 1, 2) for _ in range(20)]
+    planes = [{"classes": ["▁der", "▁die", "▁das"], "points": points}]
+    for amount in amounts:
         for split in ("train", "valid"):
-            sha = {"data": "d" * 64, "checkpoint": f"{alpha}" * 20, "code": "e" * 40}
-            record = measurement(
-                run=f"toy_a{alpha}_s1",
-                mode="penultimate",
-                alpha=alpha,
-                sha=sha,
-                split=split,
-                network="toy",
-                geometry=geometry,
-                arrays="plane.npz",
-            )
-            append(folder / "records.jsonl", record)
-
-
-def write_records(folder, alphas=(0.0, 0.1), beam=True):
-    """Records of made-up runs on valid and test at three temperatures, with arrays beside them."""
-    rng = np.random.default_rng(0)
-    folder.mkdir()
-    for temperature in (0.8, 1.0, 1.2):
-        np.savez(folder / f"x{temperature}.npz", sentence_bins=rng.random((20, 3, 15)))
-    for alpha in alphas:
-        for split in ("valid", "test"):
-            for temperature in (0.8, 1.0, 1.2):
-                confidence = rng.beta(3, 1, 2000)
-                common = {
-                    "run": f"toy_a{alpha}_s1",
-                    "alpha": alpha,
-                    "split": split,
-                    "temperature": temperature,
-                    "bins": Bins.of(confidence, rng.random(2000) < confidence),
-                    "perplexity": 9.0,
-                    "accuracy": 0.6,
-                    "fitted_temperature": 1.2,
-                    "arrays": f"x{temperature}.npz",
-                    "sha": {"data": "d" * 64, "checkpoint": f"{alpha}" * 20, "code": "e" * 40},
-                }
-                append(folder / "records.jsonl", measurement(**common))
-                if beam:
-                    score = {"score": 20 + temperature, "signature": "x"}
-                    classes = {"others": common["bins"], "eos": Bins.of([0.9, 0.7], [1, 0])}
-                    append(
-                        folder / "records.jsonl",
-                        measurement(**common, mode="beam", beam=5, bleu=score, bins_by_class=classes, n_left_out=7),
-                    )
+            geometry = {**dict.fromkeys(names, 0.5), "planes": planes}
+            write(folder, record(amount, mode="activations", split=split, geometry=geometry))

@@ -1,49 +1,16 @@
-"""python -m analysis.claims RUNS: each claim of the paper, held against the records by the rule of `verdicts`."""
+"""python -m analysis.claims RUNS: what the records say of each claim of the paper, by `analysis.claims.rule`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
-from mt_ls.records.record import RecordError
+from mt_ls.records import RecordError
 
-from .. import rows as table
-from .. import significance
-from ..rows import Row
-from . import images as vision_claims
-from . import translation as translation_claims
-from .rule import Finding
-
-
-def findings(rows: Sequence[Row], draws: int = significance.DRAWS) -> list[Finding]:
-    """The verdict on every claim of the kind of the records, from records of one corpus."""
-    return (vision_claims if table.of_images(rows) else translation_claims).findings(rows, draws)
-
-
-HEADER = ("claim", "where", "paper", "verdict", "estimate", "95 %", "of")
-
-
-def cells(found: Sequence[Finding]) -> list[list[str]]:
-    """One line a claim."""
-    lines = []
-    for finding in found:
-        claim, estimate = finding.claim, finding.estimate
-        verdict = f"{finding.verdict} ({finding.why})" if finding.why else finding.verdict
-        line = [f"{claim.number}. {claim.words}", claim.where, claim.paper, verdict, "", "", ""]
-        if estimate:
-            low, high = estimate.interval()
-            digits = 2 if abs(estimate.value) >= 1 or "BLEU(" in finding.part else 4
-            seeds = f"{estimate.n_seeds} seed" + "s" * (estimate.n_seeds > 1)
-            known = high > low + 1e-12 or estimate.n_seeds > 1  # one seed, not resampled: no interval but rounding
-            line[4:] = [
-                f"{estimate.value:+.{digits}f}",
-                f"{low:+.{digits}f} to {high:+.{digits}f}" if known else "",
-                f"{finding.part} ({claim.unit}; {seeds})",
-            ]
-        lines.append(line)
-    return lines
+from .. import claims
+from ..rows import load, of_one_corpus
+from ..study import Study
+from ..tables.layout import text
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,18 +18,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m analysis.claims", description=__doc__)
     parser.add_argument("records", nargs="+", help="records files, or folders that hold them, of one corpus")
     parser.add_argument("--corpus", help="only this corpus (needed where the records hold several)")
-    parser.add_argument("--into", type=Path, help="also write the table into this file, between the corpus's marks")
     options = parser.parse_args(arguments)
     try:
-        rows = table.of_one_corpus(table.load(options.records), options.corpus)
-        found = findings(rows)
-        if options.into:
-            name = f"claims on {rows[0].record.corpus}"
-            table.write_between(options.into, name, table.markdown(HEADER, cells(found)))
+        study = Study(of_one_corpus(load(options.records), options.corpus))
+        print(text(claims.HEADER, claims.cells(claims.findings(study))))
     except (RecordError, OSError) as error:
         print(f"analysis.claims: error: {error}", file=sys.stderr)
         return 2
-    print(table.text(HEADER, cells(found)))
     return 0
 
 

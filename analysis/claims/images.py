@@ -2,179 +2,226 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from mt_ls.vision.mutual_information import curves
+from .. import paper
+from ..quantities import ACCURACY, ECE, Quantity
+from ..rows import Row, at_fitted, mean, select
+from ..study import Entry, Study
+from .rule import Claim, Missing, Parts
 
-from .. import rows as table
-from ..rows import Row, select
-from .rule import ABOUT_THE_SAME, Claim, Finding, Missing, Parts, judge
-
-Seeds = dict[int, np.ndarray]
+BySeed = dict[int, np.ndarray]
 """A quantity by training seed: its value, then that on each resample."""
 
 
-class Panel:
-    """The quantities of runs on one set of images, by training seed."""
+class Evidence:
+    """The quantities of a study of images, by training seed."""
 
-    def __init__(self, rows: Sequence[Row], draws: int) -> None:
-        self._rows = rows
+    def __init__(self, study: Study, draws: int) -> None:
+        self.study = study
         self._draws = draws
 
-    def runs(self, split: str, temperature: float | str = 1.0, **wanted: Any) -> list[Row]:
-        """The rows of runs with these fields; ``teacher`` is None, or a dictionary of what must be true of it."""
-        taught = wanted.pop("teacher", None)
-        rows = select(self._rows, mode="images", split=split, **wanted)
-        rows = [row for row in rows if _fits(row.record.teacher, taught)]
-        return table.at_fitted(rows) if temperature == "fitted" else select(rows, temperature=temperature)
-
-    def __call__(self, quantity: str, temperature: float | str = 1.0, split: str = "test", **wanted: Any) -> Seeds:
-        """A function of `significance` on the images of a split, or a number of the geometry, not resampled."""
-        found: Seeds = {}
-        for row in self.runs(split, temperature, **wanted):
-            if row.record.geometry and quantity in row.record.geometry:
-                found[row.record.seed or 0] = np.full(self._draws + 1, row.record.geometry[quantity])
-            elif (values := table.resampled(row, quantity, self._draws)) is not None:
-                found[row.record.seed or 0] = values
-        if not found:
-            raise Missing(f"{quantity} on {split} at T {temperature} of {wanted}")
-        return found
-
-    def networks(self) -> list[str]:
-        """Those that were trained both with smoothing 0.1 and without, and no teacher."""
-        sets = [{str(row.record.network) for row in self.runs("test", alpha=alpha)} for alpha in (0.0, 0.1)]
-        found = sorted(set.intersection(*sets))
-        if not found:
+    @property
+    def pairs(self) -> list[tuple[Entry, Entry]]:
+        """Networks without smoothing beside the same network with 0.1. Raises Missing if there is none."""
+        pairs = [
+            pair
+            for pair in sorted(self.study.pairs, key=lambda pair: str(pair[0].model.architecture))
+            if all(entry.select(mode="images", split="test", temperature=1.0) for entry in pair)
+        ]
+        if not pairs:
             raise Missing("runs of one network with alpha 0 and 0.1")
-        return found
+        return pairs
 
-    def information(self, alpha: float) -> dict[int, np.ndarray]:
-        """Mutual information (nats) after each epoch, by seed."""
-        found = curves(self._rows, alpha)
-        if not found:
+    def resampled(self, quantity: Quantity, entries: Iterable[Entry], temperature: float | str = 1.0) -> BySeed:
+        """A quantity on the images of test at a temperature, or "fitted". Raises Missing if none is measured."""
+        entries = list(entries)
+        vectors = {
+            row.record.seed or 0: vector
+            for entry in entries
+            for row in _at(entry.select(mode="images", split="test"), temperature)
+            if (vector := quantity.resampled(row, self._draws)) is not None
+        }
+        if not vectors:
+            labels = ", ".join(entry.label for entry in entries) or "any network"
+            raise Missing(f"{quantity.name} on test at T {temperature} of {labels}")
+        return vectors
+
+    def geometry(self, field: str, entry: Entry, split: str) -> BySeed:
+        """A number of the geometry of activations, which is not resampled. Raises Missing if it is not measured."""
+        values = {
+            row.record.seed or 0: np.full(self._draws + 1, row.record.geometry[field])
+            for row in entry.select(mode="images", split=split, temperature=1.0)
+            if row.record.geometry
+        }
+        if not values:
+            raise Missing(f"{field} on {split} of {entry.label}")
+        return values
+
+    def taught_by(self, alpha: float) -> dict[float | None, list[Entry]]:
+        """The students of the teachers with this smoothing, by the temperature that taught, None for logits.
+
+        Raises Missing if there are none.
+        """
+        students: dict[float | None, list[Entry]] = {}
+        for entry in self.study.entries:
+            teacher = entry.model.teacher
+            if teacher is not None and teacher.smoothing.amount == alpha:
+                students.setdefault(teacher.temperature, []).append(entry)
+        if not students:
+            raise Missing(f"students of a teacher with alpha {alpha:g}")
+        return students
+
+    def teachers(self, alpha: float) -> list[Entry]:
+        """The networks that taught with this smoothing: on MNIST that without has dropout instead."""
+        names = {
+            entry.model.teacher.architecture
+            for students in self.taught_by(alpha).values()
+            for entry in students
+            if entry.model.teacher
+        }
+        if len(names) != 1:
+            raise Missing(f"students of one kind of teacher with alpha {alpha:g}")
+        return [e for e in self.study.untaught if e.model.architecture in names and e.amount == alpha and e.is_plain]
+
+    def information(self, alpha: float) -> BySeed:
+        """Mutual information (nats) after each epoch, by seed. Raises Missing if it was not recorded."""
+        curves = {
+            seed: np.array([nats for _, nats in points])
+            for entry in self.study.untaught
+            if entry.amount == alpha and entry.is_plain
+            for seed, points in entry.information.items()
+        }
+        if not curves:
             raise Missing(f"mutual information during the training with alpha {alpha:g}")
-        return {seed: np.array([nats for _, nats in points]) for seed, points in found.items()}
+        return curves
 
 
-def _fits(teacher: dict[str, Any] | None, wanted: dict[str, Any] | None) -> bool:
-    if wanted is None or teacher is None:
-        return wanted is None and teacher is None
-    return all(teacher.get(key) == value for key, value in wanted.items())
+def _at(rows: list[Row], temperature: float | str) -> list[Row]:
+    return at_fitted(rows) if temperature == "fitted" else select(rows, temperature=temperature)
 
 
-def together(*quantities: Seeds) -> list[np.ndarray]:
+def common_seeds(*quantities: BySeed) -> list[np.ndarray]:
     """Each as (seeds, draws + 1) over the seeds that all have. Raises Missing if there is none."""
-    seeds = sorted(set.intersection(*(set(one) for one in quantities)))
+    seeds = sorted(set.intersection(*(set(quantity) for quantity in quantities)))
     if not seeds:
         raise Missing("runs with a common seed")
-    return [np.stack([one[seed] for seed in seeds]) for one in quantities]
+    return [np.stack([quantity[seed] for seed in seeds]) for quantity in quantities]
 
 
-def _lower_with_smoothing(panel: Panel, quantity: str, split: str) -> Parts:
+def _lower_with_smoothing(evidence: Evidence, field: str, split: str) -> Parts:
     parts = {}
-    for network in panel.networks():
-        hard, smooth = together(*(panel(quantity, split=split, network=network, alpha=alpha) for alpha in (0.0, 0.1)))
-        parts[f"{quantity}(0) - {quantity}(0.1), {network}, {split}"] = hard - smooth
+    for pair in evidence.pairs:
+        hard, smoothed = common_seeds(*(evidence.geometry(field, entry, split) for entry in pair))
+        parts[f"{field}(0) - {field}(0.1), {pair[0].model.architecture}, {split}"] = hard - smoothed
     return parts
 
 
-def _tighter(panel: Panel) -> Parts:
-    return {**_lower_with_smoothing(panel, "nc1", "train"), **_lower_with_smoothing(panel, "nc1", "valid")}
+def _tighter(evidence: Evidence) -> Parts:
+    return {**_lower_with_smoothing(evidence, "nc1", "train"), **_lower_with_smoothing(evidence, "nc1", "valid")}
 
 
-def _equidistant(panel: Panel) -> Parts:
-    return _lower_with_smoothing(panel, "spread_of_others", "train")
+def _equidistant(evidence: Evidence) -> Parts:
+    return _lower_with_smoothing(evidence, "spread_of_others", "train")
 
 
-def _calibrates(panel: Panel) -> Parts:
-    return _lower_with_smoothing(panel, "ece", "test")
-
-
-def _temperature_does_as_well(panel: Panel) -> Parts:
+def _calibrates(evidence: Evidence) -> Parts:
     parts = {}
-    for network in panel.networks():
-        hard, scaled, smooth = together(
-            panel("ece", network=network, alpha=0.0),
-            panel("ece", "fitted", network=network, alpha=0.0),
-            panel("ece", network=network, alpha=0.1),
+    for pair in evidence.pairs:
+        hard, smoothed = common_seeds(*(evidence.resampled(ECE, [entry]) for entry in pair))
+        parts[f"ece(0) - ece(0.1), {pair[0].model.architecture}, test"] = hard - smoothed
+    return parts
+
+
+def _temperature_does_as_well(evidence: Evidence) -> Parts:
+    parts = {}
+    for hard_entry, smoothed_entry in evidence.pairs:
+        hard, scaled, smoothed = common_seeds(
+            evidence.resampled(ECE, [hard_entry]),
+            evidence.resampled(ECE, [hard_entry], "fitted"),
+            evidence.resampled(ECE, [smoothed_entry]),
         )
-        parts[f"ECE(0) - ECE(0, fitted T), {network}"] = hard - scaled
-        parts[f"{ABOUT_THE_SAME} - (ECE(0, fitted T) - ECE(0.1)), {network}"] = ABOUT_THE_SAME - (scaled - smooth)
+        name, margin = hard_entry.model.architecture, paper.NOISE_FLOOR
+        parts[f"ECE(0) - ECE(0, fitted T), {name}"] = hard - scaled
+        parts[f"{margin} - (ECE(0, fitted T) - ECE(0.1)), {name}"] = margin - (scaled - smoothed)
     return parts
 
 
-def _better_teachers(panel: Panel) -> Parts:
-    hard, smooth = together(*(panel("accuracy", **_teacher_runs(panel, alpha)) for alpha in (0.0, 0.1)))
-    return {"accuracy(0.1) - accuracy(0) of the teachers": smooth - hard}
+def _better_teachers(evidence: Evidence) -> Parts:
+    hard, smoothed = common_seeds(*(evidence.resampled(ACCURACY, evidence.teachers(alpha)) for alpha in (0.0, 0.1)))
+    return {"accuracy(0.1) - accuracy(0) of the teachers": smoothed - hard}
 
 
-def _teacher_runs(panel: Panel, alpha: float) -> dict[str, Any]:
-    """The network that taught, with this smoothing: on MNIST that without has dropout instead."""
-    names = {str((row.record.teacher or {})["network"]) for row in panel.runs("test", teacher={"alpha": alpha})}
-    if len(names) != 1:
-        raise Missing(f"students of one kind of teacher with alpha {alpha:g}")
-    return {"network": names.pop(), "alpha": alpha}
+def _best(evidence: Evidence, students: dict[float | None, list[Entry]]) -> BySeed:
+    """Accuracy of the students that were taught at the temperature which is best on valid."""
+    means = {
+        temperature: mean(
+            row.record.bins.accuracy
+            for entry in entries
+            for row in entry.select(mode="images", split="valid", temperature=1.0)
+        )
+        for temperature, entries in students.items()
+    }
+    known = {temperature: value for temperature, value in means.items() if value is not None}
+    if not known:
+        raise Missing("students measured on valid")
+    return evidence.resampled(ACCURACY, students[max(known, key=lambda temperature: known[temperature])])
 
 
-def _temperatures(panel: Panel, alpha: float) -> dict[float | None, float]:
-    """Mean accuracy on valid of the students of the teacher with this smoothing, by the temperature it taught at, None
-    for its logits. Raises Missing if it taught none."""
-    found: dict[float | None, list[float]] = {}
-    for row in panel.runs("valid", teacher={"alpha": alpha}):
-        found.setdefault((row.record.teacher or {})["temperature"], []).append(row.record.bins.accuracy)
-    if not found:
-        raise Missing(f"students of a teacher with alpha {alpha:g}")
-    return {temperature: float(np.mean(values)) for temperature, values in found.items()}
-
-
-def _students(panel: Panel, alpha: float, temperatures: dict[float | None, float]) -> Seeds:
-    """Accuracy of the students that were taught at that of the temperatures which is best on valid."""
-    best = max(temperatures, key=lambda temperature: temperatures[temperature])
-    return panel("accuracy", teacher={"alpha": alpha, "temperature": best})
-
-
-def _worse_students(panel: Panel) -> Parts:
+def _worse_students(evidence: Evidence) -> Parts:
     """The best student of the hard teacher against that of the teacher smoothed by 0.1, which teaches at T = 1 or by
     its logits."""
-    as_it_is = {t: value for t, value in _temperatures(panel, 0.1).items() if t in (None, 1.0)}
+    as_it_is = {t: entries for t, entries in evidence.taught_by(0.1).items() if t in (None, 1.0)}
     if not as_it_is:
         raise Missing("students of a teacher with alpha 0.1 at T = 1, or of its logits")
-    hard, smooth = together(_students(panel, 0.0, _temperatures(panel, 0.0)), _students(panel, 0.1, as_it_is))
-    return {"accuracy of a hard teacher's student - of a smoothed one's": hard - smooth}
+    hard, smoothed = common_seeds(_best(evidence, evidence.taught_by(0.0)), _best(evidence, as_it_is))
+    return {"accuracy of a hard teacher's student - of a smoothed one's": hard - smoothed}
 
 
-def _no_temperature_mends(panel: Panel) -> Parts:
-    """The best student of each teacher over the temperatures that it taught at: a temperature gives back the scale of
-    the logits that smoothing took, not what it erased."""
-    temperatures = _temperatures(panel, 0.1)
-    if len(temperatures) < 2:
+def _no_temperature_mends(evidence: Evidence) -> Parts:
+    """The best student of each teacher over the temperatures that it taught at.
+
+    A temperature gives back the scale of the logits that smoothing took, not what it erased.
+    """
+    students = evidence.taught_by(0.1)
+    if len(students) < 2:
         raise Missing("students of a teacher with alpha 0.1 at several temperatures")
-    hard, smooth = together(_students(panel, 0.0, _temperatures(panel, 0.0)), _students(panel, 0.1, temperatures))
-    return {"accuracy of a hard teacher's student - of a smoothed one's, each at its best T": hard - smooth}
+    hard, smoothed = common_seeds(_best(evidence, evidence.taught_by(0.0)), _best(evidence, students))
+    return {"accuracy of a hard teacher's student - of a smoothed one's, each at its best T": hard - smoothed}
 
 
-def _information_falls(panel: Panel) -> Parts:
+def _information_falls(evidence: Evidence) -> Parts:
     """After its greatest value information falls, more with smoothing; and at the end it is above log 2."""
-    hard, smooth = panel.information(0.0), panel.information(0.1)
-    seeds = sorted(hard.keys() & smooth.keys())
+    hard, smoothed = evidence.information(0.0), evidence.information(0.1)
+    seeds = sorted(hard.keys() & smoothed.keys())
     if not seeds:
         raise Missing("mutual information of runs with a common seed")
 
-    def over_seeds(values: list[float]) -> np.ndarray:
-        return np.repeat(np.array(values)[:, None], 3, axis=1)
+    def over_seeds(value: Callable[[int], float]) -> np.ndarray:
+        return np.repeat(np.array([value(seed) for seed in seeds])[:, None], 3, axis=1)
+
+    def fall(curve: np.ndarray) -> float:
+        return curve.max() - curve[-1]
 
     return {
-        "fall with 0.1, nats": over_seeds([smooth[s].max() - smooth[s][-1] for s in seeds]),
-        "fall with 0.1 - fall with 0, nats": over_seeds(
-            [(smooth[s].max() - smooth[s][-1]) - (hard[s].max() - hard[s][-1]) for s in seeds]
-        ),
-        "information with 0.1 at the end - log 2, nats": over_seeds([smooth[s][-1] - np.log(2) for s in seeds]),
+        "fall with 0.1, nats": over_seeds(lambda s: fall(smoothed[s])),
+        "fall with 0.1 - fall with 0, nats": over_seeds(lambda s: fall(smoothed[s]) - fall(hard[s])),
+        "information with 0.1 at the end - log 2, nats": over_seeds(lambda s: smoothed[s][-1] - np.log(2)),
     }
 
 
+def _ece_to(row: tuple[str, ...]) -> str:
+    return f"{row[1]} to {row[3].split(' / ')[0]}"
+
+
+def _ece_and(row: tuple[str, ...]) -> str:
+    return f"{row[2].split(' / ')[0]} and {row[3].split(' / ')[0]}"
+
+
+_CIFAR100, _IMAGENET = paper.CALIBRATION_IMAGES
+_ERRORS = list(paper.MNIST_ERRORS.values())
 CLAIMS = (
     Claim(11, "Smoothing makes clusters of penultimate activations tighter", "Fig. 1", "only drawn", "NC1", _tighter),
     Claim(
@@ -189,7 +236,7 @@ CLAIMS = (
         13,
         "Smoothing 0.1 lowers the ECE of image classifiers",
         "Table 3, Fig. 2",
-        "0.150 to 0.024, 0.071 to 0.035",
+        f"{_ece_to(_CIFAR100)}, {_ece_to(_IMAGENET)}",
         "ECE",
         _calibrates,
     ),
@@ -197,7 +244,7 @@ CLAIMS = (
         14,
         "A fitted temperature lowers the baseline's ECE as far as smoothing does",
         "Table 3",
-        "0.021 and 0.024, 0.022 and 0.035",
+        f"{_ece_and(_CIFAR100)}, {_ece_and(_IMAGENET)}",
         "ECE",
         _temperature_does_as_well,
     ),
@@ -205,7 +252,7 @@ CLAIMS = (
         15,
         "Smoothed teachers are more accurate",
         "section 4",
-        "MNIST error 0.67 to 0.59 %",
+        f"MNIST error {_ERRORS[0]} to {_ERRORS[1]} %",
         "accuracy",
         _better_teachers,
     ),
@@ -213,7 +260,7 @@ CLAIMS = (
         16,
         "And their students are less accurate",
         "section 4, Fig. 5",
-        "MNIST error 0.74 to 0.91 %",
+        f"MNIST error {_ERRORS[2]} to {_ERRORS[3]} %",
         "accuracy",
         _worse_students,
     ),
@@ -234,9 +281,3 @@ CLAIMS = (
         _no_temperature_mends,
     ),
 )
-
-
-def findings(rows: Sequence[Row], draws: int) -> list[Finding]:
-    """The verdict on every claim, from records of one set of images."""
-    panel = Panel(rows, draws)
-    return [judge(claim, panel) for claim in CLAIMS]

@@ -1,14 +1,14 @@
-"""The rule by which a claim is held against the records.
+"""The rule by which the records decide on a claim.
 
 A claim is one or more quantities that are positive if it holds, each estimated on test with its 95 % interval (see
-`significance`). The rule, fixed before the runs that it judges:
+`significance`). The rule is older than the records that it decides on:
 
 * *reproduced*: every interval lies above 0;
 * *not reproduced*: some interval lies below 0, at a level of 1 - 0.05 / k for the k quantities of the claim;
 * *inconclusive*: anything else, and whatever a single training seed shows.
 
 What has to be chosen (a temperature) is chosen on valid. The printed estimate is that of the quantity that is worst for
-the claim, counted in standard errors. A claim whose records are not there is not measured.
+the claim, counted in standard errors. A claim whose records are absent is not measured.
 """
 
 from __future__ import annotations
@@ -22,28 +22,27 @@ import numpy as np
 from .. import significance
 from ..significance import Estimate
 
-ABOUT_THE_SAME = 0.011
-"""ECE that a perfectly calibrated model shows at the paper's 10 000 tokens: its Table 3 can tell no finer."""
-
 Parts = dict[str, np.ndarray]
-"""Quantities by name: (seeds, draws + 1) vectors, as `significance.estimate` takes them."""
+"""Quantities by name: vectors (seeds, draws + 1), as `significance.estimate` takes them."""
 
 
 class Missing(Exception):
-    """A claim needs records that are not there; the message names them."""
+    """A claim needs records that are absent; the message names them."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What the paper says, where, with which numbers; and the quantities that are positive if it holds here, from the
-    panels of its kind, in ``unit``."""
+    """A sentence of the paper, where it stands, and with which numbers.
+
+    ``parts`` gives the quantities that are positive if it holds, in ``unit``, from the evidence of a study.
+    """
 
     number: int
     words: str
     where: str
     paper: str
     unit: str
-    parts: Callable[..., Parts]
+    parts: Callable[[Any], Parts]
 
 
 @dataclass(frozen=True)
@@ -57,17 +56,21 @@ class Finding:
     why: str = ""
 
 
-def judge(claim: Claim, *panels: Any) -> Finding:
+def decide(claim: Claim, evidence: Any) -> Finding:
     """Apply the rule at the head of this module."""
     try:
-        parts = claim.parts(*panels)
+        parts = claim.parts(evidence)
     except Missing as missing:
         return Finding(claim, "not measured", why=str(missing))
-    found = {name: significance.estimate(values) for name, values in parts.items()}
-    part = min(found, key=lambda name: found[name].value / (found[name].error or np.finfo(float).tiny))
-    refuted = any(one.interval(1 - 0.05 / len(found))[1] < 0 for one in found.values())
-    confirmed = all(one.interval()[0] > 0 for one in found.values())
-    one_seed = found[part].n_seeds < 2
+    estimates = {name: significance.estimate(vectors) for name, vectors in parts.items()}
+    worst = min(estimates, key=lambda name: _in_errors(estimates[name]))
+    if estimates[worst].n_seeds < 2:
+        return Finding(claim, "inconclusive", worst, estimates[worst], "one training seed")
+    refuted = any(part.interval(1 - 0.05 / len(estimates))[1] < 0 for part in estimates.values())
+    confirmed = all(part.interval()[0] > 0 for part in estimates.values())
     verdict = "not reproduced" if refuted else "reproduced" if confirmed else "inconclusive"
-    why = "one training seed" if one_seed else ""
-    return Finding(claim, "inconclusive" if one_seed else verdict, part, found[part], why)
+    return Finding(claim, verdict, worst, estimates[worst])
+
+
+def _in_errors(estimate: Estimate) -> float:
+    return estimate.value / (estimate.error or np.finfo(float).tiny)

@@ -1,122 +1,115 @@
-"""The paper's Figures 5 and 6: what teachers and students can do against smoothing, and information during training."""
+"""The paper's Figure 5: accuracy of teachers and of students against smoothing."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from mt_ls.vision import mutual_information
-
-from ..rows import Row, mean, select
-from . import style as plots
+from .. import paper
+from ..quantities import ACCURACY
+from ..rows import mean
+from ..study import Entry, Study
+from . import layout
+from .layout import BLUE, GREEN, RED, Drawing
 
 Points = dict[float, list[float]]
 """Accuracies of several seeds by smoothing."""
 
+TEACHERS, ALONE = "teachers", "students alone"
 HARD = "students of the hard teacher, T rising"
 AT_ONE = "students at T = 1, α of the teacher rising"
 AT_BEST = "students of smoothed teachers at the best other T"
+_LOOKS = {
+    TEACHERS: (BLUE, "^", "-"),
+    ALONE: (GREEN, "D", "-"),
+    HARD: (RED, "s", "--"),
+    AT_ONE: (BLUE, "o", "--"),
+    AT_BEST: (BLUE, "v", ":"),
+}
 
 
-def curves(rows: Sequence[Row]) -> dict[str, Points]:
-    """Figure 5's curves on test: accuracy of teachers and of untaught students over alpha, and of taught students over
-    the gamma of their teacher: of the hard one at several temperatures, of each teacher at T = 1; beyond the paper, of
-    each smoothed one at the temperature, other than 1, whose students are best on valid. Students are the network that
-    was taught. Empty where no network was taught by probabilities."""
-    rows = select(rows, mode="images", temperature=1.0)
-    taught = [row for row in rows if row.record.teacher and row.record.teacher["gamma"] is not None]
-    found: dict[str, Points] = defaultdict(lambda: defaultdict(list))
-    for (alpha, temperature), runs in _by_teacher(select(taught, split="test")).items():
-        gamma = float(np.mean([(row.record.teacher or {})["gamma"] for row in runs]))
+def drawing(study: Study) -> Drawing:
+    """Five curves."""
+    return Drawing(
+        "teaching",
+        "Teachers and students (the paper's Figure 5)",
+        "Points are means over seeds, bars from the least to the greatest. If smoothing took from a teacher what a "
+        "student needs, the blue dashed curve lies below the red one.",
+        f"smoothed teachers are more accurate up to α = {paper.GREATEST_USEFUL_ALPHA}, their students no better than "
+        "students alone.",
+        figure(study),
+    )
+
+
+def accuracies(study: Study) -> dict[str, Points]:
+    """Figure 5's curves on test: of teachers and of untaught students over alpha, of taught students over the gamma of
+    their teacher (of the hard one at several temperatures, of each teacher at T = 1).
+
+    Beyond the paper, students of each smoothed teacher at the temperature, other than 1, whose students are best on
+    valid. Students are the network that was taught. Empty where no network was taught by probabilities.
+    """
+    taught = [entry for entry in study.entries if entry.model.teacher and entry.model.teacher.temperature is not None]
+    curves: dict[str, Points] = defaultdict(lambda: defaultdict(list))
+    for (alpha, temperature), entries in _by_teacher(taught).items():
+        rows = [row for entry in entries for row in entry.select(mode="images", split="test", temperature=1.0)]
+        gamma = mean(row.record.teacher_run.gamma if row.record.teacher_run else None for row in rows)
+        if gamma is None:
+            continue
         best = alpha > 0 and temperature == _best_temperature(taught, alpha)
-        belongs = {HARD: alpha == 0, AT_ONE: temperature == 1, AT_BEST: best}
-        for name in (name for name, so in belongs.items() if so):
-            found[name][gamma] += [row.record.accuracy or 0.0 for row in runs]
-    teachers = {(row.record.teacher or {})["network"] for row in taught}
-    students = {row.record.network for row in taught}
-    for row in select(rows, split="test", teacher=None):
-        for name, networks in (("teachers", teachers), ("students alone", students)):
-            if row.record.network in networks and row.record.alpha is not None:
-                found[name][row.record.alpha].append(row.record.accuracy or 0.0)
-    return {name: dict(points) for name, points in found.items()}
+        for name, belongs in ((HARD, alpha == 0), (AT_ONE, temperature == 1), (AT_BEST, best)):
+            if belongs:
+                curves[name][gamma] += [row.record.accuracy or 0.0 for row in rows]
+    teachers = {entry.model.teacher.architecture for entry in taught if entry.model.teacher}
+    students = {entry.model.architecture for entry in taught}
+    for entry in study.untaught:
+        for name, networks in ((TEACHERS, teachers), (ALONE, students)):
+            rows = entry.select(mode="images", split="test", temperature=1.0)
+            if entry.model.architecture in networks and entry.amount is not None and rows:
+                curves[name][entry.amount] += [row.record.accuracy or 0.0 for row in rows]
+    return {name: dict(points) for name, points in curves.items()} if taught else {}
 
 
-def _by_teacher(taught: Sequence[Row]) -> dict[tuple[float, float], list[Row]]:
-    """The rows by smoothing and temperature of the teacher."""
-    found: dict[tuple[float, float], list[Row]] = defaultdict(list)
-    for row in taught:
-        teacher = row.record.teacher or {}
-        found[teacher["alpha"], teacher["temperature"]].append(row)
-    return found
+def _by_teacher(taught: Iterable[Entry]) -> dict[tuple[float, float], list[Entry]]:
+    """The entries by smoothing and temperature of the teacher."""
+    groups: dict[tuple[float, float], list[Entry]] = defaultdict(list)
+    for entry in taught:
+        teacher = entry.model.teacher
+        if teacher is not None and teacher.temperature is not None:
+            groups[teacher.smoothing.amount, teacher.temperature].append(entry)
+    return groups
 
 
-def _best_temperature(taught: Sequence[Row], alpha: float) -> float | None:
+def _best_temperature(taught: Iterable[Entry], alpha: float) -> float | None:
     """The temperature other than 1 of the teacher with this smoothing whose students are best on valid."""
     means = {
-        temperature: mean(row.record.accuracy for row in runs) or 0.0
-        for (of, temperature), runs in _by_teacher(select(taught, split="valid")).items()
+        temperature: ACCURACY.mean(
+            [row for entry in entries for row in entry.select(mode="images", split="valid", temperature=1.0)]
+        )
+        or 0.0
+        for (of, temperature), entries in _by_teacher(taught).items()
         if of == alpha and temperature != 1
     }
     return max(means, key=lambda temperature: means[temperature], default=None)
 
 
-def teaching(rows: Sequence[Row]) -> Figure | None:
-    """Figure 5; None where no network was taught."""
-    found = curves(rows)
-    if not found:
+def figure(study: Study) -> Figure | None:
+    """None where no network was taught."""
+    curves = accuracies(study)
+    if not curves:
         return None
-    fig, (axis,) = plots.new(1, 1, width=5.4, height=3.8)
-    looks = {
-        "teachers": (plots.BLUE, "^", "-"),
-        "students alone": (plots.GREEN, "D", "-"),
-        HARD: (plots.RED, "s", "--"),
-        AT_ONE: (plots.BLUE, "o", "--"),
-        AT_BEST: (plots.BLUE, "v", ":"),
-    }
-    for name, (colour, marker, style) in looks.items():
-        points = sorted(found.get(name, {}).items())
+    fig, (axis,) = layout.new(1, 1, width=5.4, height=3.8)
+    for name, (colour, marker, style) in _LOOKS.items():
+        points = sorted(curves.get(name, {}).items())
         if points:
             x = [smoothing for smoothing, _ in points]
             low, middle, high = (np.array([of(values) for _, values in points]) for of in (min, np.mean, max))
-            axis.errorbar(
-                x, middle, (middle - low, high - middle), color=colour, marker=marker, ls=style, ms=4, lw=1, label=name
-            )
+            bars = middle - low, high - middle
+            axis.errorbar(x, middle, bars, color=colour, marker=marker, ls=style, ms=4, lw=1, label=name)
     axis.set(xlabel="smoothing of the targets: α, or γ of the teacher", ylabel="accuracy (test)")
     axis.legend(frameon=False, fontsize=7)
-    plots.sign(fig, [row.record.signature for row in select(rows, mode="images", split="test", temperature=1.0)])
-    return fig
-
-
-def information(rows: Sequence[Row]) -> Figure | None:
-    """Figure 6; None where it was not recorded."""
-    rows = select(rows, mode="information")
-    if not rows:
-        return None
-    fig, (axis,) = plots.new(1, 1, width=5.4, height=3.6)
-    for alpha in sorted({row.record.alpha or 0.0 for row in rows}):
-        for i, points in enumerate(mutual_information.curves(rows, alpha).values()):
-            axis.plot(
-                *zip(*points, strict=True),
-                color=plots.colour(alpha),
-                marker=plots.marker(alpha),
-                ms=2,
-                lw=0.8,
-                label=None if i else f"α = {alpha:g}",
-            )
-    axis.axhline(np.log(2), color="0.6", ls=":", lw=1)
-    axis.annotate(
-        "log 2",
-        (1, np.log(2)),
-        xycoords=axis.get_yaxis_transform(),
-        xytext=(-2, 2),
-        textcoords="offset points",
-        ha="right",
-        fontsize=7,
-    )
-    axis.set(xlabel="updates", ylabel="mutual information, nats")
-    axis.legend(frameon=False)
-    plots.sign(fig, [row.record.signature for row in rows])
+    at_one = [row for entry in study.entries for row in entry.select(mode="images", split="test", temperature=1.0)]
+    layout.sign(fig, at_one)
     return fig

@@ -1,4 +1,4 @@
-"""The paper's Figure 4: BLEU and ECE against temperature, hard and smoothed, and NLL against temperature for both."""
+"""The paper's Figure 4: BLEU and ECE against temperature, and NLL against temperature."""
 
 from __future__ import annotations
 
@@ -7,58 +7,89 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..rows import Row, alphas, mean, select
-from . import style as plots
+from .. import paper
+from ..quantities import BLEU, ECE, NLL, Quantity
+from ..rows import Row, main_search, mean
+from ..study import Entry, Study
+from . import layout
+from .layout import BLUE, RED, Drawing
 
 
-def curve(rows: Sequence[Row], quantity: str) -> tuple[list[float], list[float]]:
-    """(temperatures, means over runs of "bleu", "ece" or "nll"), in order; a temperature at which not all runs were
-    measured, as one that was fitted to its run, is left out."""
+def drawing(study: Study) -> Drawing:
+    """A panel of BLEU and ECE for each model that is compared, and one of NLL."""
+    return Drawing(
+        "temperature",
+        "BLEU and calibration against temperature (the paper's Figure 4)",
+        "Left and centre: forced ECE (red circles, left scale) and BLEU (blue squares, right scale) of each model; "
+        "calibration is best where the red curve is lowest. Right: NLL of both. Means over training seeds.",
+        f"its curves are only drawn. Base Transformer, dev: BLEU {paper.BLEU[0]} to {paper.BLEU[1]} and perplexity "
+        f"{paper.PERPLEXITY[0]} to {paper.PERPLEXITY[1]} with smoothing (Table 1).",
+        figure(study.with_rows(main_search(study.rows))),
+    )
+
+
+def by_temperature(rows: Sequence[Row], quantity: Quantity) -> tuple[list[float], list[float]]:
+    """Temperatures in order, and the means over runs of a quantity.
+
+    A temperature at which not all runs were measured, as one that was fitted to its run, is left out.
+    """
     points: dict[float, list[float]] = {}
     for row in rows:
-        record = row.record
-        value = record.bins.ece() if quantity == "ece" else getattr(record, quantity)
-        value = value["score"] if isinstance(value, dict) else value
+        value = quantity.of_record(row.record)
         if value is not None:
-            points.setdefault(record.temperature, []).append(value)
+            points.setdefault(row.record.temperature, []).append(value)
     n_runs = max(map(len, points.values()), default=0)
     temperatures = sorted(t for t, values in points.items() if len(values) == n_runs)
     return temperatures, [mean(points[t]) or 0.0 for t in temperatures]
 
 
-def figure(rows: Sequence[Row], split: str = "test") -> Figure | None:
-    """Three panels; None unless both a hard (alpha 0) and a smoothed model were measured at several temperatures."""
-    ours = select(rows, split=split)
-    pair = [alpha for alpha in (0.0, 0.1) if alpha in alphas(ours)] or alphas(ours)[:2]
-    if len({row.record.temperature for row in select(ours, mode="forced")}) < 2:
+def figure(study: Study, split: str = "test") -> Figure | None:
+    """None where no model was measured at several temperatures."""
+    entries = compared(study)
+    forced = [row for entry in entries for row in entry.select(split=split, mode="forced")]
+    if len({row.record.temperature for row in forced}) < 2:
         return None
-    fig, axes = plots.new(1, 3, width=12)
-    scores = []
-    for axis, alpha in zip(axes, pair, strict=False):
-        scores.append(_bleu_and_ece(axis, select(ours, alpha=alpha), alpha))
+    fig, axes = layout.new(1, len(entries) + 1, width=4 * (len(entries) + 1))
+    *panels, likelihood = axes
+    looks = layout.looks(study.untaught, study.by)
+    scores = [
+        _bleu_and_ece(axis, entry, split, _title(study, entry)) for axis, entry in zip(panels, entries, strict=True)
+    ]
     heights = [limit for axis in scores for limit in axis.get_ylim()]
-    for axis in scores:
-        axis.set_ylim(min(heights), max(heights))
-    eces = [limit for axis in axes[: len(pair)] for limit in axis.get_ylim()]
-    for axis in axes[: len(pair)]:
+    eces = [limit for axis in panels for limit in axis.get_ylim()]
+    for axis, score in zip(panels, scores, strict=True):
+        score.set_ylim(min(heights), max(heights))
         axis.set_ylim(0, max(eces))
-    for alpha in pair:
-        temperatures, nll = curve(select(ours, alpha=alpha, mode="forced"), "nll")
-        axes[-1].plot(
-            temperatures, nll, marker=plots.marker(alpha), ms=3, color=plots.colour(alpha), label=f"α = {alpha:g}"
-        )
-    axes[-1].set(xlabel="temperature", ylabel="NLL (nats a token)", title="likelihood")
-    axes[-1].legend(frameon=False)
-    plots.sign(fig, [row.record.signature for row in select(ours, temperature=1.0)])
+    for entry in entries:
+        temperatures, nll = by_temperature(entry.select(split=split, mode="forced"), NLL)
+        look = looks[entry.label]
+        likelihood.plot(temperatures, nll, marker=look.marker, ms=3, color=look.colour, label=_title(study, entry))
+    likelihood.set(xlabel="temperature", ylabel="NLL (nats a token)", title="likelihood")
+    likelihood.legend(frameon=False)
+    at_one = [row for entry in entries for row in entry.select(split=split, temperature=1.0)]
+    layout.sign(fig, [row for row in at_one if row.record.mode in ("forced", "beam")])
     return fig
 
 
-def _bleu_and_ece(axis: Axes, rows: list[Row], alpha: float) -> Axes:
-    axis.plot(*curve(select(rows, mode="forced"), "ece"), color=plots.RED, marker="o", ms=3)
-    axis.set(xlabel="temperature", title=f"α = {alpha:g}")
-    axis.set_ylabel("forced ECE", color=plots.RED)
+def compared(study: Study) -> list[Entry]:
+    """The first pair of a model without smoothing and its smoothed one, or else the first models; by run, all runs."""
+    if study.by == "run":
+        return study.entries
+    first = [entry for pair in study.comparisons[:1] for entry in pair if entry is not None]
+    return first if len(first) == 2 else study.entries[:2]
+
+
+def _title(study: Study, entry: Entry) -> str:
+    return entry.label if study.by == "run" or entry.amount is None else f"α = {entry.amount:g}"
+
+
+def _bleu_and_ece(axis: Axes, entry: Entry, split: str, title: str) -> Axes:
+    """Draw one model; the axis of BLEU."""
+    axis.plot(*by_temperature(entry.select(split=split, mode="forced"), ECE), color=RED, marker="o", ms=3)
+    axis.set(xlabel="temperature", title=title)
+    axis.set_ylabel("forced ECE", color=RED)
     right = axis.twinx()
-    right.plot(*curve(select(rows, mode="beam"), "bleu"), color=plots.BLUE, marker="s", ms=3)
-    right.set_ylabel("BLEU", color=plots.BLUE)
+    right.plot(*by_temperature(entry.select(split=split, mode="beam"), BLEU), color=BLUE, marker="s", ms=3)
+    right.set_ylabel("BLEU", color=BLUE)
     right.spines["top"].set_visible(False)
     return right

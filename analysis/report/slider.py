@@ -1,4 +1,4 @@
-"""What the report's slider moves: reliability, ECE, NLL and BLEU of a hard and a smoothed model at each temperature."""
+"""What the report's slider moves: reliability, ECE, NLL and BLEU of a few models at each temperature."""
 
 from __future__ import annotations
 
@@ -6,56 +6,76 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ..rows import Row, alphas, mean, of_images, pooled, select
+from ..quantities import BLEU, ECE, NLL, Quantity
+from ..rows import Row, main_search, pooled, select
+from ..study import Entry, Study
 
-_IMAGES = [{"quantity": "ece", "name": "ECE", "digits": 4}, {"quantity": "nll", "name": "NLL, nats", "digits": 3}]
-_TRANSLATION = [{**_IMAGES[0], "name": "forced ECE"}, _IMAGES[1], {"quantity": "bleu", "name": "BLEU", "digits": 1}]
+Values = dict[str, Any]
 
 
-def data(rows: Sequence[Row], split: str = "test") -> dict[str, Any]:
-    """{"temperatures": [...], "columns": [{"quantity", "name", "digits"}], "models": [{"name", "style", "at": [values
-    at each temperature or None]}]}: of the hard (alpha 0) and the smoothed model (0.1, or the least other). A
-    temperature counts where all runs of a model were measured; bins are pooled over training seeds, numbers are means.
+def data(study: Study, split: str = "test") -> dict[str, Any]:
+    """{"temperatures": [...], "columns": [{"quantity", "name", "digits"}], "models": [{"name", "at": [values at each
+    temperature or None]}]}.
+
+    By model it shows a model without smoothing and its smoothed one; by run, every run. A temperature counts where all
+    runs of a model were measured; bins are pooled over training seeds, numbers are means.
     """
-    ours = select(rows, split=split)
-    smoothed = [alpha for alpha in alphas(ours) if alpha > 0]
-    pair = [alpha for alpha in (0.0, 0.1 if 0.1 in smoothed else min(smoothed, default=0.1)) if alpha in alphas(ours)]
-    measured = {alpha: _measured(select(ours, alpha=alpha)) for alpha in pair}
-    temperatures = sorted({t for at in measured.values() for t in at})
-    of = f"{ours[0].record.network}, " if of_images(ours) else ""
+    study = study.with_rows(main_search(study.rows))
+    entries = _shown(study)
+    measured = [_by_temperature(study, entry, split) for entry in entries]
+    temperatures = sorted({temperature for at in measured for temperature in at})
     return {
         "temperatures": temperatures,
-        "columns": _IMAGES if of_images(ours) else _TRANSLATION,
+        "columns": [
+            {"quantity": quantity.name, "name": name, "digits": quantity.digits} for quantity, name in _columns(study)
+        ],
         "models": [
-            {
-                "name": f"{of}α = {alpha:g}",
-                "style": "smooth" if alpha else "hard",
-                "at": [measured[alpha].get(t) for t in temperatures],
-            }
-            for alpha in pair
+            {"name": _name(study, entry), "at": [at.get(t) for t in temperatures]}
+            for entry, at in zip(entries, measured, strict=True)
         ],
     }
 
 
-def _measured(rows: Sequence[Row]) -> dict[float, dict[str, Any]]:
-    forced, beam = select(rows, mode="forced") or select(rows, mode="images"), select(rows, mode="beam")
+def _shown(study: Study) -> list[Entry]:
+    """Every run; or of the last network that is compared (a ResNet, before an MLP and an AlexNet) the two models."""
+    if study.by == "run":
+        return study.entries
+    measured = [entry for entry in study.untaught if entry.select(mode=study.forced_mode)]
+    pairs = [pair for pair in study.pairs if all(entry in measured for entry in pair)]
+    return list(pairs[-1]) if pairs else measured[:2]
+
+
+def _columns(study: Study) -> list[tuple[Quantity, str]]:
+    if study.is_of_images:
+        return [(ECE, "ECE"), (NLL, "NLL, nats")]
+    return [(ECE, "forced ECE"), (NLL, "NLL, nats"), (BLEU, "BLEU")]
+
+
+def _name(study: Study, entry: Entry) -> str:
+    return entry.label if study.by == "run" else entry.label.replace("alpha ", "α = ")
+
+
+def _by_temperature(study: Study, entry: Entry, split: str) -> dict[float, Values]:
+    forced, beam = (entry.select(split=split, mode=mode) for mode in (study.forced_mode, "beam"))
     n_runs = len({row.record.run for row in forced})
-    found = {}
+    values = {}
     for temperature in {row.record.temperature for row in forced}:
         here = select(forced, temperature=temperature)
-        if len({row.record.run for row in here}) < n_runs:
-            continue
-        searched = [row.record.bleu for row in select(beam, temperature=temperature)]
-        confidence, accuracy, count = (values.tolist() for values in pooled(here).curve())
-        found[temperature] = {
-            "confidence": confidence,
-            "accuracy": accuracy,
-            "count": count,
-            "ece": mean(row.record.bins.ece() for row in here),
-            "nll": mean(row.record.nll for row in here),
-            "bleu": mean(bleu["score"] for bleu in searched if bleu) if len(searched) == len(here) else None,
-        }
-    return found
+        if len({row.record.run for row in here}) == n_runs:
+            values[temperature] = _values(here, select(beam, temperature=temperature))
+    return values
+
+
+def _values(forced: Sequence[Row], beam: Sequence[Row]) -> Values:
+    confidence, accuracy, count = (column.tolist() for column in pooled(forced).curve())
+    return {
+        "confidence": confidence,
+        "accuracy": accuracy,
+        "count": count,
+        "ece": ECE.mean(forced),
+        "nll": NLL.mean(forced),
+        "bleu": BLEU.mean(beam) if len(beam) == len(forced) else None,
+    }
 
 
 def embedded(measured: dict[str, Any]) -> str:

@@ -1,1 +1,28 @@
-"""."""
+"""The tables of a study, one module each, in the order of the report."""
+
+from __future__ import annotations
+
+from ..study import Study
+from . import (
+    accuracy,
+    beams,
+    calibration,
+    estimators,
+    geometry,
+    main,
+    table_3,
+    teaching,
+    temperatures,
+    token_classes,
+)
+from .layout import Table
+
+
+def tables(study: Study) -> list[Table]:
+    """The tables of a study that have lines."""
+    if study.is_of_images:
+        all_tables = [part.table(study) for part in (accuracy, calibration, estimators, teaching, geometry)]
+    else:
+        of_translation = (main, table_3, estimators, temperatures, beams, geometry, token_classes)
+        all_tables = [part.table(study) for part in of_translation]
+    return [table for table in all_tables if table.cells]

@@ -102,7 +102,7 @@ class Bins:
         return float(np.abs(accuracy - confidence).max()) if self.n else float("nan")
 
     def ece2_debiased(self) -> float:
-        """Root of the squared (L2) calibration error without the sampling noise of each bin (Kumar et al. 2019, sec. 5).
+        """Root of the squared (L2) calibration error without each bin's sampling noise (Kumar et al. 2019, sec. 5).
 
         The square is the sum over bins of (n/N) [(acc - conf)^2 - acc (1 - acc) / (n - 1)], at least 0. Bins of one
         prediction have no variance estimate and are left out.

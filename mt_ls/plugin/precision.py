@@ -28,7 +28,7 @@ def prepare_precision(cfg: Any) -> None:
     Raises ValueError for a training in bf16 or fp16 without a GPU. A TPU is left alone: torch_xla is then installed.
     """
     if cfg.common.bf16 and importlib.util.find_spec("torch_xla") is None:
-        cfg.common.tpu = False
+        cfg.common.tpu = cfg.distributed_training.tpu = False  # each has its own copy of the option
     trains = cfg.model is not None  # validating and generating take the model from a checkpoint
     on_cpu = cfg.common.cpu or not (torch.cuda.is_available() or cfg.common.tpu)
     option = next((option for option in _HALF if cfg.common[option]), None)

@@ -54,13 +54,16 @@ def _target_paths(folder: str, subset: str, config: Any) -> Iterator[str]:
 
 def _tokens(path: str, dictionary: Any, dataset_impl: Any) -> Iterator[np.ndarray]:
     """Token ids of a binarised file, in pieces."""
-    if (dataset_impl or indexed_dataset.infer_dataset_impl(path)) == "mmap":
+    implementation = dataset_impl or indexed_dataset.infer_dataset_impl(path)
+    if implementation == "mmap":
         # The file is the ids of all sentences, one after the other.
         dtype = indexed_dataset.MMapIndexedDataset.Index(indexed_dataset.index_file_path(path)).dtype
         ids = np.memmap(indexed_dataset.data_file_path(path), dtype=dtype, mode="r")
         for start in range(0, len(ids), _CHUNK_TOKENS):
             yield ids[start : start + _CHUNK_TOKENS]
     else:
-        sentences = data_utils.load_indexed_dataset(path, dictionary, dataset_impl)
+        # "cached" reads the files of "lazy", but wants to be told in advance of which sentences.
+        implementation = "lazy" if implementation == "cached" else implementation
+        sentences = data_utils.load_indexed_dataset(path, dictionary, implementation)
         for i in range(len(sentences)):
             yield sentences[i].numpy()

@@ -3,7 +3,8 @@
 A run's folder has one file a record; a published folder has one file of all its records. Both have these columns:
 
 - ``record``: the name of the record (`Record.name`); ``item``: the number of the sentence or image, counted from 0.
-- ``n``: how many predictions it has; ``nll``: their summed NLL in nats.
+- ``n``: how many predictions its bins count, in beam mode without EOS and shifted tokens; ``nll``: the sum of their NLL
+  in nats.
 - ``bin``, ``count``, ``confidence``, ``hits``: lists over its bins that are not empty.
 - ``bleu``: what sacrebleu counts of the hypothesis (two lengths, four matches, four totals); ``text``: the hypothesis.
 - ``token``, ``token_confidence``, ``token_hit``, ``token_nll``, ``token_kept``: lists over its tokens.
@@ -52,6 +53,18 @@ TOKENS = ("token", "token_confidence", "token_hit", "token_nll", "token_kept")
 _FLOATS = ["nll", "confidence.list.element", "token_confidence.list.element", "token_nll.list.element"]
 
 
+@dataclass(frozen=True, eq=False)
+class Items:
+    """The items of a record: ``n`` (N,), ``nll`` (N,) in nats, ``bins`` (N, 3, B) of count, confidence and hits, and
+    ``bleu`` (N, 10), all float64, and ``text``. What was not kept is None."""
+
+    n: np.ndarray
+    nll: np.ndarray | None = None
+    bins: np.ndarray | None = None
+    bleu: np.ndarray | None = None
+    text: Sequence[str] | None = None
+
+
 class ItemsWriter:
     """Writes the items of one record as they come: memory does not grow with the corpus."""
 
@@ -73,17 +86,14 @@ class ItemsWriter:
         """Add items: their ``bins`` (N, 3, B) as sums of count, confidence and hits, ``nll`` (N,), ``bleu`` (N, 10) and
         ``text``. ``tokens`` are columns of `TOKENS`, each (sum of ``lengths``,), item after item, of ``lengths`` (N,)
         tokens. The first call sets which columns there are."""
-        n = bins[:, 0].sum(axis=1).astype(np.int64)
-        columns: dict[str, Any] = {"n": n, "nll": nll, "text": text, **_sparse(bins)}
-        if bleu is not None:
-            columns["bleu"] = _lists(bleu.reshape(-1), np.full(len(bleu), bleu.shape[1]), pa.int32())
+        items = Items(bins[:, 0].sum(axis=1), nll, bins, bleu, text)
+        table = _table(self._record, items, self._rows)
         if tokens is not None and lengths is not None:
-            columns |= {name: _lists(values, lengths, _TYPES[name].value_type) for name, values in tokens.items()}
-        columns = {"record": [self._record] * len(n), "item": self._rows + np.arange(len(n)), **columns}
-        self._rows += len(n)
-        table = pa.table({name: pa.array(v, _TYPES[name]) for name, v in columns.items() if v is not None})
+            for name, values in tokens.items():
+                table = table.append_column(name, _lists(values, lengths, _TYPES[name].value_type))
+        self._rows += len(table)
         if self._file is None:
-            self._file = open_parquet(self._path, table.schema)
+            self._file = _open(self._path, table.schema)
         self._file.write_table(table)
 
     def close(self) -> None:
@@ -92,7 +102,7 @@ class ItemsWriter:
             self._file.close()
 
 
-def open_parquet(path: Path, schema: pa.Schema) -> parquet.ParquetWriter:
+def _open(path: Path, schema: pa.Schema) -> parquet.ParquetWriter:
     """A writer of items with these columns."""
     floats = [column for column in _FLOATS if column.split(".")[0] in schema.names]
     return parquet.ParquetWriter(
@@ -107,6 +117,26 @@ def open_parquet(path: Path, schema: pa.Schema) -> parquet.ParquetWriter:
 
 def _paths(schema: pa.Schema) -> list[str]:
     return [f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name for field in schema]
+
+
+def _table(record: str, items: Items, first: int = 0) -> pa.Table:
+    """Items of a record as columns; the first of them has the number ``first``."""
+    n = len(items.n)
+    columns: dict[str, Any] = {"record": [record] * n, "item": first + np.arange(n), "n": items.n.astype(np.int64)}
+    columns |= {"nll": items.nll, "text": items.text}
+    if items.bins is not None:
+        columns |= _sparse(items.bins)
+    if items.bleu is not None:
+        columns["bleu"] = _lists(items.bleu.reshape(-1), np.full(n, items.bleu.shape[1]), pa.int32())
+    return pa.table({name: pa.array(v, _TYPES[name]) for name, v in columns.items() if v is not None})
+
+
+def write_items(path: Path, items: Mapping[str, Items]) -> None:
+    """Write the items of several records, by name, to one file, which appears whole."""
+    tables = [_table(name, of_record) for name, of_record in items.items()]
+    table = pa.concat_tables(tables, promote_options="default")
+    with written_whole(path) as aside, _open(aside, table.schema) as file:
+        file.write_table(table)
 
 
 @contextlib.contextmanager
@@ -133,18 +163,6 @@ def _sparse(bins: np.ndarray) -> dict[str, pa.Array]:
 def _lists(values: np.ndarray, lengths: np.ndarray, kind: pa.DataType) -> pa.ListArray:
     offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
     return pa.ListArray.from_arrays(offsets, pa.array(values).cast(kind, safe=False))
-
-
-@dataclass(frozen=True, eq=False)
-class Items:
-    """The items of a record: ``n`` (N,), ``nll`` (N,) in nats, ``bins`` (N, 3, B) of count, confidence and hits, ``bleu``
-    (N, 10), all float64, and ``text``; what was not kept is None."""
-
-    n: np.ndarray
-    nll: np.ndarray | None = None
-    bins: np.ndarray | None = None
-    bleu: np.ndarray | None = None
-    text: list[str] | None = None
 
 
 def read_items(folder: Path, record: Record) -> Items | None:

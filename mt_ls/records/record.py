@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 
 from ..calibration.bins import Bins
 from .model import Model
@@ -160,6 +161,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 def _encode(value: Any) -> Any:
     if isinstance(value, Bins):
         return value.to_json()
+    if isinstance(value, np.generic):
+        return value.item()
     raise NotImplementedError(f"no JSON for {type(value).__name__}")
 
 

@@ -39,6 +39,6 @@ def checked_prior(smoothing: Smoothing, prior: torch.Tensor | None, n_classes: i
     if prior.shape != (n_classes,):
         raise ValueError(f"a prior over {n_classes} classes must have shape ({n_classes},), not {tuple(prior.shape)}")
     # Reading a sum from a GPU waits for the device, at every batch.
-    if prior.device.type == "cpu" and not abs(total := prior.sum(dtype=torch.float64).item()) - 1 <= _TOLERANCE:
+    if prior.device.type == "cpu" and not abs((total := prior.sum(dtype=torch.float64).item()) - 1) <= _TOLERANCE:
         raise ValueError(f"a prior must sum to 1, not {total:g}")
     return prior

@@ -1,5 +1,13 @@
-"""The companion vision experiments: the same loss, bins, temperatures and records, on images."""
+"""Networks on images (sections 2 to 4 of Müller et al. 2019), with the loss, bins, temperatures and records of text.
+
+- `images`: sets of images as tensors; `augment`: random and fixed transforms of a batch.
+- `networks`: the paper's networks; `protocols`: how each of them is trained.
+- `checkpoints`: settings and weights of a run; `distillation`: targets from a teacher; `training`: the updates.
+- `activations`, `measure`, `mutual_information`: records of a network.
+
+``python -m mt_ls.vision`` trains and measures one network.
+"""
 
 
 class VisionError(ValueError):
-    """Bad input: the message is one line that says what, where and how to mend it."""
+    """Bad input. The message is one line with the fault, its place and its remedy."""

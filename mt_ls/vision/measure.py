@@ -1,36 +1,43 @@
-"""A trained network held against labels: its records of mode "images", at many temperatures from one pass."""
+"""Records of mode "images": a network's calibration on valid and test, and its smoothing of the training images.
+
+One forward pass over a split serves all temperatures.
+"""
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from msgspec.structs import replace
 
 from ..calibration.bins import Bins
-from ..calibration.geometry import geometry, on_planes
+from ..calibration.geometry import geometry, plane_points
 from ..calibration.tally import Tally
 from ..calibration.temperature import TokenStatistics, at_temperatures, fit_temperature
-from ..records.record import Measurement, append, code_hash, read, versions
-from ..records.spool import spools, write
+from ..records import Record, append, code_hash, read, versions
+from ..records.items import item_writers
 from ..weights import weights_hash
-from .activations import activations, templates_of
-from .images import Images
+from .activations import activations_of, templates_of
+from .checkpoints import Settings
+from .images import Classes, Images
 from .networks import Classifier
-from .training import Settings
 
 TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+"""Temperatures on valid and test, beside the fitted one."""
 TEACHING_TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 8.0, 12.0, 16.0)
-"""Figure 5's and cooler ones, at each of which a network's smoothing of its training images is recorded."""
+"""Temperatures on train: those of Figure 5's teachers, and cooler ones."""
+_EVEN = slice(None, None, 2)
 
 
-def template(network: Classifier, settings: Settings, corpus: str, run: str, updates: int) -> Measurement:
-    """A record of a run's network, without what was measured."""
-    return Measurement(
+def empty_record(network: Classifier, settings: Settings, corpus: str, run: str, updates: int) -> Record:
+    """A record of a run's network after ``updates`` updates, with its identity and provenance and no measurements."""
+    return Record(
         run=run,
+        model=settings.model(corpus),
+        seed=settings.seed,
         mode="images",
         split="",
         temperature=1.0,
@@ -38,84 +45,91 @@ def template(network: Classifier, settings: Settings, corpus: str, run: str, upd
         n_tokens=0,
         n_sentences=0,
         n_sentences_in_set=0,
-        corpus=corpus,
-        alpha=settings.alpha,
-        convention="paper",
-        seed=settings.seed,
-        updates=updates,
-        network=settings.network,
-        teacher=settings.teacher,
-        unit="image",
-        precision="bf16" if settings.bf16 else None,
-        versions=versions("torch", "numpy"),
         sha={"data": settings.data, "checkpoint": weights_hash(network.state_dict()), "code": code_hash()},
+        versions=versions("torch", "numpy"),
+        updates=updates,
+        teacher_run=settings.teacher_run,
+        unit="image",
     )
 
 
 def measure(
-    network: Classifier, record: Measurement, data: dict[str, Images], planes: dict[str, list[int]], records: Path
+    network: Classifier, record: Record, data: dict[str, Images], planes: Sequence[Classes], records: Path
 ) -> None:
-    """Append what `records` does not hold yet of the splits valid and test, the fitted temperature included, and of
-    train how smooth the network's probabilities are there (equal to alpha for its targets; section 4's gamma). Records
-    at T = 1 on train and valid also tell the geometry of the penultimate activations, and keep some of them on the
-    ``planes`` through three templates, by the classes' names with a semicolon between."""
+    """Append the records that the file ``records`` lacks, each a copy of the empty ``record`` with measurements.
+
+    ``data`` has the splits train, valid and test. Valid and test get `TEMPERATURES` and the temperature fitted on the
+    even-numbered images of valid, with the sums of each image. Train gets `TEACHING_TEMPERATURES` with gamma: the mean
+    probability on wrong classes times K / (K - 1), which is alpha for smoothed targets (section 4). At temperature 1
+    the records of train and valid have the geometry of the penultimate activations, with points on ``planes``.
+    """
     known = read(records) if records.exists() else []
-    done = {one.key() for one in known}
     record = replace(record, fitted_on="valid", device=str(data["valid"].labels.device))
-    before = [one.fitted_temperature for one in known if one.sha["checkpoint"] == record.sha["checkpoint"]]
-    if any(fitted and not any(_planned(record, fitted, data, done).values()) for fitted in before):
+    labels = {split: images.labels.cpu() for split, images in data.items()}
+    sizes = {split: len(labels[split]) for split in data}
+    if any(not any(_missing(record, fitted, sizes, known).values()) for fitted in _fitted(record, known)):
         return
-    features = {split: activations(network, str(record.network), images) for split, images in data.items()}
+    architecture = str(record.model.architecture)
+    points = {split: activations_of(network, architecture, images) for split, images in data.items()}
     templates = templates_of(network)
-    logits = {split: (found @ templates.t()).float() for split, found in features.items()}
-    even = slice(None, None, 2)
-    fitted = round(fit_temperature(lambda: [(logits["valid"][even], data["valid"].labels.cpu()[even])]), 4)
-    for split, planned in _planned(record, fitted, data, done).items():
-        labels = data[split].labels.cpu()
-        views: dict[str, np.ndarray] = {}
-        if split != "test":
-            views = on_planes(features[split], labels, templates, list(planes.values()))
-            found = {**geometry(features[split], labels, templates), "planes": [names.split(";") for names in planes]}
-            planned = [replace(one, geometry=found) if one.temperature == 1 else one for one in planned]
-        _measure_split(logits[split], labels, planned, views, records)
+    logits = {split: (points[split] @ templates.t()).float() for split in data}
+    fitted = round(fit_temperature(lambda: [(logits["valid"][_EVEN], labels["valid"][_EVEN])]), 4)
+    for split, planned in _missing(record, fitted, sizes, known).items():
+        if split != "test" and any(one.temperature == 1 for one in planned):
+            fields = _geometry(points[split], labels[split], templates, planes)
+            planned = [replace(one, geometry=fields) if one.temperature == 1 else one for one in planned]
+        if planned:
+            _measure_split(logits[split], labels[split], planned, records)
 
 
-def _planned(
-    record: Measurement, fitted: float, data: dict[str, Images], done: set[tuple[Any, ...]]
-) -> dict[str, list[Measurement]]:
-    """The records of each split that are not among the keys of what is ``done``, not yet measured."""
-    temperatures = {"train": TEACHING_TEMPERATURES, "valid": (*TEMPERATURES, fitted), "test": (*TEMPERATURES, fitted)}
-    planned = {}
-    for split, wanted in temperatures.items():
-        n = len(data[split].labels)
-        found = [
-            replace(record, split=split, temperature=t, fitted_temperature=fitted, n_sentences=n, n_sentences_in_set=n)
-            for t in dict.fromkeys(wanted)
-        ]
-        planned[split] = [one for one in found if one.key() not in done]
-    return planned
+def _fitted(record: Record, known: Sequence[Record]) -> set[float]:
+    """The temperatures that were fitted to the weights of ``record``."""
+    checkpoint = record.sha["checkpoint"]
+    return {one.fitted_temperature for one in known if one.fitted_temperature and one.sha["checkpoint"] == checkpoint}
 
 
-def _measure_split(
-    logits: torch.Tensor, labels: torch.Tensor, planned: list[Measurement], views: dict[str, np.ndarray], records: Path
-) -> None:
+def _missing(record: Record, fitted: float, sizes: dict[str, int], known: Sequence[Record]) -> dict[str, list[Record]]:
+    """The empty records of each split, for ``sizes`` images, that are not among the ``known``."""
+    grid = (*TEMPERATURES, fitted)
+    temperatures = {"train": TEACHING_TEMPERATURES, "valid": grid, "test": grid}
+    done = {one.key for one in known}
+    missing = {}
+    for split, n in sizes.items():
+        of_split = replace(record, split=split, fitted_temperature=fitted, n_sentences=n, n_sentences_in_set=n)
+        planned = [replace(of_split, temperature=t) for t in dict.fromkeys(temperatures[split])]
+        missing[split] = [one for one in planned if one.key not in done]
+    return missing
+
+
+def _geometry(
+    points: torch.Tensor, labels: torch.Tensor, templates: torch.Tensor, planes: Sequence[Classes]
+) -> dict[str, Any]:
+    """The geometry of activations ``points`` (N, D), and some of them on the planes through three templates each."""
+    on_planes = [
+        {"classes": list(plane.names), "points": plane_points(points, labels, templates, plane.numbers)}
+        for plane in planes
+    ]
+    return {**geometry(points, labels, templates), "planes": on_planes}
+
+
+def _measure_split(logits: torch.Tensor, labels: torch.Tensor, planned: list[Record], records: Path) -> None:
+    """Append the ``planned`` records of one split. Those of train have gamma, and no items."""
     start = time.perf_counter()
     n, n_classes = logits.shape
-    found = at_temperatures(logits, labels, [record.temperature for record in planned])
-    with spools(2 * len(planned), records.parent) as made:
+    on_train = planned[0].split == "train"
+    columns = at_temperatures(logits, labels, [record.temperature for record in planned])
+    measured = []
+    with item_writers(records, [] if on_train else planned) as writers:
         for i, record in enumerate(planned):
-            # Of the many images of train the sums of each are not kept.
-            sums, kept = made[2 * i], made[2 * i + (record.split == "train")]
-            tally = Tally(sums, keeps_each=False)
-            statistics = TokenStatistics(found.nll[i], found.confidence[i], found.brier[i], found.hit)
-            tally.add(statistics, labels, torch.arange(n), 0, n)
-            record = replace(record, **tally.fields(), seconds=round(time.perf_counter() - start, 2))
-            if record.split == "train":
-                wrong = 1 - (-found.nll[i]).double().exp().mean().item()
+            tally = Tally()
+            statistics = TokenStatistics(columns.nll[i], columns.confidence[i], columns.brier[i], columns.hit)
+            bins, _ = tally.add(statistics, torch.arange(n), n)
+            if on_train:
+                wrong = 1 - (-columns.nll[i]).double().exp().mean().item()
                 record = replace(record, gamma=wrong * n_classes / (n_classes - 1))
-            if record.temperature == 1:
-                kept.append(**views)
-            if record.split == "train" and not (views and record.temperature == 1):
-                append(records, record)
             else:
-                write(records, record, kept)
+                writers[i].append(bins)
+                record = replace(record, items=f"{record.name}.parquet")
+            measured.append(replace(record, **tally.fields(), seconds=round(time.perf_counter() - start, 2)))
+    for record in measured:
+        append(records, record)

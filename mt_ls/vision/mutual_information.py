@@ -1,100 +1,103 @@
-"""What a network keeps of its input: the mutual information of an image's index and a difference of two logits.
+"""The mutual information of an image's index and a difference of two logits (section 4 and Figure 6).
 
-Section 4 and Figure 6, with the estimator as it must be meant: over N training images x, drawn evenly, with L
-augmentations each, y = f(augmented x) and p(y | x) Gaussian about mu_x with one pooled variance s2,
+For N training images x, drawn evenly, with L augmentations each, let y be the difference for a fresh augmentation of x,
+mu_x the mean over its L augmentations, and p(y | x) a Gaussian about mu_x with one pooled variance s2. The estimate is
 
     I = mean over x of [ -(y_x - mu_x)^2 / 2 s2  -  log( mean over x' of exp( -(y_x - mu_x')^2 / 2 s2 ) ) ]  nats,
 
-in [0, log N]. The print has the same index in both sums, which gives -1/2 + log(2)/2 whatever the network does. y is a
-draw of its own and none of the L that make mu: with one of those the estimate is too high.
+in [0, log N]. It differs from the paper's text in two points:
+
+- The paper prints the same index in both sums, which gives -1/2 + log(2)/2 for any network.
+- y is none of the L differences that make mu_x: with one of those the estimate is too high.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from msgspec.structs import replace
 
-from analysis.rows import Row, select
-
-from ..calibration.bins import Bins, bin_sums
-from ..records.record import Measurement, append, read
-from ..smoothing.loss import smoothed_cross_entropy
-from . import images
-from .images import Images
+from ..calibration.bins import Bins
+from ..calibration.sums import bin_sums
+from ..records import Record, append, read
+from ..smoothing.logits import smoothed_cross_entropy
+from . import VisionError
+from .images import Classes, Images, Manifest
 from .networks import Classifier
-from .training import protocol_of
+from .protocols import protocol_of
 
 N_IMAGES, N_SAMPLES = 300, 5
-"""Images of each class, and augmentations of each for its mean: A.2's."""
+"""Images of each class, and augmentations of each image for its mean (A.2)."""
 
 
 class Pair(NamedTuple):
-    """Images of two classes, and the classes' names and numbers."""
+    """Images of two classes, and these ``classes``."""
 
     data: Images
-    names: tuple[str, str]
-    numbers: tuple[int, int]
+    classes: Classes
+
+
+def pair_of(data: Images, manifest: Manifest, names: Sequence[str], architecture: str) -> Pair:
+    """The first `N_IMAGES` images of each of two classes, or fewer: as many of one as of the other.
+
+    Raises VisionError for a name that no class has, a class without images, or an ``architecture`` whose training
+    images are not augmented, so that p(y | x) has no variance.
+    """
+    if protocol_of(architecture).augment is None:
+        raise VisionError(f"--information: the training images of {architecture} are not augmented; it has none")
+    classes = manifest.chosen(names)
+    places = [(data.labels == number).nonzero()[:, 0] for number in classes.numbers]
+    n = min(N_IMAGES, *map(len, places))
+    if not n:
+        raise VisionError(f"no image of {' or '.join(names)}; choose other classes")
+    chosen = torch.cat([place[:n] for place in places])
+    return Pair(Images(data.pixels[chosen], data.labels[chosen]), classes)
 
 
 def estimate(samples: torch.Tensor, fresh: torch.Tensor) -> float:
-    """The mutual information (nats) from ``samples`` (N, L) of f for the means, and one ``fresh`` value of each
-    (N,)."""
+    """The mutual information in nats, from differences ``samples`` (N, L) for the means and ``fresh`` (N,) for y."""
     samples, fresh = samples.double(), fresh.double()
     mean = samples.mean(dim=1)
     own = (fresh - mean).square()
     variance = own.mean()
-    others = (fresh.unsqueeze(1) - mean).square()  # others[x, x'] of y_x and mu_x'
+    others = (fresh.unsqueeze(1) - mean).square()  # others[x, x'] is of y_x and mu_x'
     log_mean = torch.logsumexp(-others / (2 * variance), dim=1) - torch.tensor(len(mean)).log()
     return float((-own / (2 * variance) - log_mean).mean())
 
 
-def pair(data: Images, classes: Sequence[str], names: Sequence[str]) -> Pair:
-    """The first `N_IMAGES` training images of two classes, or as many as both have."""
-    first, second = images.numbers(classes, names)
-    places = [(data.labels == number).nonzero()[:, 0] for number in (first, second)]
-    n = min(N_IMAGES, *map(len, places))
-    chosen = torch.cat([place[:n] for place in places])
-    return Pair(Images(data.pixels[chosen], data.labels[chosen]), (names[0], names[1]), (first, second))
-
-
-def curves(rows: Iterable[Row], alpha: float) -> dict[int, list[tuple[int, float]]]:
-    """(update, nats) after each epoch of the runs with this smoothing, in order, by training seed."""
-    found: dict[int, list[tuple[int, float]]] = {}
-    for row in select(rows, mode="information", alpha=alpha):
-        of = row.record.mutual_information or {}
-        found.setdefault(row.record.seed or 0, []).append((row.record.updates or 0, of["nats"]))
-    return {seed: sorted(found[seed]) for seed in sorted(found)}
-
-
 @torch.no_grad()
-def record(network: Classifier, template: Measurement, of: Pair, file: Path) -> None:
-    """Append the estimate after an epoch, with the calibration of the images' plain predictions, unless it is there."""
-    n = len(of.data.labels)
-    template = replace(template, mode="information", split="train", n_sentences=n, n_sentences_in_set=n)
-    if file.exists() and any(known.key() == template.key() for known in read(file)):
+def measure(network: Classifier, record: Record, pair: Pair, records: Path) -> None:
+    """Append a copy of the empty ``record`` with the estimate, unless the file ``records`` has it.
+
+    The calibration in it is that of the pair's images without augmentation. The augmentations' seed is the number of
+    updates.
+    """
+    pixels, labels = pair.data
+    n = len(labels)
+    record = replace(record, mode="information", split="train", n_sentences=n, n_sentences_in_set=n)
+    if records.exists() and any(known.key == record.key for known in read(records)):
         return
-    protocol = protocol_of(str(template.network))
-    augment = protocol.augment or (lambda pixels, rng: protocol.plain(pixels))
+    protocol = protocol_of(str(record.model.architecture))
     network.eval()
-    rng = torch.Generator().manual_seed(template.updates or 0)
-    draws = torch.stack([network(augment(of.data.pixels, rng)) for _ in range(N_SAMPLES + 1)], dim=1).cpu()
-    difference = draws[..., of.numbers[0]] - draws[..., of.numbers[1]]
-    plain = smoothed_cross_entropy(network(protocol.plain(of.data.pixels)), of.data.labels)
+    rng = torch.Generator().manual_seed(record.updates or 0)
+    passes = [network(protocol.training_images(pixels, rng)) for _ in range(N_SAMPLES + 1)]
+    logits = torch.stack(passes, dim=1).cpu()
+    first, second = pair.classes.numbers
+    difference = logits[..., first] - logits[..., second]
+    nats = estimate(difference[:, :N_SAMPLES], difference[:, N_SAMPLES])
+    plain = smoothed_cross_entropy(network(protocol.prepare(pixels)), labels)
     bins = Bins.from_sums(bin_sums(plain.confidence.clamp(max=1.0), plain.hit).cpu())
-    value = estimate(difference[:, :N_SAMPLES], difference[:, N_SAMPLES])
-    found = {"nats": value, "classes": list(of.names), "samples": N_SAMPLES}
     append(
-        file,
+        records,
         replace(
-            template,
+            record,
             bins=bins,
             n_tokens=bins.n,
             nll=plain.nll.mean().item(),
             accuracy=bins.accuracy,
-            mutual_information=found,
+            mutual_information={"nats": nats, "classes": list(pair.classes.names), "samples": N_SAMPLES},
         ),
     )

@@ -1,7 +1,7 @@
-"""The paper's networks. Each is a body that gives penultimate activations, and a linear head.
+"""The paper's networks: a body, whose outputs are the penultimate activations, and a linear head.
 
-"AlexNet" is the network of TensorFlow's CIFAR-10 tutorial, not Krizhevsky's. ResNets of depth 6 n + 2 have the
-pre-activation blocks of tensor2tensor. Inception-v4 comes from `timm`, where that is installed.
+The paper's "AlexNet" is the network of TensorFlow's CIFAR-10 tutorial, not Krizhevsky's. ResNets of depth 6 n + 2 have
+the pre-activation blocks of tensor2tensor. Inception-v4 is `timm`'s, an optional dependency.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from . import VisionError
 
 
 class Classifier(nn.Module):
-    """``head(body(x))``: the body gives the penultimate activations (N, D), the head logits (N, K)."""
+    """A network ``head(body(x))``: the body returns penultimate activations (N, D), the head logits (N, K)."""
 
     def __init__(self, body: nn.Module, head: nn.Linear) -> None:
         super().__init__()
@@ -26,14 +26,18 @@ class Classifier(nn.Module):
         self.head = head
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (N, K)."""
+        """Logits (N, K) of images (N, C, H, W)."""
         return self.head(self.body(x))
 
 
 def build(name: str, shape: tuple[int, int, int], n_classes: int) -> Classifier:
-    """A network by name, for images of ``shape`` (C, H, W): "mlp_1200" or another width, "mlp_1200_dropout" with the
-    dropout of Hinton et al. 2015 (0.2 of the inputs and half of the hidden units), "alexnet", "resnet_56" or another
-    depth 6 n + 2, "resnet_56_wide" with tensor2tensor's widths, "inception_v4".
+    """The untrained network of a name, for images of ``shape`` (C, H, W). Names are
+
+    - "mlp_1200" or another width, and "mlp_1200_dropout" with the dropout of Hinton et al. 2015: 0.2 of the inputs and
+      half of the hidden units;
+    - "alexnet";
+    - "resnet_56" or another depth 6 n + 2, and "resnet_56_wide" with tensor2tensor's widths;
+    - "inception_v4".
 
     Raises VisionError for another name.
     """
@@ -50,12 +54,12 @@ def build(name: str, shape: tuple[int, int, int], n_classes: int) -> Classifier:
         raise VisionError(
             f"no network {name!r}: choose mlp_WIDTH, mlp_WIDTH_dropout, alexnet, resnet_DEPTH (6 n + 2) or inception_v4"
         )
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # convolutions are faster so
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # for faster convolutions
     return network
 
 
 def _mlp(width: int, shape: tuple[int, int, int], n_classes: int, dropout: bool) -> Classifier:
-    """Two hidden layers of ReLU. The 0.03 of A.5, there a variance, is taken for the deviation of the weights."""
+    """Two hidden layers of ReLU. The weights' deviation is 0.03; A.5 calls that number a variance."""
     n_inputs = shape[0] * shape[1] * shape[2]
     layers: list[nn.Module] = [nn.Flatten()]
     for inputs, rate in ((n_inputs, 0.2), (width, 0.5)):
@@ -68,6 +72,7 @@ def _mlp(width: int, shape: tuple[int, int, int], n_classes: int, dropout: bool)
 
 
 def _initialise(network: nn.Module, draw: Callable[[Any], object]) -> None:
+    """Call ``draw`` for the weights of each layer and set its bias to 0."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             draw(layer)
@@ -75,17 +80,18 @@ def _initialise(network: nn.Module, draw: Callable[[Any], object]) -> None:
                 nn.init.zeros_(layer.bias)
 
 
-class _PoolSame(nn.Module):
-    """3 x 3 maxima at stride 2 with TensorFlow's "SAME" border, which lies to the right and below."""
+class _SamePool(nn.Module):
+    """3 x 3 maxima at stride 2 with TensorFlow's "SAME" padding, which is to the right and below."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Half the height and width."""
+        """Maxima (N, C, H / 2, W / 2)."""
         return functional.max_pool2d(functional.pad(x, (0, 1, 0, 1), value=-torch.inf), 3, 2)
 
 
 class _LocalResponseNorm(nn.Module):
-    """TensorFlow's, with the tutorial's constants: x / (1 + 0.001 / 9 * the sum of squares in the channel and in four
-    on either side)^0.75. The sum is a convolution with a band, much faster than the pool of torch's own module."""
+    """TensorFlow's normalisation with the tutorial's constants: x / (1 + 0.001 / 9 s)^0.75, where s is the sum of
+    squares over a channel and its four neighbours on either side. The sum is a convolution with a band, which is much
+    faster than the pooling of torch's own module."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -95,7 +101,7 @@ class _LocalResponseNorm(nn.Module):
         self.register_buffer("band", 0.001 / 9 * near.float()[:, :, None, None], persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W), normalised."""
+        """The normalised x (N, C, H, W)."""
         return x * (1 + functional.conv2d(x.square(), self.band)).pow(-0.75)
 
 
@@ -103,12 +109,12 @@ def _alexnet(channels: int, n_classes: int) -> Classifier:
     body = nn.Sequential(
         nn.Conv2d(channels, 64, 5, padding=2),
         nn.ReLU(),
-        _PoolSame(),
+        _SamePool(),
         _LocalResponseNorm(64),
         nn.Conv2d(64, 64, 5, padding=2),
         nn.ReLU(),
         _LocalResponseNorm(64),
-        _PoolSame(),
+        _SamePool(),
         nn.Flatten(),
         nn.Linear(64 * 6 * 6, 384),
         nn.ReLU(),
@@ -128,7 +134,7 @@ def _alexnet(channels: int, n_classes: int) -> Classifier:
 
 
 class _Block(nn.Module):
-    """Two convolutions, each after batch normalisation and ReLU, added to what came in."""
+    """A residual block: two convolutions, each after batch normalisation and ReLU, added to the block's input."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -138,7 +144,7 @@ class _Block(nn.Module):
         self.shortcut = None if same else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The residual stream after this block."""
+        """The residual stream after the block."""
         active = self.first(x).relu()
         added = self.convolutions[1](self.second(self.convolutions[0](active)).relu())
         return added + (x if self.shortcut is None else self.shortcut(active))
@@ -149,7 +155,7 @@ def _convolution(inputs: int, outputs: int, stride: int) -> nn.Conv2d:
 
 
 def _resnet(depth: int, widths: tuple[int, ...], channels: int, n_classes: int) -> Classifier:
-    """The mean of the residual stream is the penultimate activation: tensor2tensor normalises no more before it."""
+    """The penultimate activation is the mean of the residual stream; like tensor2tensor's it has no normalisation."""
     layers: list[nn.Module] = [_convolution(channels, 16, 1)]
     inputs = 16
     for group, width in enumerate(widths):

@@ -1,72 +1,84 @@
-"""The README says what the published records and benchmarks say."""
+"""Generated blocks and figures of pages: written, verified, and refused where they are of nothing."""
 
-import numpy as np
 import pytest
-from conftest import ROOT
+from builders import write_records
 
-from analysis import rows as table
-from analysis.claims import __main__ as claims
-from analysis.report import __main__ as report
+from analysis import pages, publish
+from analysis.rows import load
+from analysis.tables import tables
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def rows():
-    return table.load([ROOT / "recipes" / "home_assistant"])
-
-
-PAGES = [
-    ("home_assistant", "README.md"),
-    ("home_assistant", "recipes/home_assistant/README.md"),
-    ("multi30k", "recipes/multi30k/README.md"),
-    ("mnist", "recipes/mnist/README.md"),
-    ("cifar10", "recipes/cifar10/README.md"),
-]
+PAGE = """![curves](published/temperature.svg)
+<!-- main of toy -->
+old
+<!-- end of main of toy -->
+after
+<!-- claims of toy -->
+<!-- end of claims of toy -->
+"""
 
 
-@pytest.mark.parametrize(("recipe", "page"), PAGES)
-def test_the_tables_stand_in_a_page(recipe, page):
-    text = (ROOT / page).read_text(encoding="utf-8")
-    for name, block in report.blocks(table.load([ROOT / "recipes" / recipe]), ROOT / page).items():
-        assert f"<!-- {name} -->\n{block}\n<!-- end of {name} -->" in text
+@pytest.fixture
+def root(tmp_path):
+    """A repository with one recipe and its page."""
+    write_records(tmp_path / "runs")
+    publish.publish(load([tmp_path / "runs"]), tmp_path / "recipes" / "toy" / "published")
+    (tmp_path / "README.md").write_text("No block.\n")
+    (tmp_path / "recipes" / "toy" / "README.md").write_text(PAGE)
+    return tmp_path
 
 
-@pytest.mark.parametrize("recipe", sorted({recipe for recipe, _ in PAGES}))
-def test_the_figures_beside_a_page_are_of_its_records(recipe):
-    folder = ROOT / "recipes" / recipe
-    rows = table.load([folder])
-    shown = report.shown(rows, folder / "README.md")
-    assert {f"{one.name}.svg" for one in shown} == {file.name for file in folder.glob("*.svg")} != set()
-    for one in shown:
-        svg = (folder / f"{one.name}.svg").read_text(encoding="utf-8")
-        assert all(line in svg for line in one.draw(rows).get_supxlabel().splitlines())
+def run(root, *options):
+    return pages.main([*options, "--root", str(root)])
 
 
-@pytest.mark.parametrize("recipe", ["multi30k", "mnist", "cifar10"])
-def test_the_claims_stand_in_the_readme(recipe):
-    rows = table.load([ROOT / "recipes" / recipe])
-    found, name = claims.findings(rows), f"claims on {rows[0].record.corpus}"
-    assert f"<!-- {name} -->\n{table.markdown(claims.HEADER, claims.cells(found))}\n<!-- end of {name} -->" in README
+def test_stale_blocks_and_figures_are_named_and_then_written(root, capsys):
+    page = root / "recipes" / "toy" / "README.md"
+    assert run(root, "--check") == 1
+    out = capsys.readouterr().out
+    for name in ("main of toy: stale", "claims of toy: stale", "recipes/toy/published/temperature.svg: stale"):
+        assert name in out
+    assert page.read_text() == PAGE
+    assert run(root) == 0
+    (main,) = [one.text() for one in tables(pages.published(page.parent / "published").study) if one.name == "main"]
+    text = page.read_text()
+    assert f"<!-- main of toy -->\n```\n{main}\n```\n<!-- end of main of toy -->\nafter\n" in text
+    assert text.count("| 1. Without smoothing") == 1
+    assert (page.parent / "published" / "temperature.svg").is_file()
+    capsys.readouterr()
+    assert run(root, "--check") == 0 and capsys.readouterr().out == ""
 
 
-def test_every_record_says_where_it_comes_from(rows):
-    for row in rows:
-        record = row.record
-        assert record.n_sentences == record.n_sentences_in_set == 600
-        assert len(record.sha["code"]) == 40 and len(record.sha["data"]) == 64 and record.seed == 1
-        assert {"torch", "fairseq", "mt_ls"} <= set(record.versions)
-        if record.temperature == 1.0:
-            sums = row.array("sentence_bins")
-            np.testing.assert_allclose(sums.sum(0)[0], record.bins.count)
-            np.testing.assert_allclose(sums.sum(0)[2], record.bins.hits)
+def test_a_number_that_was_changed_by_hand_is_found(root, capsys):
+    run(root)
+    page = root / "recipes" / "toy" / "README.md"
+    page.write_text(page.read_text().replace("alpha 0.1", "alpha 0.2", 1))
+    assert run(root, "--check") == 1 and "main of toy: stale" in capsys.readouterr().out
 
 
-def test_the_benchmarks_stand_in_the_readme(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "tests" / "benchmarks")
-    import harness
+def test_a_figure_of_other_records_is_found(root, capsys):
+    run(root)
+    figure = root / "recipes" / "toy" / "published" / "temperature.svg"
+    figure.write_text(figure.read_text().replace("data:dddddddd", "data:eeeeeeee"))
+    assert run(root, "--check") == 1 and "temperature.svg: stale" in capsys.readouterr().out
 
-    rows = harness.results()
-    assert {row["benchmark"] for row in rows} == set(harness.NAMES)
-    assert f"<!-- benchmarks -->\n{harness.readme_table(rows)}\n<!-- end of benchmarks -->" in README
-    assert all(set(row["commit"]) <= set("0123456789abcdef") and row["versions"]["torch"] for row in rows)
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<!-- nothing -->\n<!-- end of nothing -->\n", "no block 'nothing'"),
+        ("<!-- mein of toy -->\n<!-- end of mein of toy -->\n", "no table 'mein' of toy; there are main"),
+        ("<!-- main of other -->\n<!-- end of main of other -->\n", "no such file or folder"),
+        ("![x](recipes/toy/published/nothing.svg)\n", "have no figure 'nothing'"),
+    ],
+)
+def test_a_block_of_nothing_is_one_line(root, capsys, text, message):
+    (root / "README.md").write_text(text)
+    assert run(root, "--check") == 2
+    error = capsys.readouterr().err
+    assert message in error and len(error.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_the_pages_of_this_repository_say_what_its_evidence_says(capsys):
+    """The one test that reads published evidence."""
+    assert pages.main(["--check"]) == 0, capsys.readouterr().out

@@ -1,66 +1,96 @@
 """What is published gives the same tables as the runs, and is smaller."""
 
-import sys
-
 import numpy as np
-from builders import measurement, write_records
-from conftest import run
+import pytest
+from builders import record, write, write_records
 
 from analysis import publish
-from analysis import rows as table
-from analysis.tables import quality
-from mt_ls.records.record import append
+from analysis.rows import load, select
+from analysis.study import Study
+from analysis.tables import tables
+from mt_ls.records.items import PUBLISHED
 
 
-def test_published_records_give_the_same_tables(tmp_path):
+def texts(folder):
+    return [table.text() for table in tables(Study(load([folder])))]
+
+
+def test_published_records_give_the_same_tables(tmp_path, capsys):
     write_records(tmp_path / "runs")
-    arrays = tmp_path / "runs" / "x1.0.npz"
-    np.savez(arrays, sentence_bins=np.load(arrays)["sentence_bins"], confidence=np.ones(9))
-    names = {"x0.8.npz", "x1.0.npz", "x1.2.npz"}
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "stale.npz").write_bytes(b"")
-    found = run([sys.executable, "-m", "analysis.publish", str(tmp_path / "runs"), "--out", str(tmp_path / "out")])
-    assert found.returncode == 0 and found.stdout.startswith("24 records published"), found.stderr
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"records.jsonl", *names}
-    assert list(np.load(tmp_path / "out" / "x1.0.npz")) == ["sentence_bins"]
-    theirs, ours = (table.load([tmp_path / name]) for name in ("runs", "out"))
-    assert quality.main_table(ours) == quality.main_table(theirs)
-    publish.publish(ours, tmp_path / "out")  # onto itself, as to add a run to what is published
-    assert list(np.load(tmp_path / "out" / "x1.0.npz")) == ["sentence_bins"]
+    out = tmp_path / "out"
+    assert publish.main([str(tmp_path / "runs"), "--out", str(out)]) == 0
+    assert capsys.readouterr().out.startswith("24 records published")
+    assert {path.name for path in out.iterdir()} == {"records.jsonl", PUBLISHED}
+    assert texts(out) == texts(tmp_path / "runs")
+    before = (out / "records.jsonl").read_bytes()
+    publish.publish(load([out]), out)  # onto itself, as to add a run to what is published
+    assert texts(out) == texts(tmp_path / "runs") and (out / "records.jsonl").read_bytes() == before
 
 
-def test_of_images_only_what_intervals_on_test_and_planes_need_is_published(tmp_path):
-    runs, out = tmp_path / "runs", tmp_path / "out"
-    runs.mkdir()
-    planes = {("train", 1.0): [], ("valid", 1.0): [["cat", "dog", "airplane"]]}
-    for split, t in (*planes, ("valid", 2.0), ("test", 1.0), ("test", 2.0), ("test", 3.0)):
-        geometry = {"nc1": 1.0, "planes": planes[split, t]} if (split, t) in planes else None
-        name = f"{split}_{t:g}.npz"
-        np.savez(runs / name, sentence_bins=np.ones((2, 3, 15)), plane_0=np.ones((3, 2)))
-        append(
-            runs / "records.jsonl",
-            measurement(
-                mode="images", split=split, temperature=t, arrays=name, fitted_temperature=2.0, geometry=geometry
-            ),
-        )
-    publish.publish(table.load([runs]), out)
-    found = {path.stem: sorted(np.load(path)) for path in out.glob("*.npz")}
-    both = ["plane_0", "sentence_bins"]
-    assert found == {"test_1": both, "test_2": both, "valid_1": ["plane_0"]}
-    assert len(table.load([out])) == 6
-    publish.publish(table.load([out]), out)  # onto itself: what was left behind is not missed
-
-
-def test_arrays_that_are_gone_are_not_left_out_in_silence(tmp_path, capsys):
+def test_a_record_names_only_what_was_kept(tmp_path):
     write_records(tmp_path / "runs")
-    (tmp_path / "runs" / "x1.0.npz").unlink()
+    publish.publish(load([tmp_path / "runs"]), tmp_path / "out")
+    rows = load([tmp_path / "out"])
+    assert {row.record.items for row in rows} == {PUBLISHED, None}
+    for row in rows:
+        assert (row.items is None) == (row.record.items is None)
+    forced = select(rows, mode="forced", split="test", amount=0.1)
+    assert all(row.items.nll is not None and row.items.bins is not None for row in forced)  # 0.8 was searched
+    assert [
+        row.record.temperature for row in select(rows, mode="beam") if row.items and row.items.bins is not None
+    ] == [1.0, 1.2] * 2
+    assert all(row.items.text[3] == "Satz 3" for row in select(rows, mode="beam", split="test"))
+    assert not any(row.items for row in select(rows, mode="beam", split="valid"))
+
+
+def test_bins_where_nothing_was_searched_are_left_out(tmp_path):
+    write_records(tmp_path / "runs", beam=False)
+    publish.publish(load([tmp_path / "runs"]), tmp_path / "out")
+    kept = {
+        row.record.temperature: row.items.bins is not None for row in select(load([tmp_path / "out"]), split="test")
+    }
+    assert kept == {0.8: False, 1.0: True, 1.2: True}
+
+
+def test_sums_of_confidence_are_rounded_and_counts_are_exact(tmp_path):
+    write_records(tmp_path / "runs")
+    publish.publish(load([tmp_path / "runs"]), tmp_path / "out")
+    (before,), (after,) = (
+        select(load([tmp_path / name]), amount=0.1, mode="forced", split="test", temperature=1.0)
+        for name in ("runs", "out")
+    )
+    np.testing.assert_array_equal(after.items.bins[:, [0, 2]], before.items.bins[:, [0, 2]])
+    gap = np.abs(after.items.bins[:, 1] - before.items.bins[:, 1]).max()
+    assert 0 < gap <= 2**-15
+
+
+def test_of_images_only_what_intervals_on_test_need_is_published(tmp_path):
+    for split, t in (("train", 1.0), ("valid", 1.0), ("valid", 2.0), ("test", 1.0), ("test", 2.0), ("test", 3.0)):
+        of = record(mode="images", split=split, temperature=t, fitted_temperature=2.0)
+        write(tmp_path / "runs", of, bins=np.ones((2, 3, 15)), nll=np.ones(2))
+    publish.publish(load([tmp_path / "runs"]), tmp_path / "out")
+    rows = load([tmp_path / "out"])
+    kept = {(row.record.split, row.record.temperature) for row in rows if row.items}
+    assert len(rows) == 6 and kept == {("test", 1.0), ("test", 2.0)}
+    assert all(row.items.nll is None for row in rows if row.items)
+
+
+def test_items_that_are_gone_are_not_left_out_in_silence(tmp_path, capsys):
+    write_records(tmp_path / "runs")
+    next((tmp_path / "runs").glob("forced_test_T1.0000_*.parquet")).unlink()
     assert publish.main([str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 2
-    assert "x1.0.npz: missing" in capsys.readouterr().err
+    assert "missing" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_numbers_of_uncommitted_code_are_not_published(tmp_path, capsys):
     sha = {"data": "d" * 64, "checkpoint": "c" * 64, "code": "e" * 40 + "+dirty"}
-    append(tmp_path / "records.jsonl", measurement(sha=sha))
-    assert publish.main([str(tmp_path), "--out", str(tmp_path / "out")]) == 2
-    assert "uncommitted code" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+    write(tmp_path / "runs", record(sha=sha))
+    assert publish.main([str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 2
+    assert "uncommitted code" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("by", ["model", "run"])
+def test_a_study_of_published_evidence_can_be_by_model_or_by_run(tmp_path, by):
+    write_records(tmp_path / "runs")
+    publish.publish(load([tmp_path / "runs"]), tmp_path / "out")
+    assert len(Study(load([tmp_path / "out"]), by).entries) == 2

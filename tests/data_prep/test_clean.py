@@ -1,4 +1,4 @@
-"""Cleaning and splitting: what goes, what stays, and that no source stands in two splits."""
+"""Filters, and splits without a common source sentence."""
 
 import random
 import tempfile
@@ -22,10 +22,10 @@ def _clean(pairs, held_out=None):
     return kept, cleaning.steps()
 
 
-def test_each_filter_removes_its_kind_and_says_so():
+def test_each_filter_removes_its_pairs_and_counts_them():
     pairs = [
         ("Good  morning", "Guten Morgen"),
-        ("Good morning", "Guten Morgen"),  # a duplicate once spaces are normalised
+        ("Good morning", "Guten Morgen"),  # a duplicate after spaces are normalised
         ("", "leer"),
         ("leer", "  "),
         ("WLAN", "WLAN"),
@@ -49,7 +49,7 @@ def test_each_filter_removes_its_kind_and_says_so():
 
 
 @given(PAIRS, st.integers(0, 5))
-def test_no_source_stands_in_two_splits_whatever_the_order(pairs, held_out):
+def test_no_source_is_in_two_splits_and_order_does_not_matter(pairs, held_out):
     kept, _ = _clean(pairs)
     shuffled = random.Random(0).sample(kept, len(kept))
     splits = clean.split(kept, held_out, seed=3)
@@ -66,7 +66,7 @@ def test_another_seed_is_another_split():
     assert first["test"] != second["test"]
 
 
-def test_given_splits_keep_their_test_set_and_lose_what_leaks():
+def test_given_splits_keep_their_test_set_and_train_loses_its_sources():
     splits = {
         "train": [("a dog", "ein Hund"), ("A  Dog", "ein anderer"), ("a cat", "eine Katze"), ("new", "neu")],
         "valid": [("a cat", "die Katze"), ("A dog", "Hund")],

@@ -1,4 +1,4 @@
-"""Reading parallel text from every kind of source, and one clear line for each kind of bad input."""
+"""Parallel text from every kind of source, and one line for each kind of bad input."""
 
 import hashlib
 import json
@@ -80,7 +80,7 @@ def test_one_column_with_both_languages(tmp_path):
     assert splits["train"] == [(f"train {i}", f"train zu {i}") for i in range(3)]
 
 
-def test_text_hash_is_that_of_the_text():
+def test_the_hash_is_that_of_the_text_as_lines():
     expected = hashlib.sha256(b"train\na\tb\nc\td\ntest\n").hexdigest()
     text = corpora.TextHash()
     assert list(text.passing("train", iter([("a", "b"), ("c", "d")]))) == [("a", "b"), ("c", "d")]
@@ -88,7 +88,7 @@ def test_text_hash_is_that_of_the_text():
     assert text.hexdigest() == expected
 
 
-def test_text_that_differs_from_the_published_one_is_noticed():
+def test_only_the_hubs_text_is_compared_with_its_pinned_hash():
     multi30k = corpora.CORPORA["multi30k"]
     assert corpora.is_published(multi30k, None, multi30k.sha256)
     assert not corpora.is_published(multi30k, None, "0" * 64)
@@ -149,7 +149,7 @@ def _nothing_left(folder):
 
 def _no_files(folder):
     folder.mkdir()
-    return "holds neither train.en and train.de nor jsonl or parquet files"
+    return "has neither train.en and train.de nor jsonl or parquet files"
 
 
 def _truncated_wheel(folder):
@@ -203,11 +203,11 @@ def test_a_cut_wheel_without_a_pinned_name_is_no_wheel(tmp_path):
         (["home_assistant"], "homeassistant==2024.3.3: download failed"),
     ],
 )
-def test_what_cannot_be_reached_is_one_line(arguments, expected, tmp_path):
+def test_a_source_that_cannot_be_reached_is_one_line(arguments, expected, tmp_path):
     offline = {"HF_HUB_OFFLINE": "1", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "MT_LS_CACHE": str(tmp_path / "cache")}
-    found = run(
+    process = run(
         [sys.executable, "-m", "data_prep", *arguments, "--out", str(tmp_path / "out")], env={**os.environ, **offline}
     )
-    errors = [line for line in found.stderr.splitlines() if "error" in line.lower()]
-    assert found.returncode == 2 and len(errors) == 1 and expected in errors[0], found.stderr
+    errors = [line for line in process.stderr.splitlines() if "error" in line.lower()]
+    assert process.returncode == 2 and len(errors) == 1 and expected in errors[0], process.stderr
     assert not (tmp_path / "out").exists() and not list((tmp_path / "cache" / "wheels").glob("*"))

@@ -1,4 +1,4 @@
-"""One SentencePiece model for both sides, reproducible and lossless."""
+"""The SentencePiece model of both languages: reproducible and lossless."""
 
 import pytest
 import sentencepiece
@@ -17,7 +17,7 @@ def test_the_same_text_gives_the_same_model_and_decodes_to_itself(tmp_path):
         assert processor.decode(pieces.split()) == line
 
 
-def test_more_pieces_than_the_text_holds(tmp_path):
+def test_more_pieces_than_the_text_has_are_refused(tmp_path):
     with pytest.raises(DataError, match="--vocab-size 5000 failed"):
         subwords.train([target for _, target in synthetic.pairs(50, seed=1)], 5000, tmp_path / "m")
     assert not (tmp_path / "m").exists()

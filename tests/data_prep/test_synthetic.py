@@ -1,4 +1,4 @@
-"""The grammar: what it says of its probabilities is what it draws."""
+"""The grammar: its sentences are drawn with the probabilities that it states."""
 
 import collections
 import itertools
@@ -8,7 +8,7 @@ import pytest
 from data_prep import DataError, synthetic
 
 
-def test_probabilities_are_distributions_and_are_drawn_from():
+def test_words_are_drawn_with_the_stated_probabilities():
     draws = collections.Counter()
     for source, target in synthetic.pairs(4800, seed=5):
         slots = synthetic.slots(source)
@@ -29,7 +29,7 @@ def test_sources_are_distinct_over_the_splits():
     assert synthetic.splits(seed=1) == splits != synthetic.splits(seed=2)
 
 
-def test_next_word_given_a_prefix():
+def test_the_next_word_has_the_distribution_of_its_slot():
     source = "the small dog has seen the cat today"
     assert synthetic.next_word_probabilities(source, ["der", "kleine"]) == {"Hund": 0.8, "Vierbeiner": 0.2}
     with pytest.raises(ValueError, match="impossible prefix 'die'"):
@@ -52,7 +52,7 @@ def test_joined_sentences_are_distinct_and_drawn_from_their_slots():
     assert n > 300 and abs(draws["Hund"] / n - 0.8) < 4 * (0.8 * 0.2 / n) ** 0.5
 
 
-def test_more_pairs_than_the_grammar_has():
+def test_more_pairs_than_the_grammar_has_are_refused():
     for n in (0, 23_040_000):
         with pytest.raises(DataError, match=f"--pairs {n}: the grammar has 1 to 23039589"):
             synthetic.splits(1, n)

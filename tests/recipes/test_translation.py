@@ -41,7 +41,7 @@ def test_a_second_run_makes_nothing_again(finished):
     ]
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in results}
     assert len(before) >= 5
-    process = run_recipe(tree, "synthetic/run.sh", SCALE="smoke")
+    process = run_recipe(tree, "synthetic/run.sh", SCALE="smoke", ALPHAS="0.1")
     assert process.returncode == 0, process.stderr[-3000:]
     assert "training" not in process.stderr
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in results} == before
@@ -68,6 +68,7 @@ def test_an_audit_has_a_line_for_each_checkpoint(finished):
         "audit.sh",
         tree / "data-bin" / "synthetic_smoke",
         *checkpoints,
+        SPLITS="test",
         TEMPERATURES="1.0 1.2",
         BEAM="2",
         OUT="out/my audit",

@@ -1,18 +1,23 @@
-"""The estimator of Figure 6 against mixtures of known information."""
+"""Figure 6: the estimator on mixtures of known information, and the record of an epoch."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 from scipy import integrate
 
-from mt_ls.vision import VisionError, mutual_information
-from mt_ls.vision.images import Images
+from mt_ls.records import read
+from mt_ls.vision import VisionError, augment, mutual_information
+from mt_ls.vision.checkpoints import Settings
+from mt_ls.vision.images import Images, Manifest, read_manifest
+from mt_ls.vision.measure import empty_record
 
 
 def _true_information(means, deviation):
-    """Of an index and its Gaussian, by numerical integration: the entropy of the mixture less that of one of them."""
+    """The information of an index and its Gaussian, by numerical integration: the entropy of the mixture less that of
+    one Gaussian."""
 
     def density(y):
         return np.mean(np.exp(-((y - means) ** 2) / (2 * deviation**2))) / (deviation * math.sqrt(2 * math.pi))
@@ -38,31 +43,77 @@ def _drawn(means, deviation, n_samples, seed=1):
         (np.concatenate([np.linspace(-9, -3, 300), np.linspace(3, 9, 300)]), 1.0, None),
     ],
 )
-def test_it_finds_the_information_of_known_mixtures(means, deviation, known):
-    """With means known almost exactly (L = 400) only the draws of y are noise: at most 0.05 nats here."""
+def test_the_estimate_is_the_information_of_known_mixtures(means, deviation, known):
+    """With 400 samples for each mean only the draws of y are noise: at most 0.05 nats here."""
     true = _true_information(means, deviation)
     if known is not None:
         assert true == pytest.approx(known, abs=1e-3)
     assert mutual_information.estimate(*_drawn(means, deviation, 400)) == pytest.approx(true, abs=0.06)
 
 
-def test_five_samples_underestimate_a_little_and_the_printed_formula_is_blind():
-    """L = 5 as in the paper: means are noisy, so the estimate lies below the truth (see the published simulation: 0.640
-    of 0.706 for two tight clusters). With one index in both sums it is -1/2 + log(2)/2 for any data."""
+def test_five_samples_underestimate_a_little_and_the_printed_formula_is_constant():
+    """L = 5 as in the paper: the means are noisy, so the estimate is below the truth. With one index in both sums it is
+    -1/2 + log(2)/2 for any data."""
     means = np.repeat([0.0, 10.0], 300)
     samples, fresh = _drawn(means, 0.5, 5)
-    found = mutual_information.estimate(samples, fresh)
-    assert math.log(2) - 0.12 < found < math.log(2)
+    assert math.log(2) - 0.12 < mutual_information.estimate(samples, fresh) < math.log(2)
     own = (samples[:, 0] - samples.mean(1)).square()
     variance = own.mean()
     printed = (-own / (2 * variance)).mean() - (-own / (2 * variance)).exp().mean().log()
     assert float(printed) == pytest.approx(-0.5 + 0.5 * math.log(2), abs=0.03)
 
 
+def _manifest(classes):
+    return Manifest(corpus="x", classes=classes, counts={}, shape=(1, 1, 1), hash="", encoding="")
+
+
 def test_the_pair_is_the_first_images_of_two_classes():
-    data = Images(torch.arange(40).view(40, 1, 1, 1), torch.arange(40) % 4)
-    pair = mutual_information.pair(data, ["a", "b", "c", "d"], ["d", "b"])
-    assert pair.numbers == (3, 1) and len(pair.data.labels) == 20
+    data, manifest = Images(torch.arange(40).view(40, 1, 1, 1), torch.arange(40) % 4), _manifest(["a", "b", "c", "d"])
+    pair = mutual_information.pair_of(data, manifest, ["d", "b"], "resnet_8")
+    assert pair.classes.numbers == (3, 1) and len(pair.data.labels) == 20
     assert pair.data.pixels[:3, 0, 0, 0].tolist() == [3, 7, 11]
     with pytest.raises(VisionError, match="no class 'e'; there are a, b, c, d"):
-        mutual_information.pair(data, ["a", "b", "c", "d"], ["e", "b"])
+        mutual_information.pair_of(data, manifest, ["e", "b"], "resnet_8")
+
+
+def test_two_classes_have_equally_many_images():
+    data = Images(torch.zeros(12, 1, 1, 1), torch.tensor([0] * 9 + [1] * 3))
+    pair = mutual_information.pair_of(data, _manifest(["a", "b", "c"]), ["a", "b"], "resnet_8")
+    assert pair.data.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    with pytest.raises(VisionError, match="no image of a or c"):
+        mutual_information.pair_of(data, _manifest(["a", "b", "c"]), ["a", "c"], "resnet_8")
+
+
+def test_the_record_after_an_epoch_is_written_once(image_set, splits, tmp_path):
+    settings = Settings(network="mlp_1200", alpha=0.1, seed=1, updates=4, shape=(3, 8, 8), n_classes=4, data="d" * 64)
+    torch.manual_seed(1)
+    network, file = settings.build(), tmp_path / "records.jsonl"
+    pair = mutual_information.pair_of(splits["train"], read_manifest(image_set), ["cat", "frog"], "mlp_1200")
+    empty = empty_record(network, settings, "tiny", "run", 3)
+    for _ in range(2):
+        mutual_information.measure(network, empty, pair, file)
+    (record,) = read(file)
+    assert (record.mode, record.split, record.updates, record.n_sentences) == (
+        "information",
+        "train",
+        3,
+        record.n_tokens,
+    )
+    with torch.no_grad():
+        logits = network.eval()(pair.data.pixels.float() / 255)
+        rng = torch.Generator().manual_seed(3)
+        draws = torch.stack([network(augment.shift(pair.data.pixels, rng)) for _ in range(6)], dim=1)
+    difference = draws[..., 0] - draws[..., 2]
+    nats = mutual_information.estimate(difference[:, :5], difference[:, 5])
+    assert record.mutual_information == {"nats": pytest.approx(nats), "classes": ["cat", "frog"], "samples": 5}
+    assert record.accuracy == pytest.approx((logits.argmax(-1) == pair.data.labels).double().mean().item())
+    assert record.nll == pytest.approx(torch.nn.functional.cross_entropy(logits, pair.data.labels).item(), rel=1e-5)
+    mutual_information.measure(
+        network, replace(empty, updates=6, sha={**empty.sha, "checkpoint": "0" * 64}), pair, file
+    )
+    assert [record.updates for record in read(file)] == [3, 6]
+
+
+def test_a_network_whose_training_images_are_not_augmented_has_no_information(image_set, splits):
+    with pytest.raises(VisionError, match="the training images of mlp_16 are not augmented"):
+        mutual_information.pair_of(splits["train"], read_manifest(image_set), ["cat", "frog"], "mlp_16")

@@ -1,4 +1,4 @@
-"""The paper's networks: sizes against published ones, and where the last layer lies."""
+"""The paper's networks: published numbers of parameters, and the layers that differ from torch's."""
 
 import pytest
 import torch
@@ -26,26 +26,25 @@ def _parameters(network):
 def test_a_network_is_a_body_and_a_linear_head(name, shape, n_classes, parameters, width):
     network = build(name, shape, n_classes).eval()
     x = torch.randn(2, *shape)
-    features = network.body(x)
-    assert features.shape == (2, width)
-    torch.testing.assert_close(network(x), features @ network.head.weight.t() + network.head.bias)
+    activations = network.body(x)
+    assert activations.shape == (2, width)
+    torch.testing.assert_close(network(x), activations @ network.head.weight.t() + network.head.bias)
     if parameters:
         assert _parameters(network) == pytest.approx(parameters, rel=0.01)
 
 
 def test_pooling_pads_as_tensorflow_does():
-    """SAME, 3 x 3 at stride 2 on 4 x 4: windows begin at 0 and 2, and only the last goes over the border."""
+    """SAME padding, 3 x 3 at stride 2 on 4 x 4: windows begin at 0 and 2, and only the second crosses the border."""
     pool = build("alexnet", (3, 24, 24), 10).body[2]
-    found = pool(torch.arange(16.0).view(1, 1, 4, 4))
-    assert found.tolist() == [[[[10, 11], [14, 15]]]]
+    assert pool(torch.arange(16.0).view(1, 1, 4, 4)).tolist() == [[[[10, 11], [14, 15]]]]
 
 
 def test_response_normalisation_is_torchs():
-    """torch divides alpha by the size, TensorFlow's tutorial has done so: 0.001 / 9 over nine channels."""
-    ours, x = build("alexnet", (3, 24, 24), 10).body[3], 40 * torch.randn(2, 64, 5, 5)
-    theirs = torch.nn.LocalResponseNorm(9, alpha=0.001, beta=0.75, k=1.0)
-    torch.testing.assert_close(ours(x), theirs(x))
-    assert (theirs(x) - x).abs().max() > 1
+    """Torch divides its alpha by the number of channels; the tutorial's alpha is 0.001 / 9 over nine channels."""
+    layer, x = build("alexnet", (3, 24, 24), 10).body[3], 40 * torch.randn(2, 64, 5, 5)
+    expected = torch.nn.LocalResponseNorm(9, alpha=0.001, beta=0.75, k=1.0)(x)
+    torch.testing.assert_close(layer(x), expected)
+    assert (expected - x).abs().max() > 1
 
 
 def test_hintons_dropout_is_for_the_fully_connected_alone():

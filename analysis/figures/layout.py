@@ -1,0 +1,133 @@
+"""A figure of the report, one look for all of them, the signatures below, and saving."""
+
+from __future__ import annotations
+
+import itertools
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from mt_ls.records import written_whole
+
+from ..rows import Row
+from ..study import Entry
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure: how to read it, and what the paper has there. ``figure`` is None where nothing was measured for it."""
+
+    name: str
+    title: str
+    how: str
+    paper: str
+    figure: Figure | None
+
+
+class Look(NamedTuple):
+    """How a model is drawn: a colour and a marker."""
+
+    colour: str
+    marker: str
+
+
+# Okabe and Ito's, which colour-blind readers tell apart.
+RED, BLUE, GREEN = "#d55e00", "#0072b2", "#009e73"
+LOOKS = {
+    0.0: Look(RED, "s"),
+    0.1: Look(BLUE, "o"),
+    0.3: Look(GREEN, "D"),
+    0.05: Look("#56b4e9", "^"),
+    0.15: Look("#cc79a7", "v"),
+    0.45: Look("#e69f00", "P"),
+    0.6: Look("#000000", "X"),
+    0.75: Look("#999999", "*"),
+}
+"""The looks of the amounts of smoothing that the paper has."""
+_SMALL_PRINT = 4.5
+_CHARACTER = 0.61 * _SMALL_PRINT
+"""Width of a character of the small print, points."""
+_STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "mt_ls",  # the same records give the same file
+    "svg.fonttype": "none",
+}
+
+
+def looks(entries: Sequence[Entry], by: str = "model") -> dict[str, Look]:
+    """The look of each entry by its label: no two are alike.
+
+    By model an amount of smoothing that the paper has keeps its look; other models take the looks that are left.
+    """
+    chosen: dict[str, Look] = {}
+    if by == "model":
+        for entry in entries:
+            fixed = LOOKS.get(-1.0 if entry.amount is None else entry.amount)
+            if fixed and entry.is_plain and fixed not in chosen.values():
+                chosen[entry.label] = fixed
+    mixed = (Look(one.colour, other.marker) for one, other in itertools.product(LOOKS.values(), repeat=2))
+    spare = (look for look in itertools.chain(LOOKS.values(), mixed) if look not in chosen.values())
+    for entry in entries:
+        if entry.label not in chosen:
+            chosen[entry.label] = next(spare)
+    return chosen
+
+
+def new(rows: int, columns: int, width: float, height: float = 3.6, **grid: Any) -> tuple[Figure, Any]:
+    """A figure in inches without a display, and its axes (one row comes flat)."""
+    matplotlib.rcParams.update(_STYLE)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, **grid)
+    return figure, axes[0] if rows == 1 else axes
+
+
+def sign(figure: Figure, rows: Iterable[Row]) -> None:
+    """Put the signatures of what is drawn under the figure, in small print, no wider than the figure."""
+    fits = int(72 * figure.get_figwidth() / _CHARACTER)
+    signatures = merged([row.record.signature for row in rows])
+    lines = [line for signature in signatures for line in _broken(signature, fits)]
+    figure.supxlabel("\n".join(lines), fontsize=_SMALL_PRINT, color="0.45", family="monospace")
+
+
+def _broken(signature: str, width: int) -> list[str]:
+    """Lines of at most ``width`` characters, broken at bars."""
+    words = signature.replace("|", "| ")
+    return [line.replace("| ", "|") for line in textwrap.wrap(words, width, break_on_hyphens=False)]
+
+
+def merged(signatures: Sequence[str]) -> list[str]:
+    """One line a mode, so that they fit under the figure: where its signatures differ, their values with a comma.
+
+    Of more than four values, the first, the last and their number.
+    """
+    modes: dict[tuple[str, ...], list[list[str]]] = {}
+    for signature in signatures:
+        parts = signature.split("|")
+        modes.setdefault((parts[1], *(part.partition(":")[0] for part in parts)), []).append(parts)
+    return ["|".join(map(_together, zip(*several, strict=True))) for several in modes.values()]
+
+
+def _together(parts: Sequence[str]) -> str:
+    name, colon, _ = parts[0].partition(":")
+    values = list(dict.fromkeys(part.partition(":")[2] for part in parts))
+    if len(values) > 4:
+        values = [f"{values[0]}..{values[-1]} ({len(values)})"]
+    return name + colon + ",".join(values)
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write ``name.svg`` and ``name.png`` (200 dots an inch) to ``folder``."""
+    paths = []
+    for suffix in ("svg", "png"):
+        with written_whole(folder / f"{name}.{suffix}") as path:
+            figure.savefig(path, format=suffix, dpi=200, metadata={"Date": None} if suffix == "svg" else None)
+        paths.append(folder / f"{name}.{suffix}")
+    return paths

@@ -1,0 +1,84 @@
+"""BLEU and perplexity against forced ECE, a point a run."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..quantities import BLEU, ECE, NLL
+from ..rows import Row, main_search
+from ..study import Entry, Study
+from . import layout
+from .layout import Drawing
+
+
+class Point(NamedTuple):
+    """A run at T = 1: its model, and its records of both modes."""
+
+    entry: Entry
+    forced: Row
+    beam: Row
+
+
+def drawing(study: Study) -> Drawing:
+    """Two panels, with 95 % intervals over the sentences."""
+    return Drawing(
+        "quality",
+        "Translation quality and perplexity against calibration",
+        "One point a trained model at T = 1; bars are 95 % intervals over the test sentences. If calibration made "
+        "BLEU, points would fall from left to right.",
+        "smoothing lowers ECE and raises BLEU, and its perplexity is worse.",
+        figure(study.with_rows(main_search(study.rows))),
+    )
+
+
+def figure(study: Study, split: str = "test") -> Figure | None:
+    """None where no run was measured in both modes."""
+    points = _points(study, split)
+    if not points:
+        return None
+    fig, axes = layout.new(1, 2, width=8.5)
+    looks = layout.looks(study.entries, study.by)
+    labelled: dict[tuple[Axes, str], list[tuple[float, float]]] = {}  # the runs of one model share a label
+    for entry, forced, beam in points:
+        ece, look = forced.record.bins.ece(), looks[entry.label]
+        nll = NLL.interval([forced])
+        heights = (
+            (BLEU.of_record(beam.record), BLEU.interval([beam])),
+            (forced.record.perplexity, nll and (math.exp(nll[0]), math.exp(nll[1]))),
+        )
+        for axis, (value, bounds) in zip(axes, heights, strict=True):
+            bars = _bars(value, bounds), _bars(ece, ECE.interval([forced]))
+            axis.errorbar(ece, value, *bars, lw=0.8, ms=5, marker=look.marker, color=look.colour)
+            labelled.setdefault((axis, _label(study, entry)), []).append((ece, value or 0.0))
+    for (axis, label), at in labelled.items():
+        axis.annotate(label, np.mean(at, axis=0), xytext=(6, 4), textcoords="offset points")
+    for axis, name in zip(axes, ("BLEU", "perplexity"), strict=True):
+        axis.margins(0.25)
+        axis.set(xlabel=f"forced ECE ({split}, T = 1)", ylabel=name)
+    layout.sign(fig, [point.forced for point in points])
+    return fig
+
+
+def _points(study: Study, split: str) -> list[Point]:
+    points = []
+    for entry in study.entries:
+        for forced in entry.select(mode="forced", split=split, temperature=1.0):
+            searched = entry.select(mode="beam", split=split, temperature=1.0, run=forced.record.run)
+            if searched and searched[0].record.bleu:
+                points.append(Point(entry, forced, searched[0]))
+    return points
+
+
+def _label(study: Study, entry: Entry) -> str:
+    return entry.label.replace("alpha ", "α = ") if study.by == "model" else entry.label
+
+
+def _bars(value: float | None, bounds: tuple[float, float] | None) -> list[list[float]] | None:
+    if value is None or bounds is None:
+        return None
+    return [[max(0.0, value - bounds[0])], [max(0.0, bounds[1] - value)]]

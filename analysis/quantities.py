@@ -1,0 +1,157 @@
+"""The quantities that tables, figures, the slider and claims show, one object each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mt_ls.records import Record
+from mt_ls.records.items import Items
+
+from . import significance
+from .rows import Row, mean
+from .significance import per_prediction, weighted_sums
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number of a record. ``better`` is +1 if more of it is better, -1 if less, 0 if neither.
+
+    ``of_record`` gives its value, None where it was not measured. ``of_items`` gives it on resamples (draws + 1, N) of
+    the record's items, from the fields of `Items` that ``needs`` names.
+    """
+
+    name: str
+    title: str
+    digits: int
+    better: int
+    of_record: Callable[[Record], float | None]
+    needs: tuple[str, ...] = ()
+    of_items: Callable[..., np.ndarray] | None = None
+
+    def text(self, value: float | None, digits: int | None = None) -> str:
+        """The value with its digits, or an empty cell."""
+        return number(value, self.digits if digits is None else digits)
+
+    def mean(self, rows: Sequence[Row]) -> float | None:
+        """The mean over rows of what was measured, or None."""
+        return mean(self.of_record(row.record) for row in rows)
+
+    def resampled(self, row: Row, draws: int = significance.DRAWS, items: slice = slice(None)) -> np.ndarray | None:
+        """The vector (draws + 1,) of the row: the quantity on its items as they are, and on resamples of them.
+
+        None where the items were not kept. ``items`` chooses among them.
+        """
+        columns = self._columns(row.items)
+        if columns is None or self.of_items is None:
+            return None
+        columns = [column[items] for column in columns]
+        return self.of_items(*columns, significance.resamples(len(columns[0]), draws))
+
+    def _columns(self, items: Items | None) -> list[Any] | None:
+        columns = [] if items is None else [getattr(items, name) for name in self.needs]
+        return columns if columns and all(column is not None for column in columns) else None
+
+    def interval(self, rows: Sequence[Row]) -> tuple[float, float] | None:
+        """The 95 % interval of the mean over runs, by items and training seeds; of one run by its items alone.
+
+        None for no run, or where items were not kept.
+        """
+        vectors = [self.resampled(row) for row in rows]
+        if not vectors or any(vector is None for vector in vectors):
+            return None
+        known = [vector for vector in vectors if vector is not None]
+        if len(known) == 1:
+            return significance.percentile_interval(known[0])
+        return significance.estimate(np.stack(known)).interval()
+
+
+def number(value: float | None, digits: int) -> str:
+    """A number with so many decimals, or an empty cell."""
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _ece(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    count, confidence, hits = np.moveaxis(bins, 1, 0)
+    return np.abs(per_prediction(hits - confidence, count.sum(-1), weights)).sum(-1)
+
+
+def _overconfidence(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    count, confidence, hits = np.moveaxis(bins, 1, 0)
+    return per_prediction((confidence - hits).sum(-1), count.sum(-1), weights)[:, 0]
+
+
+def _accuracy(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    count, _, hits = np.moveaxis(bins, 1, 0)
+    return per_prediction(hits.sum(-1), count.sum(-1), weights)[:, 0]
+
+
+def _nll(nll: np.ndarray, n: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return per_prediction(nll, n, weights)[:, 0]
+
+
+def _length_ratio(bleu: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    total = weighted_sums(bleu, weights)
+    return total[:, 0] / total[:, 1]
+
+
+def _bleu(bleu: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Corpus BLEU (Papineni et al. 2002) from sacrebleu's (N, 10) statistics: lengths of hypothesis and reference,
+    matches and counts of the four n-grams; sacrebleu's "exp" smoothing for orders without a match."""
+    total = weighted_sums(bleu, weights)
+    hypothesis, reference, matches, count = total[:, 0], total[:, 1], total[:, 2:6], total[:, 6:10]
+    smoothed = np.where(matches > 0, matches, 0.5 ** np.cumsum(matches == 0, axis=1))
+    some = (count > 0).all(axis=1) & (matches.sum(axis=1) > 0)
+    precision = np.log(smoothed / np.maximum(count, 1)).mean(axis=1)
+    penalty = np.minimum(0.0, 1 - reference / np.maximum(hypothesis, 1))
+    return np.where(some, 100 * np.exp(precision + penalty), 0.0)
+
+
+def _score(record: Record) -> float | None:
+    return None if record.bleu is None else float(record.bleu["score"])
+
+
+ECE = Quantity("ece", "ECE", 4, -1, lambda record: record.bins.ece(), ("bins",), _ece)
+NLL = Quantity("nll", "NLL, nats", 3, -1, lambda record: record.nll, ("nll", "n"), _nll)
+PERPLEXITY = Quantity("perplexity", "perplexity", 2, -1, lambda record: record.perplexity)
+ACCURACY = Quantity("accuracy", "accuracy", 3, 1, lambda record: record.accuracy, ("bins",), _accuracy)
+CONFIDENCE = Quantity("confidence", "confidence", 3, 0, lambda record: record.bins.mean_confidence)
+OVERCONFIDENCE = Quantity(
+    "overconfidence",
+    "confidence - accuracy",
+    4,
+    0,
+    lambda record: record.bins.mean_confidence - record.bins.accuracy,
+    ("bins",),
+    _overconfidence,
+)
+BRIER = Quantity("brier", "Brier", 4, -1, lambda record: record.brier)
+ECE_EQUAL_MASS = Quantity(
+    "ece_equal_mass",
+    "ECE, equal mass",
+    4,
+    -1,
+    lambda record: None if record.bins_equal_mass is None else record.bins_equal_mass.ece(),
+)
+ECE_DEBIASED = Quantity("ece_debiased", "debiased, L2", 4, -1, lambda record: record.bins.ece2_debiased())
+MCE = Quantity("mce", "greatest gap", 3, -1, lambda record: record.bins.mce())
+BLEU = Quantity("bleu", "BLEU", 1, 1, _score, ("bleu",), _bleu)
+LENGTH_RATIO = Quantity("length_ratio", "length", 3, 0, lambda record: record.length_ratio, ("bleu",), _length_ratio)
+
+QUANTITIES = (
+    ECE,
+    NLL,
+    PERPLEXITY,
+    ACCURACY,
+    CONFIDENCE,
+    OVERCONFIDENCE,
+    BRIER,
+    ECE_EQUAL_MASS,
+    ECE_DEBIASED,
+    MCE,
+    BLEU,
+    LENGTH_RATIO,
+)

@@ -1,0 +1,190 @@
+"""A study: the records of one corpus, by model or by run, and of which kind it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import msgspec
+
+from mt_ls.records import Model, RecordError, Teacher
+
+from .rows import Row, select
+
+By = Literal["model", "run"]
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One model of a study with all its rows: a line of a table, a curve of a figure. By run, one run."""
+
+    label: str
+    model: Model
+    rows: Sequence[Row]
+
+    def select(self, **wanted: Any) -> list[Row]:
+        """The rows with these values (see `rows.select`)."""
+        return select(self.rows, **wanted)
+
+    @property
+    def amount(self) -> float | None:
+        """The amount of smoothing, None if it is not known."""
+        return None if self.model.smoothing is None else self.model.smoothing.amount
+
+    @property
+    def information(self) -> dict[int, list[tuple[int, float]]]:
+        """(update, nats) of the mutual information after each epoch, in order, by training seed."""
+        points: dict[int, list[tuple[int, float]]] = {}
+        for row in self.select(mode="information"):
+            nats = (row.record.mutual_information or {})["nats"]
+            points.setdefault(row.record.seed or 0, []).append((row.record.updates or 0, nats))
+        return {seed: sorted(points[seed]) for seed in sorted(points)}
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the smoothing is none, or uniform: the paper's."""
+        return self.model.smoothing is not None and self.model.smoothing.kind == "uniform"
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """The rows of one corpus. By "model", runs that differ in their seed alone are one entry; by "run", each run is.
+
+    Raises RecordError where an entry would average two checkpoints of one seed.
+    """
+
+    rows: Sequence[Row]
+    by: By = "model"
+
+    def __post_init__(self) -> None:
+        for entry in self.entries:
+            _check_seeds(entry)
+
+    @property
+    def corpus(self) -> str:
+        """The name of the corpus."""
+        return self.rows[0].record.model.corpus
+
+    @cached_property
+    def is_of_images(self) -> bool:
+        """Whether the models are image classifiers, and not translation models."""
+        return any(row.record.mode == "images" for row in self.rows)
+
+    @property
+    def forced_mode(self) -> str:
+        """The mode of predictions whose target is known: "forced" of translation, "images" of images."""
+        return "images" if self.is_of_images else "forced"
+
+    def with_rows(self, rows: Iterable[Row]) -> Study:
+        """The study of some of the rows."""
+        return Study(list(rows), self.by)
+
+    @cached_property
+    def entries(self) -> list[Entry]:
+        """The models, or the runs, in the order of their labels' fields."""
+        groups: dict[Any, list[Row]] = {}
+        for row in self.rows:
+            groups.setdefault(row.record.run if self.by == "run" else row.record.model, []).append(row)
+        if self.by == "run":
+            return [Entry(run, rows[0].record.model, rows) for run, rows in groups.items()]
+        models = sorted(groups, key=_order)
+        label = _labeller(models, named=self.is_of_images)
+        return [Entry(label(model), model, groups[model]) for model in models]
+
+    @property
+    def untaught(self) -> list[Entry]:
+        """The entries that learnt from labels alone."""
+        return [entry for entry in self.entries if entry.model.teacher is None]
+
+    @cached_property
+    def comparisons(self) -> list[tuple[Entry | None, Entry | None]]:
+        """Models without smoothing beside those with uniform smoothing 0.1 that are alike in all else, and untaught.
+
+        Where there is no such pair, the model of either kind that there is. None by run.
+        """
+        beside: dict[Model, dict[float, Entry]] = {}
+        for entry in self.untaught if self.by == "model" else ():
+            if entry.is_plain and entry.amount in (0.0, 0.1):
+                alike = msgspec.structs.replace(entry.model, smoothing=None)
+                beside.setdefault(alike, {})[entry.amount] = entry
+        found = [(models.get(0.0), models.get(0.1)) for models in beside.values()]
+        return [pair for pair in found if all(pair)] or found
+
+    @property
+    def pairs(self) -> list[tuple[Entry, Entry]]:
+        """The comparisons of which both models were measured."""
+        return [(hard, smoothed) for hard, smoothed in self.comparisons if hard and smoothed]
+
+
+def _check_seeds(entry: Entry) -> None:
+    """Raises RecordError for two rows of one entry and seed that measure the same of different checkpoints."""
+    seen: dict[tuple[Any, ...], Row] = {}
+    for row in entry.rows:
+        record = row.record
+        during = record.updates if record.mode == "information" else None
+        cell = (record.seed, during, record.key[2:])
+        other = seen.setdefault(cell, row).record
+        if other.sha["checkpoint"] != record.sha["checkpoint"] or other.sha["data"] != record.sha["data"]:
+            raise RecordError(_two_of_one_seed(entry, row, seen[cell]))
+
+
+def _two_of_one_seed(entry: Entry, row: Row, other: Row) -> str:
+    seed = f"seed {row.record.seed}" if row.record.seed is not None else "no known seed"
+    if row.record.run != other.record.run:
+        return (
+            f"runs {other.record.run} and {row.record.run} are both of {entry.label} with {seed}, and are different "
+            "checkpoints: give one of them, or every run a line of its own with --by run"
+        )
+    return (
+        f"run {row.record.run} has records of two checkpoints ({other.record.sha['checkpoint'][:8]} in {other.folder}, "
+        f"{row.record.sha['checkpoint'][:8]} in {row.folder}): remove those of one"
+    )
+
+
+def _order(model: Model) -> tuple[Any, ...]:
+    smoothing, teacher = model.smoothing, model.teacher
+    return (
+        teacher is not None,
+        str(model.architecture),
+        -1.0 if smoothing is None else smoothing.amount,
+        "" if smoothing is None else smoothing.kind,
+        str(model.precision),
+        str(model.checkpoint),
+        str(teacher),
+    )
+
+
+def _labeller(models: Sequence[Model], named: bool) -> Callable[[Model], str]:
+    """A function that labels models by their smoothing, and by whatever else differs among them."""
+
+    def differs(field: Callable[[Model], Any]) -> bool:
+        return len({field(model) for model in models}) > 1
+
+    parts: list[Callable[[Model], str]] = [lambda model: alpha_label(model)]
+    if named or differs(lambda model: model.architecture):
+        parts.insert(0, lambda model: str(model.architecture))
+    if differs(lambda model: model.precision):
+        parts.append(lambda model: model.precision or "float32")
+    if differs(lambda model: model.checkpoint):
+        parts.append(lambda model: f"checkpoint {model.checkpoint}")
+    if differs(lambda model: model.teacher):
+        parts.append(lambda model: "" if model.teacher is None else f"of {teacher_label(model.teacher)}")
+    return lambda model: ", ".join(text for part in parts if (text := part(model)))
+
+
+def alpha_label(model: Model) -> str:
+    """The label of a model's smoothing: alpha, and the kind and the convention where they are not the paper's."""
+    smoothing = model.smoothing
+    if smoothing is None:
+        return "smoothing not stated"
+    kind = f" {smoothing.kind}" if smoothing.kind != "uniform" else ""
+    convention = f" {smoothing.convention}" if smoothing.convention != "paper" else ""
+    return f"alpha {smoothing.amount:g}{kind}{convention}"
+
+
+def teacher_label(teacher: Teacher) -> str:
+    """The teacher, the temperature that it taught at, and its part of the loss."""
+    at = "logits" if teacher.temperature is None else f"T {teacher.temperature:g}"
+    return f"{teacher.architecture} alpha {teacher.smoothing.amount:g}, {at}, beta {teacher.beta:g}"

@@ -1,0 +1,62 @@
+"""Accuracy of image classifiers beside the paper's Table 2."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .. import paper
+from ..quantities import ECE, NLL, number
+from ..rows import Row
+from ..significance import Estimate
+from ..study import Study
+from .layout import Table
+
+HEADER = ("model", "accuracy, %", "95 % over seeds", "seeds", "NLL", "ECE", "on valid, %", "paper, %")
+
+
+def over_seeds(values: Sequence[float]) -> tuple[str, str]:
+    """The mean of shares in percent, and its 95 % interval by Student's t; empty for one seed."""
+    n = len(values)
+    if n < 2:
+        return number(100 * values[0], 2), ""
+    estimate = Estimate(float(np.mean(values)), float(np.std(values, ddof=1) / n**0.5), n - 1, n)
+    low, high = estimate.interval()
+    return number(100 * estimate.value, 2), f"{100 * low:.2f} to {100 * high:.2f}"
+
+
+def table(study: Study) -> Table:
+    """A line for each network and smoothing that learnt from labels alone, on test at T = 1."""
+    cells = []
+    for entry in study.untaught:
+        rows = entry.select(mode="images", split="test", temperature=1.0)
+        if rows:
+            on_valid = entry.select(mode="images", split="valid", temperature=1.0)
+            value, interval = over_seeds(_accuracies(rows))
+            known = (entry.model.corpus.split()[0], entry.model.architecture, entry.amount)
+            cells.append(
+                [
+                    entry.label,
+                    value,
+                    interval,
+                    str(len(rows)),
+                    NLL.text(NLL.mean(rows), 4),
+                    ECE.text(ECE.mean(rows)),
+                    over_seeds(_accuracies(on_valid))[0] if on_valid else "",
+                    paper.ACCURACY.get(known, "") if entry.is_plain else "",  # type: ignore[arg-type]
+                ]
+            )
+    return Table(
+        "accuracy",
+        "Accuracy (Table 2)",
+        "Test set, T = 1; networks that learnt from labels alone. The paper's accuracies on CIFAR and ImageNet are of "
+        "images held out of train, as those on valid.",
+        HEADER,
+        cells,
+        whole=False,
+    )
+
+
+def _accuracies(rows: Sequence[Row]) -> list[float]:
+    return [row.record.accuracy or 0.0 for row in rows]

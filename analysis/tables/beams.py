@@ -1,0 +1,39 @@
+"""BLEU and length against the width of the beam, at T = 1."""
+
+from __future__ import annotations
+
+from ..quantities import BLEU, LENGTH_RATIO
+from ..rows import select
+from ..study import Study
+from .layout import Table
+
+HEADER = ("model", "beam", "length penalty", "seeds", "BLEU", "length")
+
+
+def table(study: Study, split: str = "test") -> Table:
+    """A line for each model and search, means over training seeds. No line where there was one search only."""
+    searched = select(study.rows, mode="beam", split=split, temperature=1.0)
+    searches = sorted({(row.record.beam or 0, row.record.lenpen or 0.0) for row in searched})
+    cells = []
+    for entry in study.entries if len(searches) > 1 else []:
+        for beam, lenpen in searches:
+            rows = entry.select(mode="beam", split=split, temperature=1.0, beam=beam, lenpen=lenpen)
+            if rows:
+                cells.append(
+                    [
+                        entry.label,
+                        str(beam),
+                        f"{lenpen:g}",
+                        str(len(rows)),
+                        BLEU.text(BLEU.mean(rows)),
+                        LENGTH_RATIO.text(LENGTH_RATIO.mean(rows)),
+                    ]
+                )
+    return Table(
+        "beams",
+        f"Width of the beam ({split}, T = 1)",
+        "Length: of the hypotheses in parts of the references'. Means over seeds. Smoothing is said to make the "
+        "hypotheses of wide beams shorter (Liang et al. 2022).",
+        HEADER,
+        cells,
+    )

@@ -1,0 +1,57 @@
+"""ECE of image classifiers beside the paper's Table 3: baseline, temperature scaling, label smoothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .. import paper
+from ..quantities import ECE, number
+from ..rows import at_fitted, mean
+from ..study import Entry, Study
+from .layout import Table
+
+HEADER = ("network", "baseline ECE (T=1, alpha=0)", "temperature scaling ECE / T", "label smoothing ECE / alpha")
+
+
+def table(study: Study) -> Table:
+    """The paper's lines, then one for each network that was trained with and without smoothing.
+
+    Ours are on test, with the temperature and the alpha that valid chose.
+    """
+    by_network: dict[str, list[Entry]] = {}
+    for entry in study.untaught:
+        if entry.is_plain:
+            by_network.setdefault(str(entry.model.architecture), []).append(entry)
+    lines = [line for network, entries in sorted(by_network.items()) for line in _lines(network, entries)]
+    return Table(
+        "calibration",
+        "Calibration (Table 3)",
+        "Test set; temperatures fitted on half of valid, alpha chosen on valid. Means over seeds.",
+        HEADER,
+        [*map(list, paper.CALIBRATION_IMAGES), *lines],
+    )
+
+
+def _lines(network: str, entries: Sequence[Entry]) -> list[list[str]]:
+    on_valid, on_test = (
+        {entry.amount: (entry, ece) for entry in entries if (ece := _ece(entry, split)) is not None}
+        for split in ("valid", "test")
+    )
+    smoothed = [amount for amount in on_valid if amount and amount in on_test]
+    if not (smoothed and 0.0 in on_test):
+        return []
+    amount = min(smoothed, key=lambda amount: on_valid[amount][1])
+    scaled = at_fitted(on_test[0.0][0].select(mode="images", split="test"))
+    temperature = number(mean(row.record.temperature for row in scaled), 2)
+    return [
+        [
+            network,
+            ECE.text(on_test[0.0][1]),
+            f"{ECE.text(ECE.mean(scaled))} / {temperature}",
+            f"{ECE.text(on_test[amount][1])} / {amount:g}",
+        ]
+    ]
+
+
+def _ece(entry: Entry, split: str) -> float | None:
+    return ECE.mean(entry.select(mode="images", split=split, temperature=1.0))

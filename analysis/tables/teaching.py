@@ -1,0 +1,75 @@
+"""Teachers and students: what each network learnt from, and its test error (the paper's section 4)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from .. import paper
+from ..quantities import number
+from ..rows import Row, mean
+from ..study import Entry, Study, alpha_label
+from .accuracy import over_seeds
+from .layout import Table
+
+HEADER = ("network", "learns from", "beta", "at T", "gamma", "test error, %", "95 % over seeds", "seeds", "paper, %")
+
+
+def table(study: Study) -> Table:
+    """A line for each network and what it learnt from: labels first, then each teacher at each temperature.
+
+    No line where no network was taught.
+    """
+    lines = [
+        (_order(entry), _line(entry, rows))
+        for entry in study.entries
+        if (rows := entry.select(mode="images", split="test", temperature=1.0))
+    ]
+    taught = any(entry.model.teacher for entry in study.entries)
+    return Table(
+        "teaching",
+        "Teachers and students (section 4)",
+        "Test set. Beta is the teacher's part of the loss. Logits: half the mean squared error of the logits.",
+        HEADER,
+        [line for _, line in sorted(lines)] if taught else [],
+        whole=False,
+    )
+
+
+def _line(entry: Entry, rows: Sequence[Row]) -> list[str]:
+    teacher = entry.model.teacher
+    value, interval = over_seeds([1 - (row.record.accuracy or 0.0) for row in rows])
+    gamma = mean(row.record.teacher_run.gamma if row.record.teacher_run else None for row in rows)
+    known = str(entry.model.architecture), _source(entry)
+    at_logits = teacher is None or teacher.temperature is None
+    error = paper.MNIST_ERRORS.get(known, "") if entry.model.corpus.startswith("mnist") and at_logits else ""
+    return [
+        *known,
+        f"{teacher.beta:g}" if teacher else "",
+        _temperature(entry) if teacher else "",
+        number(gamma, 3),
+        value,
+        interval,
+        str(len(rows)),
+        error,
+    ]
+
+
+def _source(entry: Entry) -> str:
+    """What the network learnt from."""
+    teacher = entry.model.teacher
+    if teacher is not None:
+        return f"{teacher.architecture}, alpha {teacher.smoothing.amount:g}"
+    return f"labels, {alpha_label(entry.model)}" if entry.amount else "labels"
+
+
+def _temperature(entry: Entry) -> str:
+    teacher = entry.model.teacher
+    return "logits" if teacher is None or teacher.temperature is None else f"{teacher.temperature:g}"
+
+
+def _order(entry: Entry) -> tuple[bool, str, str, float, float]:
+    teacher = entry.model.teacher
+    at = math.inf if teacher is None or teacher.temperature is None else teacher.temperature
+    beta = 0.0 if teacher is None else teacher.beta
+    return teacher is not None, str(entry.model.architecture), _source(entry), beta, at

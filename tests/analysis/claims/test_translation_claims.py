@@ -1,0 +1,147 @@
+"""Verdicts on made-up grids of translation models whose truth is known."""
+
+import sys
+
+import numpy as np
+import pytest
+from builders import record, write
+
+from analysis import claims, publish
+from analysis.claims.__main__ import main
+from analysis.claims.translation import CLAIMS
+from analysis.quantities import BLEU
+from analysis.rows import load, select
+from analysis.study import Study
+from mt_ls.calibration.bins import Bins
+
+N_SENTENCES, LENGTH = 400, 30
+GRID = (0.8, 1.0, 1.2)
+
+
+def write_grid(folder, seeds=(1, 2, 3), smoothing_helps=True, **model):
+    """Runs of alpha 0 and 0.1. If smoothing helps: the hard model is over-confident at T = 1 and calibrated at 1.2, the
+    smoothed one calibrated at 1 and better by two BLEU, and worse in NLL; if not, the two change places."""
+    rng = np.random.default_rng(0)
+    for seed in seeds:
+        for amount in (0.0, 0.1):
+            smoothed = (amount == 0.1) == smoothing_helps
+            for split in ("valid", "test"):
+                for t in GRID:
+                    _write(folder, rng, amount, seed, split, t, smoothed, model)
+                _write(folder, rng, amount, seed, split, 1.0, smoothed, model, beam=50)
+
+
+def _write(folder, rng, amount, seed, split, t, smoothed, model, beam=5):
+    best = 1.0 if smoothed else 1.2
+    share = 0.6 + 0.02 * rng.normal(size=N_SENTENCES)
+    count = np.full(N_SENTENCES, float(LENGTH))
+    bins = np.zeros((N_SENTENCES, 3, 15))
+    bins[:, :, 10] = np.stack((count, count * 0.7, rng.binomial(LENGTH, 0.7 - 0.4 * abs(t - best), N_SENTENCES)), 1)
+    hits = rng.binomial(LENGTH, share + 0.03 * smoothed - 0.3 * abs(t - best))
+    order = np.arange(4)
+    matches = np.maximum(hits[:, None] - 3 * order, 0)
+    length = LENGTH - 2 * (beam == 50) * smoothed
+    lengths = np.full((N_SENTENCES, 2), (length, LENGTH))
+    counts = np.column_stack((lengths, matches, np.broadcast_to(length - order, (N_SENTENCES, 4))))
+    nll = count * (2 + 0.3 * smoothed + (t - best) ** 2) + 0.1 * rng.normal(size=N_SENTENCES)
+    common = {
+        "run": f"{model.get('architecture', 'grid')}_a{amount}_s{seed}",
+        "corpus": "grid",
+        "seed": seed,
+        "split": split,
+        "temperature": t,
+        "bins": Bins.from_sums(bins.sum(0)),
+        "fitted_temperature": best,
+        "fitted_on": "valid",
+        **model,
+    }
+    if beam == 5:
+        write(folder, record(amount, **common, nll=nll.sum() / count.sum()), bins=bins, nll=nll)
+    worse = bins.copy()
+    worse[:, 2] = worse[:, 2] // 2
+    score = BLEU.of_items(counts, np.ones((1, N_SENTENCES))).item()
+    searched = record(amount, **common, mode="beam", beam=beam, lenpen=1.0, bleu={"score": score})
+    write(folder, searched, bins=worse, bleu=counts)
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("grid")
+    write_grid(folder)
+    return folder
+
+
+def findings(rows, draws=50):
+    return claims.findings(Study(rows), draws)
+
+
+def verdicts(folder):
+    """{claim's number: verdict}."""
+    return {f.claim.number: f.verdict for f in findings(load([folder]), draws=300)}
+
+
+def test_a_world_in_which_the_paper_is_right(grid):
+    found = verdicts(grid)
+    assert {number for number, verdict in found.items() if verdict == "reproduced"} >= {1, 2, 3, 4, 5, 7, 9, 10}
+    assert "not reproduced" not in found.values()
+
+
+def test_a_world_in_which_the_paper_is_wrong(tmp_path):
+    write_grid(tmp_path, smoothing_helps=False)
+    found = verdicts(tmp_path)
+    assert {number for number, verdict in found.items() if verdict == "not reproduced"} == {2, 3, 4, 5, 6, 7, 10}
+    assert found[9] == "reproduced"
+
+
+def test_what_is_published_gives_the_same_findings(grid, tmp_path):
+    rows = load([grid])
+    publish.publish(rows, tmp_path)
+    published = findings(load([tmp_path]))
+    assert claims.cells(published) == claims.cells(findings(rows))
+    assert all(finding.estimate for finding in published)
+
+
+def test_models_of_two_architectures_are_not_averaged(grid, tmp_path):
+    """Smoothing helps one body and harms the other: each has its parts, and the claims do not hold for both."""
+    write_grid(tmp_path, architecture="big")
+    write_grid(tmp_path, smoothing_helps=False, architecture="small")
+    found = {f.claim.number: f for f in findings(load([tmp_path]), draws=300)}
+    assert found[4].verdict == "not reproduced" and found[4].part == "BLEU(0.1) - BLEU(0), small, alpha 0"
+    assert found[4].estimate.n_seeds == 3
+
+
+def test_the_same_temperature_chosen_twice_decides_nothing(grid):
+    """ECE and NLL are least at the same T here: the gain is exactly 0 in every resample."""
+    (finding,) = [f for f in findings(load([grid])) if f.claim.number == 8]
+    assert finding.verdict == "inconclusive" and finding.estimate.interval() == (0.0, 0.0)
+
+
+def test_one_seed_proves_nothing_and_what_is_missing_is_named(grid):
+    one = [row for row in load([grid]) if row.record.seed == 1]
+    assert {f.verdict for f in findings(one, draws=300)} == {"inconclusive"}
+    rows = [row for row in one if row.record.beam != 50]
+    missing = [f for f in findings(rows) if f.verdict == "not measured"]
+    assert [f.claim.number for f in missing] == [10]
+    assert missing[0].why == "test, alpha 0, seed 1, beam50, T 1.0"
+    hard = select(rows, amount=0.0)
+    assert {f.why for f in findings(hard)} == {"runs of alpha 0 and 0.1 with the same seed on valid and test"}
+
+
+def test_a_run_that_is_measured_in_part_does_not_count(grid):
+    rows = load([grid])
+    for split in ("valid", "test"):
+        of_part = [
+            row
+            for row in rows
+            if not (row.record.seed == 2 and row.record.split == split and row.record.model.smoothing.amount == 0.1)
+        ]
+        without = [row for row in rows if row.record.seed != 2]
+        assert findings(of_part) == findings(without)
+
+
+def test_the_command_prints_a_line_a_claim(grid, capsys):
+    assert main([str(grid)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(CLAIMS)
+    assert main([str(grid / "nowhere")]) == 2
+    assert "no such file or folder" in capsys.readouterr().err
+    assert "analysis.claims" in sys.modules

@@ -1,0 +1,153 @@
+"""What the figures draw."""
+
+import numpy as np
+import pytest
+from builders import row, study, taught_by, teacher_run, write_activations, write_records
+from image_worlds import write_world
+
+from analysis.figures import activations, drawings, information, quality, reliability, teaching, temperature
+from analysis.quantities import NLL
+from analysis.rows import load, select
+from analysis.study import Study
+
+
+@pytest.fixture
+def made(tmp_path):
+    write_records(tmp_path)
+    write_activations(tmp_path)
+    return Study(load([tmp_path]))
+
+
+def titles(figure):
+    return [title for axis in figure.axes if axis.axison and (title := axis.get_title().split("\n")[0])]
+
+
+def test_each_reliability_diagram_has_the_bins_of_its_record(made):
+    figure = reliability.figure(made)
+    assert titles(figure) == [reliability.HARD, reliability.SCALED, reliability.SMOOTHED]
+    (of,) = select(made.rows, amount=0.0, split="test", mode="forced", temperature=1.0)
+    confidence, accuracy, _ = of.record.bins.curve()
+    drawn = next(line for line in figure.axes[0].lines if len(line.get_xdata()) == len(confidence))
+    np.testing.assert_allclose(drawn.get_xdata(), confidence)
+    np.testing.assert_allclose(drawn.get_ydata(), accuracy)
+    assert f"ECE {of.record.bins.ece():.3f}" in figure.axes[0].get_title()
+    assert reliability.figure(Study(select(made.rows, mode="beam"))) is None
+
+
+def test_each_network_has_its_line_of_diagrams():
+    def of(network, amount, **more):
+        return row(amount, mode="images", architecture=network, run=f"{network}{amount}", **more)
+
+    rows = [of("alexnet", 0.0), of("alexnet", 0.1), of("mlp", 0.3)]
+    rows += [of("resnet_20", 0.0, fitted_temperature=1.0), of("resnet_20", 0.1)]
+    figure = reliability.figure(study(*rows))
+    assert titles(figure) == [
+        "alexnet, hard targets",
+        "alexnet, label smoothing 0.1",
+        "resnet_20, hard targets",
+        "resnet_20, hard + temperature",
+        "resnet_20, label smoothing 0.1",
+    ]
+    assert {axis.get_ylabel() for axis in figure.axes} == {"accuracy", "images", ""}
+
+
+def test_by_run_each_run_has_its_diagrams():
+    rows = [row(0.1, run=name, fitted_temperature=1.0) for name in ("mine", "yours")]
+    found = titles(reliability.figure(study(*rows, by="run")))
+    assert found == ["mine, T = 1", "mine, fitted", "yours, T = 1", "yours, fitted"]
+
+
+def test_a_curve_has_the_temperatures_of_every_run():
+    measured = [(1, 1.0, 2.0), (2, 1.0, 3.0), (1, 1.21, 1.5), (2, 1.3, 1.9), (1, 1.5, 4.0), (2, 1.5, 5.0)]
+    rows = [row(seed=seed, temperature=t, nll=nll) for seed, t, nll in measured]
+    assert temperature.by_temperature(rows, NLL) == ([1.0, 1.5], [pytest.approx(2.5), pytest.approx(4.5)])
+    assert temperature.by_temperature([], NLL) == ([], [])
+
+
+def test_the_temperature_figure_shows_the_pair_and_by_run_every_run(made):
+    assert titles(temperature.figure(made)) == ["α = 0", "α = 0.1", "likelihood"]
+    by_run = Study(made.rows, "run")
+    assert titles(temperature.figure(by_run)) == ["toy_a0.0_s1", "toy_a0.1_s1", "likelihood"]
+    assert temperature.figure(study(row(0.0), row(0.1))) is None
+
+
+def test_quality_has_a_point_a_run_and_a_label_a_model(made):
+    figure = quality.figure(made)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["α = 0", "α = 0.1"]
+    assert quality.figure(study(row(0.1))) is None
+
+
+def test_activations_are_drawn_where_a_pair_was_measured(made):
+    figure = activations.figure(made)
+    assert titles(figure) == ["α = 0, train", "α = 0, valid", "α = 0.1, train", "α = 0.1, valid"]
+    assert activations.figure(made.with_rows(select(made.rows, amount=0.1))) is None
+
+
+def test_information_has_a_curve_a_run(tmp_path):
+    of = Study(load([write_world(tmp_path, True)]))
+    figure = information.figure(of)
+    curves = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 3]
+    assert len(curves) == 6 and len({(line.get_color(), line.get_marker()) for line in curves}) == 2
+
+
+def test_smoothed_teachers_are_drawn_at_the_temperature_that_valid_chose():
+    """Of T = 2 and 4 valid prefers 4, though 2 is better on test; gammas of two seeds are averaged."""
+    rows = [
+        row(
+            0.0,
+            mode="images",
+            architecture="alexnet",
+            split=split,
+            seed=seed,
+            accuracy=accuracy,
+            run=f"s{t}_{seed}",
+            teacher=taught_by("resnet_8", 0.1, t),
+            teacher_run=teacher_run(t / 10 + seed / 100),
+        )
+        for split, t, accuracy in (
+            ("valid", 1.0, 0.9),
+            ("valid", 2.0, 0.5),
+            ("valid", 4.0, 0.6),
+            ("test", 1.0, 0.8),
+            ("test", 2.0, 0.7),
+            ("test", 4.0, 0.4),
+        )
+        for seed in (1, 2)
+    ]
+    curves = teaching.accuracies(study(*rows))
+    assert {name: [*points.values()] for name, points in curves.items()} == {
+        teaching.AT_ONE: [[0.8, 0.8]],
+        teaching.AT_BEST: [[0.4, 0.4]],
+    }
+    assert [*curves[teaching.AT_ONE], *curves[teaching.AT_BEST]] == pytest.approx([0.115, 0.415])
+
+
+def test_teachers_and_untaught_students_have_their_curves():
+    taught = {"mode": "images", "accuracy": 0.7}
+    rows = [
+        row(0.0, architecture="resnet", run="t0", **taught),
+        row(0.1, architecture="resnet", run="t1", **taught),
+        row(0.0, architecture="alexnet", run="alone", **taught),
+        row(
+            0.0,
+            architecture="alexnet",
+            run="s",
+            teacher=taught_by("resnet", 0.0, 1.0),
+            teacher_run=teacher_run(0.2),
+            **taught,
+        ),
+    ]
+    curves = teaching.accuracies(study(*rows))
+    assert curves == {
+        teaching.HARD: {0.2: [0.7]},
+        teaching.AT_ONE: {0.2: [0.7]},
+        teaching.TEACHERS: {0.0: [0.7], 0.1: [0.7]},
+        teaching.ALONE: {0.0: [0.7]},
+    }
+    assert teaching.figure(study(*rows[:3])) is None
+
+
+def test_every_kind_of_study_has_its_drawings(made, tmp_path):
+    assert [one.name for one in drawings(made)] == ["reliability", "temperature", "quality", "penultimate"]
+    images = Study(load([write_world(tmp_path / "images", True, seeds=(1,))]))
+    assert [one.name for one in drawings(images)] == ["penultimate", "reliability", "teaching", "information"]

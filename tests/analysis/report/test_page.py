@@ -1,0 +1,116 @@
+"""The report from records: whole, self-contained, and open about what is missing."""
+
+import re
+import sys
+
+import pytest
+from builders import record, row, write, write_activations, write_records
+from image_worlds import write_world
+
+from analysis.report.__main__ import main
+from analysis.report.page import write as write_report
+from analysis.rows import load
+from analysis.study import Study
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    write_records(folder)
+    write_activations(folder)
+    return folder
+
+
+def test_the_report_is_whole_and_self_contained(runs, tmp_path, capsys):
+    assert main([str(runs), "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<figure>") == 4 and "Nothing: every cell was measured" in page
+    assert not re.search(r'(src|href)="(?!#)', page)
+    for name in ("temperature", "reliability", "quality", "penultimate"):
+        assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 10_000
+        mode = "activations" if name == "penultimate" else "forced"
+        assert f"ECE|mode:{mode}" in (tmp_path / "figures" / f"{name}.svg").read_text()
+    out = capsys.readouterr().out
+    assert "21.0" in out and str(tmp_path / "report.html") in out
+    assert (tmp_path / "tables" / "main.txt").read_text().strip() in out
+
+
+def test_every_figure_is_described_and_verdicts_come_first(runs, tmp_path):
+    write_report(Study(load([runs])), tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    words = re.findall(r'class="drawing" role="img" aria-label="([^"]*)"', page)
+    assert len(words) == 4 and all("alpha 0.1 at T = 1: forced ECE 0." in text for text in words)
+    assert page.index("<h2>Verdicts</h2>") < page.index("<figure>") < page.index("<h2>Main table")
+    assert page.count("<article") == 10 and "4. Smoothing raises BLEU at T = 1" in page
+
+
+def test_an_audit_shows_each_run_by_its_name_and_no_claims(tmp_path):
+    """Two checkpoints of one's own, both trained with smoothing 0.1 and seed 1."""
+    for name, nll in (("mine", 1.0), ("yours", 3.0)):
+        for t in (1.0, 1.2):
+            write(tmp_path / "runs", record(0.1, run=name, temperature=t, nll=nll))
+    assert main([str(tmp_path / "runs"), "--by", "run", "--out", str(tmp_path / "out")]) == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    table = (tmp_path / "out" / "tables" / "main.txt").read_text()
+    assert re.search(r"^mine +1 +1 +1\.000", table, re.M) and re.search(r"^yours +1 +1 +3\.000", table, re.M)
+    assert '"name": "mine"' in page and '"name": "yours"' in page
+    assert "Verdicts" not in page and "<h1>Audit" in page
+
+
+def test_two_checkpoints_of_one_seed_are_one_line_of_error(tmp_path, capsys):
+    for name in ("mine", "yours"):
+        write(tmp_path / "runs", record(0.1, run=name))
+    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "runs mine and yours" in error and len(error.splitlines()) == 1 and not (tmp_path / "out").exists()
+
+
+def test_what_comes_from_data_is_text_and_not_a_script(tmp_path):
+    evil = "</script><script>alert(1)</script>"
+    for amount in (0.0, 0.1):
+        sha = {"data": "d", "checkpoint": f"{amount}", "code": evil}
+        of = record(amount, corpus=evil, run=f"{evil}{amount}", versions={"mt_ls": evil}, sha=sha)
+        write(tmp_path / "runs", of)
+    for by in ("model", "run"):
+        write_report(Study(load([tmp_path / "runs"]), by), tmp_path / by)
+        page = (tmp_path / by / "report.html").read_text()
+        assert "alert(1)" in page and page.count("<script") == 2 and evil not in page
+
+
+def test_what_was_not_measured_is_an_empty_cell_and_is_named(tmp_path):
+    write_records(tmp_path / "runs", amounts=(0.1,), beam=False)
+    write_report(Study(load([tmp_path / "runs"])), tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text()
+    missing = page.split("<h2>Missing</h2>")[1]
+    assert "alpha 0.1, T 1: BLEU" in missing and "figure “Translation quality" in missing
+    table = (tmp_path / "out" / "tables" / "main.txt").read_text()
+    assert "0.0" in table and "0.0000" not in table  # empty, and not 0
+
+
+@pytest.mark.parametrize(("make", "message"), [(False, "no such file or folder"), (True, "no record")])
+def test_no_records_is_one_line(tmp_path, capsys, make, message):
+    if make:
+        (tmp_path / "runs").mkdir()
+    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert message in error and len(error.splitlines()) == 1 and not (tmp_path / "out").exists()
+
+
+def test_the_report_of_images_has_the_papers_figures(tmp_path):
+    text = write_report(Study(load([write_world(tmp_path / "runs", True)])), tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text()
+    for title in ("Figure 2", "Figure 6", "Table 2", "Table 3", "Teachers and students"):
+        assert title in page
+    assert "17. Information about the input" in page and "BLEU and calibration against" not in page
+    assert "mlp_1200, alpha 0.1" in text
+    assert "forced ECE" not in page and '<th scope="col">ECE</th><th scope="col">NLL, nats</th></tr>' in page
+
+
+def test_reading_records_loads_no_torch():
+    """Of this process: the reports above were made without it."""
+    import subprocess
+
+    code = "import sys, analysis.report.page, analysis.claims, analysis.pages; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+    assert row().record.mode == "forced"

@@ -1,0 +1,159 @@
+"""The tables of translation, from made-up records."""
+
+import msgspec
+import numpy as np
+import pytest
+from builders import item_bins, record, row, study, write, write_records
+
+from analysis.rows import Row, at_fitted, held_out, load, select
+from analysis.study import Study
+from analysis.tables import beams, estimators, geometry, main, table_3, tables, temperatures, token_classes
+from mt_ls.calibration.bins import Bins
+from mt_ls.smoothing.kinds import Smoothing
+
+
+@pytest.fixture
+def made(tmp_path):
+    write_records(tmp_path)
+    return Study(load([tmp_path]))
+
+
+def test_the_main_table_has_each_model_at_one_and_at_its_fitted_temperature(made):
+    cells = main.table(made).cells
+    assert [line[0] for line in cells] == ["alpha 0", "alpha 0", "alpha 0.1", "alpha 0.1"]
+    assert [line[1] for line in cells] == ["1", "1.20"] * 2
+    (of,) = select(made.rows, amount=0.1, split="test", mode="forced", temperature=1.0)
+    line = dict(zip(main.HEADER, cells[2], strict=True))
+    assert line["forced ECE"] == f"{of.record.bins.ece():.4f}" and line["BLEU"] == "21.0" and line["seeds"] == "1"
+    floor, _ = of.record.bins.noise_floor(np.random.default_rng(0), draws=2000)
+    assert float(line["floor"]) == pytest.approx(floor, rel=0.1)
+
+
+def test_two_models_with_one_alpha_are_two_lines_with_their_own_numbers():
+    """Two checkpoints of one's own, both trained with smoothing 0.1."""
+    rows = [row(0.1, run=f"run_{body}", architecture=body, nll=nll) for body, nll in (("big", 1.0), ("small", 3.0))]
+    for by, labels in (("model", ["big, alpha 0.1", "small, alpha 0.1"]), ("run", ["run_big", "run_small"])):
+        cells = main.table(study(*rows, by=by)).cells
+        at_one = [line for line in cells if line[1] == "1"]
+        assert [(line[0], line[2], line[4]) for line in at_one] == [
+            (labels[0], "1", "1.000"),
+            (labels[1], "1", "3.000"),
+        ]
+
+
+def test_translations_of_unknown_smoothing_have_their_line():
+    """An audit of text: no alpha, no seed, no forced mode."""
+    of = row(run="system", smoothing=None, seed=None, mode="beam", unit="word", bleu={"score": 31.25, "signature": "x"})
+    ((label, t, seeds, bleu, *_),) = main.table(study(of, by="run")).cells
+    assert (label, t, seeds, bleu) == ("system", "1", "1", "31.2")
+
+
+def test_unigram_smoothing_has_its_own_line():
+    rows = [row(0.1), row(0.1, run="u", smoothing=Smoothing("unigram", 0.1), nll=2.5)]
+    cells = main.table(study(*rows)).cells
+    assert [(line[0], line[4]) for line in cells if line[4]] == [("alpha 0.1", "1.500"), ("alpha 0.1 unigram", "2.500")]
+
+
+def test_table_3_has_the_papers_line(made):
+    cells = table_3.table(made).cells
+    assert list(cells[0][1:]) == ["0.056", "0.018 / 1.13", "0.019 / 0.1"]
+    assert [line[0] for line in cells[1:]] == ["ours, toy, valid", "ours, toy, test"]
+    (of,) = select(made.rows, amount=0.0, split="valid", mode="forced", temperature=1.2)
+    assert cells[1][2] == f"{held_out(of).ece():.3f} / 1.20"
+    assert table_3.table(study(row(0.3))).cells == []
+
+
+def test_beams_of_several_widths_are_lines():
+    rows = [
+        row(mode="beam", beam=beam, lenpen=1.0, seed=seed, length_ratio=length, bleu={"score": score, "signature": "x"})
+        for beam, seed, score, length in ((5, 1, 20.0, 1.0), (5, 2, 22.0, 0.98), (50, 1, 19.0, 0.9))
+    ]
+    assert beams.table(study(*rows)).cells == [
+        ["alpha 0.1", "5", "1", "2", "21.0", "0.990"],
+        ["alpha 0.1", "50", "1", "1", "19.0", "0.900"],
+    ]
+    assert beams.table(study(*rows[:2])).cells == []  # one search only
+
+
+def test_token_classes_are_apart(made):
+    cells = token_classes.table(made).cells
+    assert [line[0] for line in cells[:3]] == ["alpha 0, others", "alpha 0, eos", "alpha 0, shifted (left out)"]
+    assert cells[1][1:5] == ["2", "0.800", "0.500", "0.4000"] and cells[2][1] == "7"  # |0.9 - 1| and |0.7 - 0|, halved
+
+
+def test_other_estimators_are_beside_the_ece():
+    """Bins of 10 at confidence 0.9 with 8 hits and of 30 at 0.5 with 15: gaps 0.1 and 0."""
+    bins = Bins.of([0.9] * 10 + [0.5] * 30, [1] * 8 + [0] * 2 + [1] * 15 + [0] * 15)
+    common = {"bins": bins, "bins_equal_mass": bins.equal_mass(1), "brier": 0.5, "fitted_temperature": 1.5}
+    rows = [row(temperature=t, architecture=body, run=body, **common) for body in ("tiny", "base") for t in (1.0, 1.5)]
+    cells = estimators.table(study(*rows)).cells
+    assert [line[:2] for line in cells] == [
+        ["base, alpha 0.1", "1"],
+        ["base, alpha 0.1", "1.50"],
+        ["tiny, alpha 0.1", "1"],
+        ["tiny, alpha 0.1", "1.50"],
+    ]
+    # (0.01 - 0.16 / 9) * 10 / 40 - 0.25 / 29 * 30 / 40 is below 0
+    assert cells[0][2:] == ["0.0250", "0.0250", "0.0000", "0.100", "0.5000"]
+    assert estimators.table(study(rows[0])).cells[0][0] == "alpha 0.1"
+
+
+def test_gains_of_a_temperature_are_differences_of_the_records(made):
+    lines = {(line[0], line[1]): line for line in temperatures.table(made, draws=200).cells}
+    assert len(lines) == 8
+    forced = select(made.rows, split="test", mode="forced", amount=0.0)
+    (before,), (after,) = select(forced, temperature=1.0), at_fitted(forced)
+    _, _, temperature, _, at_one, there, gain, spread = lines["toy_a0.0_s1", "forced ECE"]
+    assert temperature == "1.20"
+    assert at_one == f"{before.record.bins.ece():.4f}" and there == f"{after.record.bins.ece():.4f}"
+    assert float(gain) == pytest.approx(before.record.bins.ece() - after.record.bins.ece(), abs=1e-4)
+    low, high = map(float, spread.split(" to "))
+    assert low < float(gain) < high and high - low < 0.2
+
+
+def test_the_temperature_of_bleu_is_chosen_on_valid_and_not_on_test(tmp_path):
+    """On valid 0.8 is best, on test 1.2."""
+    counts = np.tile([9, 9, 8, 6, 4, 2, 9, 8, 7, 6], (4, 1))
+    for split, scores in (("valid", {0.8: 30.0, 1.0: 20.0, 1.2: 10.0}), ("test", {0.8: 10.0, 1.0: 20.0, 1.2: 30.0})):
+        for t, score in scores.items():
+            of = record(split=split, temperature=t, mode="beam", beam=5, lenpen=1.0, bleu={"score": score})
+            write(tmp_path, of, bins=np.ones((4, 3, 15)), bleu=counts)
+    lines = temperatures.table(Study(load([tmp_path])), draws=20).cells
+    assert [line[2] for line in lines if line[1] == "BLEU"] == ["0.80"]
+
+
+def test_without_another_temperature_there_is_the_value_alone(made):
+    beam = select(made.rows, mode="beam", temperature=1.0, amount=0.1, split="test")
+    (first, bleu) = temperatures.table(Study(beam), draws=20).cells
+    assert (first[1], first[2], first[4], first[6]) == ("beam ECE", "", f"{beam[0].record.bins.ece():.4f}", "")
+    assert (bleu[1], bleu[2], bleu[6]) == ("BLEU", "", "")
+    assert temperatures.table(Study(select(made.rows, split="valid")), draws=20).cells == []
+
+
+def test_items_that_chose_the_temperature_are_not_in_its_gain(made):
+    rows = [
+        Row(msgspec.structs.replace(of.record, split="test", fitted_on="test"), of.folder)
+        for of in select(made.rows, split="valid", mode="forced", amount=0.0)
+    ]
+    for of, original in zip(rows, select(made.rows, split="valid", mode="forced", amount=0.0), strict=True):
+        vars(of)["items"] = original.items
+    (line,) = [line for line in temperatures.table(Study(rows), draws=20).cells if line[1] == "forced ECE"]
+    (scaled,) = at_fitted(rows)
+    assert line[5] == f"{held_out(scaled).ece():.4f}" != f"{scaled.record.bins.ece():.4f}"
+
+
+def test_geometry_names_the_architecture():
+    values = dict.fromkeys(geometry._FIELDS, 0.5)
+    of = [row(mode="activations", split=split, architecture="tiny", geometry=values) for split in ("train", "valid")]
+    cells = geometry.table(study(*of)).cells
+    assert [line[:3] for line in cells] == [["tiny, alpha 0.1", split, "0.500"] for split in ("train", "valid")]
+
+
+def test_a_table_without_a_line_is_not_shown(made):
+    assert [one.name for one in tables(made)] == ["main", "table_3", "estimators", "advice", "token_classes"]
+
+
+def test_an_ece_of_items_is_that_of_the_record(made):
+    for of in select(made.rows, mode="forced"):
+        np.testing.assert_allclose(of.items.bins.sum(0)[2], of.record.bins.hits)
+    assert item_bins([0.2, 1.0], [1, 0], [0, 1], 2)[1, 0, 14] == 1

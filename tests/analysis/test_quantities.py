@@ -1,0 +1,87 @@
+"""Quantities of items, against the tools that compute them from data."""
+
+import numpy as np
+import pytest
+import sacrebleu
+from builders import item_bins, record, row, write
+
+from analysis.quantities import ACCURACY, BLEU, ECE, LENGTH_RATIO, NLL, OVERCONFIDENCE, QUANTITIES, number
+from analysis.rows import Row
+from analysis.significance import resamples
+from mt_ls.calibration.bins import Bins
+from mt_ls.calibration.scores import Scorer
+
+
+def test_bleu_of_resamples_is_sacrebleus():
+    """Against sacrebleu.corpus_bleu on the resampled text itself, down to no match at all."""
+    rng = np.random.default_rng(0)
+    words = np.array(list("abcdefgh"))
+    references = [" ".join(rng.choice(words, rng.integers(4, 12))) for _ in range(40)]
+    texts = [" ".join(w if rng.random() < 0.8 else "x" for w in line.split()) for line in references]
+    texts[:3] = ["", "z", "z z z z z"]
+    statistics = np.stack([Scorer().statistics(*pair)["bleu"] for pair in zip(texts, references, strict=True)])
+    weights = np.vstack((resamples(40, 5), np.eye(40)[:6]))  # single sentences: smoothing and no match
+    scores, ratios = BLEU.of_items(statistics, weights), LENGTH_RATIO.of_items(statistics, weights)
+    for weight, score, ratio in zip(weights, scores, ratios, strict=True):
+        chosen = np.repeat(np.arange(40), weight.astype(int))
+        expected = sacrebleu.corpus_bleu([texts[i] for i in chosen], [[references[i] for i in chosen]])
+        assert score == pytest.approx(expected.score, abs=1e-9)
+        assert ratio == pytest.approx(expected.sys_len / expected.ref_len)
+
+
+def test_calibration_of_resamples_is_that_of_the_predictions():
+    rng = np.random.default_rng(1)
+    item = np.repeat(np.arange(30), rng.integers(1, 9, 30))
+    confidence = rng.random(len(item))
+    hit = rng.random(len(item)) < confidence
+    nll = rng.exponential(size=len(item))
+    bins, n = item_bins(confidence, hit, item, 30), np.bincount(item)
+    for weights in resamples(30, 4):
+        chosen = np.concatenate([np.flatnonzero(item == i).repeat(int(weights[i])) for i in range(30)])
+        expected, weights = Bins.of(confidence[chosen], hit[chosen]), weights[None]
+        assert ECE.of_items(bins, weights)[0] == pytest.approx(expected.ece())
+        assert ACCURACY.of_items(bins, weights)[0] == pytest.approx(expected.accuracy)
+        gap = expected.mean_confidence - expected.accuracy
+        assert OVERCONFIDENCE.of_items(bins, weights)[0] == pytest.approx(gap)
+        assert NLL.of_items(np.bincount(item, nll), n, weights)[0] == pytest.approx(nll[chosen].mean())
+
+
+def test_the_interval_of_a_run_is_that_of_a_plain_bootstrap(tmp_path):
+    rng = np.random.default_rng(1)
+    confidence, item = rng.beta(3, 1, 4000), np.repeat(np.arange(400), 10)
+    hit = rng.random(4000) < confidence**2
+    of = write(tmp_path, record(bins=Bins.of(confidence, hit)), bins=item_bins(confidence, hit, item, 400))
+    low, high = ECE.interval([of])
+    plain = []
+    for _ in range(300):
+        index = (rng.integers(400, size=400)[:, None] * 10 + np.arange(10)).reshape(-1)
+        plain.append(Bins.of(confidence[index], hit[index]).ece())
+    np.testing.assert_allclose((low, high), np.quantile(plain, [0.025, 0.975]), atol=0.004)
+    assert low < of.record.bins.ece() < high
+
+
+def test_the_interval_of_a_mean_counts_items_and_seeds(tmp_path):
+    rng = np.random.default_rng(2)
+    rows = []
+    for seed, accuracy in enumerate((0.5, 0.6, 0.7)):  # a confidence of 0.9 everywhere: ECE 0.4, 0.3, 0.2
+        bins = np.zeros((400, 3, 15))
+        bins[:, 0, 13], bins[:, 1, 13], bins[:, 2, 13] = 10, 9, rng.binomial(10, accuracy, size=400)
+        rows.append(write(tmp_path, record(seed=seed, bins=Bins.from_sums(bins.sum(0))), bins=bins))
+    ece = [of.record.bins.ece() for of in rows]
+    low, high = ECE.interval(rows)
+    assert (low + high) / 2 == pytest.approx(np.mean(ece))
+    of_seeds = 4.303 * np.std(ece, ddof=1) / 3**0.5  # Student's t, 2 degrees of freedom
+    assert (high - low) / 2 == pytest.approx(of_seeds, rel=0.02)  # sentences add little here
+    assert ECE.interval([]) is None
+    assert ECE.interval([*rows, Row(record(seed=9), tmp_path)]) is None
+
+
+def test_what_was_not_kept_has_no_resamples(tmp_path):
+    of = write(tmp_path, record(), bins=np.ones((2, 3, 15)))
+    assert NLL.resampled(of, 5) is None and ECE.resampled(of, 5).shape == (6,)
+    assert ECE.resampled(row(), 5) is None
+
+
+def test_a_number_has_its_digits_and_a_missing_one_is_an_empty_cell():
+    assert (ECE.text(0.12344), BLEU.text(27.345), NLL.text(None), number(2.0, 2)) == ("0.1234", "27.3", "", "2.00")
+    assert len({quantity.name for quantity in QUANTITIES}) == len(QUANTITIES)

@@ -1,0 +1,107 @@
+"""A study's entries: runs of one model together, different models and checkpoints apart."""
+
+import pytest
+from builders import row, study, taught_by
+
+from mt_ls.records import RecordError
+from mt_ls.smoothing.kinds import Smoothing
+
+
+def labels(of):
+    return [entry.label for entry in of.entries]
+
+
+def test_seeds_of_one_model_are_one_entry():
+    of = study(row(0.1, seed=1), row(0.1, seed=2), row(0.0, seed=1))
+    assert labels(of) == ["alpha 0", "alpha 0.1"]
+    assert [len(entry.rows) for entry in of.entries] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "expected"),
+    [
+        ("architecture", ("base", "tiny"), ["base, alpha 0.1", "tiny, alpha 0.1"]),
+        ("precision", (None, "bf16"), ["alpha 0.1, float32", "alpha 0.1, bf16"]),
+        ("checkpoint", ("best", "last"), ["alpha 0.1, checkpoint best", "alpha 0.1, checkpoint last"]),
+        (
+            "smoothing",
+            (Smoothing("unigram", 0.1), Smoothing("uniform", 0.1)),
+            ["alpha 0.1 unigram", "alpha 0.1"],
+        ),
+        (
+            "smoothing",
+            (Smoothing("uniform", 0.1), Smoothing("uniform", 0.1, "fairseq")),
+            ["alpha 0.1", "alpha 0.1 fairseq"],
+        ),
+    ],
+)
+def test_two_models_with_one_alpha_are_two_entries(field, values, expected):
+    """They would be averaged if a model were its alpha."""
+    rows = [row(0.1, run=f"run{i}", nll=float(i), **{field: value}) for i, value in enumerate(values)]
+    of = study(*rows)
+    assert sorted(labels(of)) == sorted(expected)
+    assert all(len(entry.rows) == 1 for entry in of.entries)
+
+
+def test_two_checkpoints_of_one_seed_are_an_error_that_names_both_runs():
+    rows = row(0.1, run="mine_a"), row(0.1, run="mine_b")
+    with pytest.raises(RecordError, match=r"runs mine_a and mine_b are both of alpha 0.1 with seed 1.*--by run"):
+        study(*rows)
+    assert labels(study(*rows, by="run")) == ["mine_a", "mine_b"]
+
+
+def test_two_checkpoints_in_one_run_are_an_error():
+    """As after a training was repeated in its folder."""
+    first = row(0.1)
+    other = row(0.1, sha=first.record.sha | {"checkpoint": "a" * 64})
+    for by in ("model", "run"):
+        with pytest.raises(RecordError, match=r"toy_a0.1_s1 has records of two checkpoints .*aaaaaaaa"):
+            study(first, other, by=by)
+
+
+def test_runs_of_unknown_seed_are_never_averaged():
+    with pytest.raises(RecordError, match="no known seed"):
+        study(row(seed=None, run="a"), row(seed=None, run="b"))
+
+
+def test_a_network_during_its_training_is_one_run():
+    rows = [
+        row(0.1, mode="information", updates=n, sha={"data": "d", "checkpoint": f"{n}" * 9, "code": "e"})
+        for n in (1, 2)
+    ]
+    assert len(study(*rows).entries) == 1
+
+
+def test_records_of_one_model_in_several_modes_are_one_entry():
+    assert labels(study(row(mode="forced"), row(mode="beam", beam=5), row(mode="activations"))) == ["alpha 0.1"]
+
+
+def test_the_kind_of_a_study_is_that_of_its_records():
+    assert not study(row()).is_of_images and study(row()).forced_mode == "forced"
+    assert study(row(mode="images")).is_of_images and study(row(mode="images")).forced_mode == "images"
+
+
+def test_students_are_apart_by_what_taught_them():
+    rows = [
+        row(0.0, mode="images", architecture="alexnet", run=f"s{t}", teacher=taught_by("resnet", 0.1, t))
+        for t in (1.0, 2.0, None)
+    ]
+    of = study(*rows, row(0.0, mode="images", architecture="alexnet"))
+    assert len(of.entries) == 4 and len(set(labels(of))) == 4
+    assert [entry.model.teacher for entry in of.untaught] == [None]
+
+
+def test_pairs_differ_in_their_smoothing_alone():
+    rows = [row(amount, run=f"{body}{amount}", architecture=body) for body in ("a", "b") for amount in (0.0, 0.1, 0.3)]
+    other = row(0.1, run="unigram", architecture="a", smoothing=Smoothing("unigram", 0.1))
+    pairs = study(*rows, other).pairs
+    assert [(hard.label, smoothed.label) for hard, smoothed in pairs] == [
+        ("a, alpha 0", "a, alpha 0.1"),
+        ("b, alpha 0", "b, alpha 0.1"),
+    ]
+    ((hard, smoothed),) = study(row(0.1)).comparisons
+    assert hard is None and smoothed.label == "alpha 0.1"
+
+
+def test_by_run_there_are_no_pairs_of_models():
+    assert study(row(0.0), row(0.1), by="run").pairs == []

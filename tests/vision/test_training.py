@@ -1,0 +1,165 @@
+"""Training: an update by hand, runs that go on, running means, and precision."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from msgspec.structs import replace
+from torch.nn import functional
+
+from mt_ls.records import Teacher, TeacherRun
+from mt_ls.smoothing.kinds import Smoothing
+from mt_ls.vision import VisionError, augment, checkpoints
+from mt_ls.vision.checkpoints import Settings
+from mt_ls.vision.distillation import Distillation
+from mt_ls.vision.protocols import PROTOCOLS
+from mt_ls.vision.training import Training
+
+SETTINGS = Settings(
+    network="mlp_16", alpha=0.1, seed=1, updates=4, shape=(3, 8, 8), n_classes=4, data="d" * 64
+)  # an epoch of the 250 images is 3 updates of an MLP, 2 of the others
+PLACES = torch.arange(20, 60)
+
+
+def _weights(network):
+    return {name: values.clone() for name, values in network.state_dict().items()}
+
+
+def test_an_update_of_an_mlp_is_one_of_gradient_descent_on_the_smoothed_loss(splits, tmp_path, rng):
+    """Torch's own smoothed loss has the paper's convention; momentum with dampening takes the first gradient whole."""
+    training = Training(SETTINGS, splits["train"], tmp_path / "checkpoint.pt")
+    network = SETTINGS.build()
+    network.load_state_dict(training.network.state_dict())
+    pixels, labels = splits["train"].pixels[PLACES], splits["train"].labels[PLACES]
+    loss = functional.cross_entropy(network(augment.scaled(pixels)), labels, label_smoothing=0.1)
+    loss.backward()
+    assert training.step(PLACES, rng) == pytest.approx(loss.item(), rel=1e-5)
+    for (name, values), updated in zip(network.named_parameters(), training.network.parameters(), strict=True):
+        rate = 0.1 if name.startswith("head") else 1.0
+        torch.testing.assert_close(updated, values - rate * values.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_a_resnet_has_decay_clipping_and_a_scaled_loss(splits, tmp_path, rng):
+    settings = replace(SETTINGS, network="resnet_8")
+    training = Training(settings, splits["train"], tmp_path / "checkpoint.pt")
+    before = _weights(training.network)
+    training.step(PLACES, rng)
+    gradient = torch.cat([values.grad.flatten() for values in training.network.parameters()])
+    assert gradient.norm().item() == pytest.approx(1.0, rel=1e-3)  # clipped
+    head, bias = training.network.head.weight, training.network.head.bias
+    # Nesterov's first step is 1.9 times the gradient, decay included; biases do not decay
+    expected = before["head.weight"] - 0.1 * 1.9 * (head.grad + 1e-4 * before["head.weight"])
+    torch.testing.assert_close(head.detach(), expected)
+    torch.testing.assert_close(bias.detach(), before["head.bias"] - 0.1 * 1.9 * bias.grad)
+
+
+@pytest.mark.parametrize("temperature", [2.0, None])
+def test_a_teachers_loss_has_its_part(splits, tmp_path, rng, temperature):
+    train = splits["train"]
+    torch.manual_seed(5)
+    teacher = replace(SETTINGS, network="mlp_8").build().eval()
+
+    def loss(beta):
+        distillation = Distillation(teacher, "mlp_8", train, beta, temperature)
+        return Training(SETTINGS, train, tmp_path / "checkpoint.pt", distillation).step(PLACES, rng)
+
+    training = Training(SETTINGS, train, tmp_path / "checkpoint.pt")
+    with torch.no_grad():
+        logits, targets = (n(augment.scaled(train.pixels[PLACES])) for n in (training.network, teacher))
+    if temperature is None:
+        taught = 0.5 * functional.mse_loss(logits, targets)
+    else:
+        taught = functional.cross_entropy(logits, (targets / temperature).softmax(-1))
+    assert loss(1.0) == pytest.approx(taught.item(), rel=1e-5)
+    assert loss(0.7) == pytest.approx(0.3 * loss(0.0) + 0.7 * loss(1.0), rel=1e-5)
+    assert loss(0.0) == pytest.approx(training.step(PLACES, rng), rel=1e-5)
+
+
+@pytest.mark.parametrize("network", ["mlp_1200_dropout", "resnet_8"])
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(splits, tmp_path, network):
+    """Shifts, crops, dropout, momentum, batch statistics and the order of images are those of an unbroken run."""
+    settings = replace(SETTINGS, network=network)
+    unbroken = Training(settings, splits["train"], tmp_path / "unbroken" / "checkpoint.pt")
+    ends = list(unbroken.epochs())
+    file = tmp_path / "stopped" / "checkpoint.pt"
+    first = next(Training(settings, splits["train"], file).epochs())
+    resumed = Training(settings, splits["train"], file)
+    assert resumed.update == first == ends[0] and list(resumed.epochs()) == ends
+    torch.testing.assert_close(_weights(resumed.trained), _weights(unbroken.trained), rtol=0, atol=0)
+    network, _ = checkpoints.trained(file.parent, torch.device("cpu"))
+    torch.testing.assert_close(_weights(network), _weights(unbroken.trained), rtol=0, atol=0)
+
+
+def test_another_seed_gives_other_weights_and_another_order(splits, tmp_path):
+    first, second = (
+        Training(replace(SETTINGS, seed=seed), splits["train"], tmp_path / f"{seed}" / "checkpoint.pt")
+        for seed in (1, 2)
+    )
+    assert not torch.equal(first.network.head.weight, second.network.head.weight)
+
+
+def test_the_checkpoint_of_another_run_is_refused(splits, tmp_path):
+    file = tmp_path / "run" / "checkpoint.pt"
+    next(Training(SETTINGS, splits["train"], file).epochs())
+    teacher = Teacher(architecture="mlp_8", smoothing=Smoothing(), temperature=1.0, beta=1.0)
+    run = TeacherRun(run="t", checkpoint="c" * 64, gamma=0.1)
+    for other in (
+        {"alpha": 0.2},
+        {"seed": 2},
+        {"data": "e" * 64},
+        {"updates": 5},
+        {"bf16": True},
+        {"teacher": teacher, "teacher_run": run},
+    ):
+        with pytest.raises(VisionError, match=r"the checkpoint of another command or of other data; move .*run away"):
+            Training(replace(SETTINGS, **other), splits["train"], file)
+
+
+def test_the_trained_network_is_the_running_mean_where_the_protocol_has_one(splits, tmp_path, monkeypatch):
+    monkeypatch.setitem(PROTOCOLS, "mlp", dataclasses.replace(PROTOCOLS["mlp"], average=0.5))
+    training = Training(SETTINGS, splits["train"], tmp_path / "checkpoint.pt")
+    heads, step = [], training.step
+
+    def watched(*batch):
+        loss = step(*batch)
+        heads.append(training.network.head.weight.detach().clone())
+        return loss
+
+    monkeypatch.setattr(training, "step", watched)
+    list(training.epochs())
+    assert len(heads) == 4
+    expected = heads[0]
+    for head in heads[1:]:
+        expected = 0.5 * expected + 0.5 * head
+    torch.testing.assert_close(training.trained.head.weight, expected)
+    assert not torch.equal(expected, training.network.head.weight)
+    torch.testing.assert_close(checkpoints.trained(tmp_path, torch.device("cpu"))[0].head.weight, expected)
+    resumed = Training(SETTINGS, splits["train"], tmp_path / "checkpoint.pt")
+    torch.testing.assert_close(resumed.trained.head.weight, expected)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_checkpoint(splits, tmp_path):
+    file = tmp_path / "run" / "checkpoint.pt"
+    training = Training(SETTINGS, splits["train"], file)
+    epochs = training.epochs()
+    next(epochs)
+    before = file.read_bytes()
+    with torch.no_grad():
+        training.network.head.bias.fill_(math.nan)
+    with pytest.raises(VisionError, match="run: the loss is nan at update 4; the checkpoint of the last epoch stays"):
+        next(epochs)
+    assert file.read_bytes() == before
+
+
+def test_products_in_bfloat16_leave_weights_in_float32(splits, tmp_path, rng):
+    settings = replace(SETTINGS, network="resnet_8")
+    half, full = (
+        Training(replace(settings, bf16=bf16), splits["train"], tmp_path / "checkpoint.pt") for bf16 in (True, False)
+    )
+    half.step(PLACES, torch.Generator().manual_seed(1))
+    full.step(PLACES, torch.Generator().manual_seed(1))
+    assert {values.dtype for values in half.network.parameters()} == {torch.float32}
+    names = [name for name, _ in full.network.named_parameters()]
+    weights = [torch.cat([t.network.get_parameter(n).flatten() for n in names]) for t in (half, full)]
+    assert 0 < (weights[0] - weights[1]).norm() < 0.05 * weights[1].norm()
