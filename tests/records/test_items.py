@@ -4,14 +4,13 @@ import itertools
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 from mt_ls.calibration.bins import N_BINS, Bins
 from mt_ls.records import SCHEMA, RecordError
 from mt_ls.records import items as items_module
-from mt_ls.records.items import PUBLISHED, TOKENS, item_writers, open_parquet, read_items
+from mt_ls.records.items import PUBLISHED, TOKENS, Items, item_writers, read_items, write_items
 
 N = 23
 
@@ -127,24 +126,23 @@ def test_files_appear_when_the_block_ends_well(tmp_path, record, columns):
 
 
 def test_a_published_file_holds_several_records(tmp_path, record, columns):
-    """Each record's rows stand together, and a record may lack a column that another one has."""
+    """A record may lack a column that another one has."""
     forced = record(items=PUBLISHED)
     beam = record(mode="beam", beam=5, items=PUBLISHED)
-    for one, part in (
-        (forced, {"bins": columns["bins"], "nll": columns["nll"]}),
-        (beam, {"bins": 2 * columns["bins"][:9], "bleu": columns["bleu"][:9], "text": columns["text"][:9]}),
-    ):
-        with item_writers(tmp_path / "records.jsonl", [one]) as (writer,):
-            writer.append(**part)
-    tables = [parquet.read_table(tmp_path / f"{one.name}.parquet") for one in (forced, beam)]
-    whole = pa.concat_tables(tables, promote_options="default")
-    with open_parquet(tmp_path / PUBLISHED, whole.schema) as file:
-        file.write_table(whole)
+    counted = columns["bins"][:, 0].sum(1)
+    items = {
+        forced.name: Items(counted, columns["nll"], columns["bins"]),
+        beam.name: Items(2 * counted[:9], None, 2 * columns["bins"][:9], columns["bleu"][:9], columns["text"][:9]),
+    }
+    write_items(tmp_path / PUBLISHED, items)
     first, second = read_items(tmp_path, forced), read_items(tmp_path, beam)
     np.testing.assert_array_equal(first.bins, columns["bins"])
+    np.testing.assert_array_equal(first.nll, columns["nll"])
     assert first.bleu is None and first.text is None and second.nll is None and len(second.n) == 9
     np.testing.assert_array_equal(second.bins, 2 * columns["bins"][:9])
     np.testing.assert_array_equal(second.bleu, columns["bleu"][:9])
+    table = pd.read_parquet(tmp_path / PUBLISHED)
+    assert list(table["item"]) == [*range(N), *range(9)]
 
 
 def test_a_record_that_names_no_items_has_none(tmp_path, record):
