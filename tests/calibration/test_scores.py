@@ -15,21 +15,21 @@ def test_sums_over_sentences_are_the_corpus():
     texts, references = (list(side) for side in zip(*pairs, strict=True))
     scorer = Scorer()
     rows = [scorer.statistics(text, reference) for text, reference in pairs]
-    found = scorer.scores({name: sum(row[name] for row in rows) for name in rows[0]})
-    theirs = {
+    scores = scorer.scores({name: sum(row[name] for row in rows) for name in rows[0]})
+    metrics = {
         "bleu": sacrebleu.BLEU(),
         "bleu_uncased": sacrebleu.BLEU(lowercase=True),
         "chrf": sacrebleu.CHRF(),
         "ter": sacrebleu.TER(case_sensitive=True),
     }
-    for name, metric in theirs.items():
+    for name, metric in metrics.items():
         expected = metric.corpus_score(texts, [references])
-        assert found[name]["score"] == pytest.approx(expected.score, abs=1e-9), name
-        assert found[name]["signature"] == str(metric.get_signature())
-    bleu = theirs["bleu"].corpus_score(texts, [references])
-    assert found["length_ratio"] == pytest.approx(bleu.sys_len / bleu.ref_len)
+        assert scores[name]["score"] == pytest.approx(expected.score, abs=1e-9), name
+        assert scores[name]["signature"] == str(metric.get_signature())
+    bleu = metrics["bleu"].corpus_score(texts, [references])
+    assert scores["length_ratio"] == pytest.approx(bleu.sys_len / bleu.ref_len)
 
 
-def test_no_word_right_is_zero():
+def test_bleu_without_a_common_word_is_zero():
     scorer = Scorer()
     assert scorer.scores(scorer.statistics("eins", "zwei drei"))["bleu"]["score"] == 0
