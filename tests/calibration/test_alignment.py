@@ -1,11 +1,13 @@
-"""Alignment against sacrebleu's TER, and cases by hand from the rules of InfECE."""
+"""Alignment against sacrebleu's TER and the rules of InfECE; scores from sums of sentence statistics."""
 
 import random
 
 import pytest
+import sacrebleu
 from sacrebleu.metrics import lib_ter
 
 from mt_ls.calibration.alignment import align, align_ids
+from mt_ls.calibration.scores import Scorer
 
 
 def _flags(hypothesis, reference):
@@ -75,3 +77,30 @@ def test_ids_are_aligned_like_tokens(hypothesis, reference, hit):
 def test_ids_in_a_shifted_block_are_left_out():
     hypothesis, reference = [3, 4, 5, 6, 7, 8, 9, EOS], [5, 6, 7, 8, 9, 3, 4]
     assert align_ids(hypothesis, reference, EOS).kept == [False, False, *[True] * 6]
+
+
+def test_sums_over_sentences_are_the_corpus():
+    rng = random.Random(0)
+    words = ["Der", "Hund", "sieht", "die", "Katze", ".", "Ein", "Auto", "fährt", ",", "schnell", "!"]
+    pairs = [[" ".join(rng.choices(words, k=rng.randint(3, 12))) for _ in range(2)] for _ in range(60)]
+    texts, references = (list(side) for side in zip(*pairs, strict=True))
+    scorer = Scorer()
+    rows = [scorer.statistics(text, reference) for text, reference in pairs]
+    scores = scorer.scores({name: sum(row[name] for row in rows) for name in rows[0]})
+    metrics = {
+        "bleu": sacrebleu.BLEU(),
+        "bleu_uncased": sacrebleu.BLEU(lowercase=True),
+        "chrf": sacrebleu.CHRF(),
+        "ter": sacrebleu.TER(case_sensitive=True),
+    }
+    for name, metric in metrics.items():
+        expected = metric.corpus_score(texts, [references])
+        assert scores[name]["score"] == pytest.approx(expected.score, abs=1e-9), name
+        assert scores[name]["signature"] == str(metric.get_signature())
+    bleu = metrics["bleu"].corpus_score(texts, [references])
+    assert scores["length_ratio"] == pytest.approx(bleu.sys_len / bleu.ref_len)
+
+
+def test_bleu_without_a_common_word_is_zero():
+    scorer = Scorer()
+    assert scorer.scores(scorer.statistics("eins", "zwei drei"))["bleu"]["score"] == 0

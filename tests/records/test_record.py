@@ -1,9 +1,14 @@
-"""A record as one line of JSON, its signature and its key."""
+"""A record as one line of JSON, its signature and its key. The identity of a model: equal for two seeds, different for
+two models. Reading records is cheap: numpy and msgspec, no more.
+"""
 
 import json
+import sys
 
+import msgspec
 import numpy as np
 import pytest
+from commands import run
 
 from mt_ls.calibration.bins import FINE_BINS, Bins
 from mt_ls.records import SCHEMA, Model, Record, RecordError, Teacher, TeacherRun
@@ -126,3 +131,76 @@ def test_what_is_no_record_is_refused(record, changes, message):
 def test_json_that_is_no_record_is_refused(line):
     with pytest.raises(RecordError, match="not a record"):
         Record.from_json(line)
+
+
+BASE = Model(corpus="toy", architecture="micro", smoothing=Smoothing("uniform", 0.1), checkpoint="last")
+TEACHER = Teacher(architecture="resnet_56", smoothing=Smoothing(), temperature=4.0, beta=1.0)
+
+
+def test_two_trainings_that_differ_in_their_seed_are_one_model():
+    again = Model(corpus="toy", architecture="micro", smoothing=Smoothing("uniform", 0.1), checkpoint="last")
+    assert again == BASE and hash(again) == hash(BASE) and len({again, BASE}) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"corpus": "other"},
+        {"architecture": "small"},
+        {"architecture": None},
+        {"smoothing": None},
+        {"smoothing": Smoothing()},
+        {"smoothing": Smoothing("uniform", 0.2)},
+        {"smoothing": Smoothing("uniform", 0.1, "fairseq")},
+        {"smoothing": Smoothing("unigram", 0.1)},
+        {"precision": "fp16"},
+        {"teacher": TEACHER},
+        {"checkpoint": "best"},
+    ],
+)
+def test_a_difference_makes_another_model(change):
+    other = msgspec.structs.replace(BASE, **change)
+    assert other != BASE and len({other, BASE}) == 2
+
+
+@pytest.mark.parametrize(
+    "change", [{"architecture": "mlp"}, {"smoothing": Smoothing("uniform", 0.1)}, {"temperature": None}, {"beta": 0.5}]
+)
+def test_a_teacher_is_part_of_its_students_identity(change):
+    replace = msgspec.structs.replace
+    student, other = (replace(BASE, teacher=teacher) for teacher in (TEACHER, replace(TEACHER, **change)))
+    assert student != other and student == replace(BASE, teacher=TEACHER)
+
+
+def test_json_holds_what_is_known():
+    assert msgspec.to_builtins(Model(corpus="references")) == {"corpus": "references"}
+    student = msgspec.structs.replace(BASE, teacher=TEACHER)
+    assert msgspec.json.decode(msgspec.json.encode(student), type=Model) == student
+    with pytest.raises(msgspec.ValidationError, match="alpha"):
+        msgspec.json.decode(b'{"corpus": "toy", "alpha": 0.1}', type=Model)
+    with pytest.raises(msgspec.ValidationError, match="corpus"):
+        msgspec.json.decode(b"{}", type=Model)
+
+
+CODE = """
+import sys, time
+import mt_ls.records
+heavy = {"torch", "pyarrow", "scipy", "pandas", "fairseq", "sacrebleu"} & set(sys.modules)
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(int(peak) // 1024, time.process_time(), *sorted(heavy))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of its memory from /proc")
+def test_importing_records_takes_60_mb_and_half_a_second_at_most():
+    """A new interpreter with its import: the peak of resident memory, and seconds of the processor."""
+    process = run([sys.executable, "-c", CODE])
+    assert process.returncode == 0, process.stderr
+    megabytes, seconds, *heavy = process.stdout.split()
+    assert heavy == [] and int(megabytes) < 60 and float(seconds) < 0.5
+
+
+def test_the_pure_packages_need_no_fairseq():
+    modules = "mt_ls.smoothing, mt_ls.calibration, mt_ls.records.items, mt_ls.measure.plan, mt_ls.measure.text"
+    process = run([sys.executable, "-c", f"import sys, {modules}\nassert 'fairseq' not in sys.modules"])
+    assert process.returncode == 0, process.stderr
