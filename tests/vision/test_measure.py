@@ -1,6 +1,4 @@
-"""Records of images: their numbers by hand, their items, and what a second run adds. Activations and templates: their
-products are the network's logits.
-"""
+"""Records of images: their numbers by hand, their items, their activations, and what a second run adds."""
 
 import math
 

@@ -1,8 +1,7 @@
 """The tables of image classifiers, from made-up records."""
 
 import numpy as np
-from builders import record, row, study, taught_by, teacher_run
-from image_worlds import write_world
+from builders import record, row, study, taught_by, teacher_run, write_world
 
 from analysis.rows import Row, load, mean
 from analysis.study import Study

@@ -1,4 +1,4 @@
-"""The tables of translation, from made-up records. Tables as text. The table of the benchmarks."""
+"""The tables of translation and of the benchmarks, and their layout."""
 
 import msgspec
 import numpy as np
