@@ -6,7 +6,7 @@ from argparse import Namespace
 
 import pytest
 import torch
-from commands import command, logged, run, train_command
+from commands import logged, module, run, train_command
 from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
 from fairseq.distributed import LegacyDistributedDataParallel, ModuleProxyWrapper
 from fairseq.logging import metrics
@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from mt_ls.calibration.bins import Bins
-from mt_ls.plugin import criterion as module
+from mt_ls.plugin import criterion as criterion_module
 from mt_ls.plugin.criterion import LabelSmoothedCrossEntropyWithCalibration
 
 
@@ -30,7 +30,7 @@ def test_fairseq_convention_is_the_stock_criterion(loaded, prefix, projects, mon
     """Whether the criterion projects the hidden states itself, or takes the log-probabilities of a model."""
     (model,), task, sample = loaded
     if not projects:
-        monkeypatch.setattr(module, "output_projection", lambda model: None)
+        monkeypatch.setattr(criterion_module, "output_projection", lambda model: None)
     stock = LabelSmoothedCrossEntropyCriterion(task, False, 0.1, ignore_prefix_size=prefix, report_accuracy=True)
     criterion = _criterion(task, smoothing_convention="fairseq", ignore_prefix_size=prefix)
     stock_loss, stock_size, stock_log = stock(model, sample)
@@ -49,7 +49,7 @@ def test_unigram_smoothing_is_a_cross_entropy_with_the_training_targets_frequenc
     """The frequencies here come from the sentences of the training set, one at a time."""
     (model,), task, sample = loaded
     if not projects:
-        monkeypatch.setattr(module, "output_projection", lambda model: None)
+        monkeypatch.setattr(criterion_module, "output_projection", lambda model: None)
     task.load_dataset("train")
     train, n_classes = task.datasets["train"], len(task.target_dictionary)
     tokens = torch.cat([train[i]["target"] for i in range(len(train))])
@@ -218,7 +218,7 @@ def test_two_workers_log_what_one_process_does(data, tmp_path):
     size = ["--max-tokens", "600", "--max-update", "6", "--dropout", "0", "--no-save", "--smoothing-kind", "unigram"]
     one = run(train_command(data, tmp_path / "one", *size, "--update-freq", "2"))
     _, *options = train_command(data, tmp_path / "two", *size)
-    two = run(command("torchrun", "--nproc_per_node", "2", "-m", "mt_ls.train", *options))
+    two = run(module("mt_ls.train", *options, workers=2))
     assert one.returncode == two.returncode == 0, two.stderr[-2000:]
     logs = ["".join(finished.stdout.split("begin validation")[1:]) for finished in (one, two)]
     for key in (r"\bloss", "ece", "confidence", "token_accuracy", "nll_loss"):
