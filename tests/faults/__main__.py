@@ -45,25 +45,26 @@ def _row(what: str, n: int, note: str = "") -> None:
 def _kills(folder: Path, quick: bool, seed: int) -> tuple[list[str], Path]:
     """(What was lost, the tree of the undisturbed run.) The quick form kills while the undisturbed run is at work."""
     rng = random.Random(seed)
-    wanted, alphas = 2 if quick else 20, "0.1"
+    source = copy_of_the_tree(folder / "source")
     stages: Counter[str] = Counter()
     lost: list[str] = []
-    source = copy_of_the_tree(folder / "source")
+    rounds = 0
     with ThreadPoolExecutor() as pool:
-        reference = pool.submit(kills.undisturbed, source, folder / "undisturbed", ALPHAS=alphas)
-        longest = 12.0 if quick else reference.result()[1] / 2
-        rounds = 0
-        while stages.total() < wanted:
-            place = folder / f"killed {rounds}"
-            tree, killed_in = kills.killed(source, place, min(5, wanted - stages.total()), longest, rng, ALPHAS=alphas)
+        reference = pool.submit(kills.undisturbed, source, folder / "undisturbed", ALPHAS="0.1")
+        while stages.total() < (2 if quick else 20):
+            if quick:
+                moments = [kills.when(event) for event in kills.QUICK]
+            else:
+                moments = [kills.at_random(reference.result()[1] / 2, rng)] * min(5, 20 - stages.total())
+            tree, killed_in = kills.killed(source, folder / f"killed {rounds}", moments, ALPHAS="0.1")
             stages, rounds = stages + killed_in, rounds + 1
             differences = kills.Results(tree).differences(kills.Results(reference.result()[0]))
             if differences:
                 lost.append(
-                    f"killed {dict(killed_in)} times, it differs from the undisturbed run: {', '.join(differences)}"
+                    f"killed {dict(killed_in)} times, it differs from a run never killed: {', '.join(differences)}"
                 )
     note = ", ".join(f"{n} while {stage}" for stage, n in stages.items())
-    _row("kills survived (-9, at random moments)", stages.total(), f"{note}; {rounds} runs of {kills.RECIPE}")
+    _row("kills survived (-9)", stages.total(), f"{note}; {rounds} runs of {kills.RECIPE}")
     return lost, reference.result()[0]
 
 
@@ -87,11 +88,11 @@ def _faults(folder: Path, tree: Path, quick: bool) -> list[str]:
 def _inputs(folder: Path, tree: Path, quick: bool) -> list[str]:
     campaign = malformed.Campaign(folder / "malformed")
     campaign.folder.mkdir()
-    data, checkpoint = tree / injected.DATA, tree / injected.CHECKPOINT
+    data, checkpoint = tree / kills.DATA, tree / injected.CHECKPOINT
     share = 5 if quick else 1
     malformed.corpora(campaign, 90 // share)
     malformed.manifests(campaign, 40 // share, data, checkpoint)
-    malformed.records(campaign, 150 // share, tree / injected.RUN)
+    malformed.records(campaign, 150 // share, tree / kills.RUN)
     malformed.checkpoints(campaign, 60 // share, data, checkpoint)
     malformed.translations(campaign, 60 // share)
     malformed.command_lines(campaign, 100 // share, data, checkpoint)

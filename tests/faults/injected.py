@@ -20,11 +20,9 @@ from trees import fresh, run_recipe, start_recipe
 
 from mt_ls.records import read
 
-from .kills import RECIPE, Results
+from .kills import DATA, RECIPE, RUN, Results
 
 SMOKE = {"SCALE": "smoke", "ALPHAS": "0.1"}
-DATA = "data-bin/synthetic_smoke"
-RUN = "runs/synthetic_smoke_a0.10_s1"
 CHECKPOINT = f"{RUN}/checkpoints/checkpoint_last.pt"
 
 
@@ -103,7 +101,12 @@ def cut_items(tree: Path, folder: Path) -> None:
     """The report names a file of items that is cut, or missing."""
     copy = folder / "run"
     shutil.copytree(tree / RUN, copy)
-    items = next(copy / str(record.items) for record in read(copy / "records.jsonl") if record.mode == "forced")
+    records = read(copy / "records.jsonl")
+    items = next(
+        copy / str(record.items)
+        for record in records
+        if (record.mode, record.split, record.temperature) == ("forced", "test", 1.0)
+    )
     os.truncate(items, items.stat().st_size // 2)
     _assert_refused(run(module("analysis.report", copy, "--out", folder / "out")), items.name, "measure again")
     items.unlink()

@@ -1,4 +1,4 @@
-"""kill -9 at random moments of a whole recipe.
+"""kill -9 at moments of a whole recipe, chosen at random or by an event.
 
 The same command, run again, must end with the results of a run that was never killed.
 """
@@ -11,16 +11,24 @@ import re
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
-from commands import kill_session
+from commands import kill_session, says
 from pyarrow import parquet
 from trees import fresh, start_recipe
 
 from mt_ls.records import read
 
 RECIPE = "synthetic/run.sh"
+DATA = "data-bin/synthetic_smoke"
+RUN = "runs/synthetic_smoke_a0.10_s1"
+QUICK = (
+    lambda tree: says(tree / RUN / "train.log", "num_updates=50"),
+    lambda tree: says(tree / RUN / "records.jsonl", '"mode": "beam"'),
+)
+"""Events of the quick form: a training after its first checkpoint, and a measurement with some of its records."""
 _STAGES = {"== training": "training", "== measuring": "measuring", "== reporting": "reporting"}
 
 
@@ -65,26 +73,52 @@ def undisturbed(source: Path, folder: Path, **environment: str) -> tuple[Path, f
     return tree, time.perf_counter() - start
 
 
-def killed(
-    source: Path, folder: Path, kills: int, longest: float, rng: random.Random, **environment: str
-) -> tuple[Path, Counter[str]]:
-    """(A copy of a tree in which the recipe was killed up to ``kills`` times and then has run to its end, the number of
-    kills in each stage.) No run that is killed is longer than ``longest`` seconds."""
+Moment = Callable[["subprocess.Popen[str]", Path], bool]
+"""Returns True when a recipe at work in a tree is to be killed, False when it has ended before."""
+
+
+def at_random(longest: float, rng: random.Random) -> Moment:
+    """A moment at most ``longest`` seconds after the start."""
+
+    def wait(process: subprocess.Popen[str], tree: Path) -> bool:
+        try:
+            process.wait(timeout=rng.uniform(0, longest))
+        except subprocess.TimeoutExpired:
+            return True
+        return False
+
+    return wait
+
+
+def when(event: Callable[[Path], bool]) -> Moment:
+    """The moment when ``event(tree)`` is true."""
+
+    def wait(process: subprocess.Popen[str], tree: Path) -> bool:
+        while process.poll() is None:
+            if event(tree):
+                return True
+            time.sleep(0.02)
+        return False
+
+    return wait
+
+
+def killed(source: Path, folder: Path, moments: Sequence[Moment], **environment: str) -> tuple[Path, Counter[str]]:
+    """(A copy of a tree in which the recipe was killed at each of the moments, unless it had ended before, and then has
+    run to its end, the number of kills in each stage.)"""
     tree = fresh(source, folder)
     stages: Counter[str] = Counter()
-    while True:
+    for moment in (*moments, when(lambda tree: False)):
         with open(folder / "recipe.log", "w") as log:
             process = start_recipe(tree, RECIPE, log=log, SCALE="smoke", **environment)
-            try:
-                status = process.wait(timeout=rng.uniform(0, longest) if stages.total() < kills else None)
-            except subprocess.TimeoutExpired:
-                kill_session(process)
-                stages[_stage(folder / "recipe.log")] += 1
-                continue
-        if status:
-            log_end = (folder / "recipe.log").read_text()[-2000:]
-            raise RuntimeError(f"after {stages.total()} kills the recipe fails: {log_end}")
-        return tree, stages
+            if not moment(process, tree):
+                break
+        kill_session(process)
+        stages[_stage(folder / "recipe.log")] += 1
+    if process.returncode:
+        log_end = (folder / "recipe.log").read_text()[-2000:]
+        raise RuntimeError(f"after {stages.total()} kills the recipe fails: {log_end}")
+    return tree, stages
 
 
 def _stage(log: Path) -> str:
