@@ -1,4 +1,4 @@
-"""The criterion against fairseq's stock one, its unigram smoothing, and its bins over batches and workers."""
+"""The criterion against fairseq's stock one, its unigram smoothing, and its bins over batches."""
 
 import copy
 import math
@@ -6,7 +6,6 @@ from argparse import Namespace
 
 import pytest
 import torch
-from commands import logged, module, run, train_command
 from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
 from fairseq.distributed import LegacyDistributedDataParallel, ModuleProxyWrapper
 from fairseq.logging import metrics
@@ -207,21 +206,3 @@ def test_mixed_precision_leaves_loss_and_gradients_close_to_those_in_float32(loa
     gradients = [torch.autograd.grad(value, weight)[0] for value in (loss, exact)]
     torch.testing.assert_close(loss, exact, rtol=0.01, atol=0)
     assert gradients[0].dtype == torch.float32 and (gradients[0] - gradients[1]).norm() < 0.05 * gradients[1].norm()
-
-
-@pytest.mark.slow
-def test_two_workers_log_what_one_process_does(data, tmp_path):
-    """Two workers on a CPU against one process that accumulates two batches. Without dropout only the split differs.
-
-    The two workers run `mt_ls.train`: the stock command leaves gloo's threads to the interpreter, whose end may abort.
-    """
-    size = ["--max-tokens", "600", "--max-update", "6", "--dropout", "0", "--no-save", "--smoothing-kind", "unigram"]
-    one = run(train_command(data, tmp_path / "one", *size, "--update-freq", "2"))
-    _, *options = train_command(data, tmp_path / "two", *size)
-    two = run(module("mt_ls.train", *options, workers=2))
-    assert one.returncode == two.returncode == 0, two.stderr[-2000:]
-    logs = ["".join(finished.stdout.split("begin validation")[1:]) for finished in (one, two)]
-    for key in (r"\bloss", "ece", "confidence", "token_accuracy", "nll_loss"):
-        first, second = (logged(log, key) for log in logs)
-        assert first == pytest.approx(second, abs=2e-4), key
-    assert 0 < logged(logs[0], "ece") < 1
