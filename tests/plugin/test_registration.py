@@ -1,6 +1,8 @@
-"""What importing the plugin does: named architectures, and checkpoints for the safe unpickler."""
+"""What importing the plugin does: registered names, named architectures, and checkpoints for the safe unpickler."""
 
 import pickle
+import subprocess
+import sys
 from argparse import Namespace
 from collections import defaultdict
 from pathlib import Path
@@ -8,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fairseq.models import ARCH_CONFIG_REGISTRY
+from fairseq.criterions import CRITERION_REGISTRY
+from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
+from fairseq.tasks import TASK_REGISTRY
 from omegaconf import OmegaConf
 
 import mt_ls.plugin  # noqa: F401
@@ -54,3 +58,19 @@ def test_other_objects_stay_refused(tmp_path):
     torch.save({"path": Path("x")}, tmp_path / "checkpoint.pt")
     with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
         torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+
+
+@pytest.mark.parametrize(
+    ("first", "registered"), [("fairseq", "True"), ("sys", "False")], ids=["with fairseq", "without fairseq"]
+)
+def test_the_plugin_is_imported_where_fairseq_is(first, registered):
+    program = f"import sys, {first}, mt_ls; print('mt_ls.plugin' in sys.modules, 'fairseq' in sys.modules)"
+    output = subprocess.check_output([sys.executable, "-c", program], text=True)
+    assert output.splitlines()[-1] == f"{registered} {registered}"
+
+
+def test_the_names_of_the_plugin_are_registered():
+
+    assert "label_smoothed_cross_entropy_with_calibration" in CRITERION_REGISTRY
+    assert "translation_with_calibration" in TASK_REGISTRY
+    assert {f"transformer_mt_ls_{size}" for size in ("micro", "small", "tiny")} <= set(ARCH_MODEL_REGISTRY)
