@@ -1,4 +1,4 @@
-"""Dropout that draws stock's masks: the numbers, the order in memory, and the state that it leaves."""
+"""Dropout that draws the stock masks: the numbers, the order in memory, and the generator's state afterwards."""
 
 import pytest
 import torch
@@ -12,24 +12,24 @@ from mt_ls.plugin import dropout
 @pytest.mark.parametrize("transposed", [False, True])
 def test_masks_gradients_and_generator_are_those_of_the_stock_module(p, shape, transposed):
     if not dropout.uniform_is_bernoulli():
-        pytest.skip("this processor's Bernoulli numbers are a stream of their own: the stock module is used")
+        pytest.skip("this CPU's Bernoulli numbers are a stream of their own: the stock module is used")
     x = torch.randn(shape)
-    found = []
+    results = []
     for module in (FairseqDropout(p), dropout.Dropout(p)):
         inputs = (x.transpose(0, -1) if transposed else x).detach().requires_grad_()
         torch.manual_seed(3)
         out = module(inputs)
-        found.append((out, torch.autograd.grad(out.square().sum(), inputs)[0], torch.get_rng_state()))
-    assert all(torch.equal(ours, theirs) for ours, theirs in zip(*found, strict=True))
+        results.append((out, torch.autograd.grad(out.square().sum(), inputs)[0], torch.get_rng_state()))
+    assert all(torch.equal(stock, fast) for stock, fast in zip(*results, strict=True))
 
 
 def test_where_the_streams_differ_the_stock_module_draws(monkeypatch):
     monkeypatch.setattr(dropout, "uniform_is_bernoulli", lambda: False)
-    monkeypatch.setattr(dropout, "mask", lambda *_: pytest.fail("our mask was drawn"))
+    monkeypatch.setattr(dropout, "mask", lambda *_: pytest.fail("the fast mask was drawn"))
     torch.manual_seed(3)
-    ours = dropout.Dropout(0.5)(torch.ones(50))
+    dropped = dropout.Dropout(0.5)(torch.ones(50))
     torch.manual_seed(3)
-    assert torch.equal(ours, FairseqDropout(0.5)(torch.ones(50)))
+    assert torch.equal(dropped, FairseqDropout(0.5)(torch.ones(50)))
 
 
 def test_only_training_drops():

@@ -5,20 +5,23 @@ from argparse import Namespace
 
 import pytest
 import torch
+from fairseq.data import Dictionary
 from fairseq.sequence_generator import EnsembleModel, SequenceGenerator
 
-from mt_ls.plugin.hypotheses import encoder_states, token_probabilities
+from mt_ls.plugin.hypotheses import align_ids, encoder_states, token_probabilities
 
 
 class RecordingEnsemble(EnsembleModel):
-    """The witness: it records during the search. The features ride along as extra rows of the attention, which the
-    search reorders with its beams."""
+    """An ensemble that records during the search.
+
+    The statistics are extra rows of the attention, which the search reorders with its beams.
+    """
 
     def forward_decoder(self, tokens, encoder_outs, incremental_states, temperature=1.0):
         log_p, attention = super().forward_decoder(tokens, encoder_outs, incremental_states, temperature)
         p = log_p.exp()
-        features = torch.stack((p.amax(-1), -torch.xlogy(p, p).sum(-1)), dim=1)
-        return log_p, torch.cat((attention, features), dim=1)
+        statistics = torch.stack((p.amax(-1), -torch.xlogy(p, p).sum(-1)), dim=1)
+        return log_p, torch.cat((attention, statistics), dim=1)
 
 
 def _jittered(model, seed):
@@ -41,10 +44,10 @@ def test_the_pass_is_what_the_search_saw(loaded, temperature, n_models):
     with encoder_states(search) as encoded:
         hypotheses = search.generate(models, sample)
     assert len(encoded) == n_models
-    found = token_probabilities(models, sample, hypotheses, temperature, encoded)
-    assert [len(ranked) for ranked in found] == [5] * 211
-    for ranked, statistics in zip(hypotheses, found, strict=True):
-        for hypothesis, values in zip(ranked, statistics, strict=True):
+    statistics = token_probabilities(models, sample, hypotheses, temperature, encoded)
+    assert [len(ranked) for ranked in statistics] == [5] * 211
+    for ranked, ranked_statistics in zip(hypotheses, statistics, strict=True):
+        for hypothesis, values in zip(ranked, ranked_statistics, strict=True):
             greatest, entropy = hypothesis["attention"][-2:]
             torch.testing.assert_close(values.probability.log(), hypothesis["positional_scores"], atol=2e-5, rtol=1e-5)
             torch.testing.assert_close(values.max_probability, greatest, atol=1e-5, rtol=0)
@@ -62,12 +65,45 @@ def test_prefixes_and_one_sentence_at_a_time(loaded):
     for i in (0, 7, 210):
         single = dataset.collater([dataset[i]])
         alone = token_probabilities(models, single, [hypotheses[sample["id"].tolist().index(i)]])[0]
-        for one, other in zip(alone, together[sample["id"].tolist().index(i)], strict=True):
-            torch.testing.assert_close(one.probability, other.probability, atol=1e-5, rtol=1e-4)
-            torch.testing.assert_close(one.entropy, other.entropy, atol=1e-4, rtol=1e-4)
+        for values, expected in zip(alone, together[sample["id"].tolist().index(i)], strict=True):
+            torch.testing.assert_close(values.probability, expected.probability, atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(values.entropy, expected.entropy, atol=1e-4, rtol=1e-4)
 
 
 def test_temperature_must_be_positive(loaded):
     models, _, sample = loaded
     with pytest.raises(ValueError, match="greater than 0"):
         token_probabilities(models, sample, [], 0.0)
+
+
+def test_the_encoder_runs_as_before_when_the_block_ends(loaded):
+    models, task, sample = loaded
+    generator = task.build_generator(models, Namespace(beam=1, max_len_b=3))
+    with encoder_states(generator) as states:
+        generator.generate(models, sample)
+    assert len(states) == 1 and "forward_encoder" not in vars(generator.model)
+
+
+def test_a_scorer_of_references_has_no_encoder_states():
+    with encoder_states(Namespace(model=None)) as states:
+        pass
+    assert states == []
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "hit"),
+    [
+        ("a b </s>", [True, True, True]),
+        ("a c </s>", [True, False, True]),
+        ("a </s>", [True, False]),  # the reference goes on where the hypothesis ends
+        ("a b", [True, True]),  # the search ran into its length limit: no EOS
+    ],
+)
+def test_tokens_are_aligned_with_the_reference_without_padding(hypothesis, hit):
+    dictionary = Dictionary()
+    for word in "abc":
+        dictionary.add_symbol(word)
+    ids = torch.tensor([dictionary.index(word) for word in hypothesis.split()])
+    target = torch.tensor([dictionary.index("a"), dictionary.index("b"), dictionary.eos(), dictionary.pad()])
+    flags, kept = align_ids(dictionary, ids, target)
+    assert flags.tolist() == hit and kept.all() and len(kept) == len(hit)

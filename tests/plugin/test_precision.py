@@ -1,11 +1,10 @@
 """--bf16 and --fp16: no TPU in the trainer's configuration, and one line on a CPU."""
 
 import importlib.util
-import sys
 
 import pytest
 import torch
-from conftest import run, train_command
+from commands import module, run, train_command
 from fairseq import options
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.distributed import utils as distributed
@@ -93,10 +92,10 @@ def test_generating_in_half_precision_on_a_cpu_is_left_to_fairseq():
     assert handed[0].common.fp16
 
 
-@pytest.mark.parametrize("module", [None, "mt_ls.train"])
-def test_the_commands_say_it_in_one_line(module, tmp_path):
+@pytest.mark.parametrize("program", ["fairseq-train", "mt_ls.train"])
+def test_the_commands_say_it_in_one_line(program, tmp_path):
     stock = train_command(tmp_path / "data", tmp_path / "run", "--bf16", "--max-tokens", "100")
-    finished = run(stock if module is None else [sys.executable, "-m", module, *stock[1:]])
+    finished = run(stock if program == "fairseq-train" else module(program, *stock[1:]))
     assert finished.returncode == 1
     lines = [line for line in finished.stderr.splitlines() if "tensorboardX" not in line]
     assert len(lines) == 1 and "error: --bf16 trains on a GPU only: leave it out on a CPU" in lines[0]

@@ -2,100 +2,102 @@
 
 import json
 import re
+import shutil
 
-from conftest import command, logged, run
+import pytest
+from commands import command, run, train_command
 
+PLUGIN = ["--user-dir", "mt_ls", "--task", "translation_with_calibration"]
 PRESET = ["--cpu", "--max-tokens", "500", "--beam", "4", "--gen-subset", "test", "--scoring", "sacrebleu"]
 
 
+def _validate(data, checkpoint):
+    """The finished process of fairseq-validate, and the values that it logs of the test set."""
+    options = [*PLUGIN, "--path", checkpoint, "--valid-subset", "test", "--cpu", "--log-format", "json"]
+    options += ["--batch-size", "50", "--required-batch-size-multiple", "8"]
+    finished = run(command("fairseq-validate", data, *options))
+    values = re.findall(r"\{.*test_ece.*\}", finished.stdout + finished.stderr)
+    return finished, json.loads(values[-1]) if values else {}
+
+
 def _generate(data, checkpoint, task, *options):
-    found = run(
+    finished = run(
         command(
             "fairseq-generate", data, "--user-dir", "mt_ls", "--task", task, "--path", checkpoint, *PRESET, *options
         )
     )
-    assert found.returncode == 0, found.stderr[-2000:]
-    return found.stdout + found.stderr
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    return finished.stdout + finished.stderr
 
 
 def _hypotheses(text):
     return dict(re.findall(r"^H-(\d+)\t(.*)$", text, re.M))
 
 
-def test_training_goes_on_after_a_kill(training):
-    _folder, killed, again = training
-    assert "done training" not in killed
-    assert "Loaded checkpoint" in again and "done training" in again
-    assert logged(again, "num_updates") == 120
-    assert 0 <= logged(again, "ece") <= 1 and logged(again, "token_accuracy") > 0.3
-
-
 def test_validation_sees_every_sentence(data, checkpoint):
-    """The stock task loses the last batch (211 is prime); ours does not, whatever the flags say."""
-    found = run(
-        command(
-            "fairseq-validate",
-            data,
-            "--user-dir",
-            "mt_ls",
-            "--task",
-            "translation_with_calibration",
-            "--path",
-            checkpoint,
-            "--valid-subset",
-            "test",
-            "--cpu",
-            "--batch-size",
-            "50",
-            "--required-batch-size-multiple",
-            "8",
-            "--log-format",
-            "json",
-        )
-    )
-    assert found.returncode == 0, found.stderr[-2000:]
-    values = json.loads(re.findall(r"\{.*test_ece.*\}", found.stdout + found.stderr)[-1])
+    """The stock task loses the last batch (211 is prime); this one does not, whatever the flags say."""
+    finished, values = _validate(data, checkpoint)
+    assert finished.returncode == 0, finished.stderr[-2000:]
     assert 0 < float(values["test_ece"]) < 1 and 0 < float(values["test_confidence"]) < 1
+    assert values["test_bsz"] == "211"
+
+
+@pytest.fixture(scope="module")
+def unigram(data, tmp_path_factory):
+    """A checkpoint of 12 updates with unigram smoothing, resumed after 6, each of two accumulated batches."""
+    folder = tmp_path_factory.mktemp("unigram")
+    for updates in (6, 12):
+        options = ["--smoothing-kind", "unigram", "--max-tokens", "300", "--update-freq", "2"]
+        finished = run(train_command(data, folder, *options, "--max-update", updates))
+        assert finished.returncode == 0, finished.stderr[-2000:]
+    assert "@ 6 updates" in finished.stdout
+    return folder / "checkpoint_last.pt"
+
+
+def test_unigram_smoothing_is_in_the_checkpoint_and_validates(data, unigram):
+    import torch
+
+    import mt_ls.plugin  # noqa: F401
+
+    configuration = torch.load(unigram, weights_only=True)["cfg"]["criterion"]
+    assert configuration["smoothing_kind"] == "unigram"
+    finished, values = _validate(data, unigram)
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    assert float(values["test_loss"]) > 0 and 0 < float(values["test_ece"]) < 1
+
+
+def test_validating_unigram_smoothing_without_the_training_set_ends_with_one_clear_line(data, unigram, tmp_path):
+    for file in [*data.glob("dict.*"), *data.glob("test.*")]:
+        shutil.copy(file, tmp_path)
+    finished, _ = _validate(tmp_path, unigram)
+    last = finished.stderr.splitlines()[-1]
+    assert finished.returncode == 1
+    assert last.endswith(f"unigram smoothing needs the training targets, and {tmp_path} has no train.en-de.de")
 
 
 def test_generate_records_every_hypothesis_and_finds_those_of_the_stock_task(data, checkpoint, tmp_path):
     file = tmp_path / "calibration.jsonl"
     options = ["--nbest", "2", "--temperature", "1.3"]
-    ours = _generate(data, checkpoint, "translation_with_calibration", *options, "--calibration-records", file)
-    stock = _generate(data, checkpoint, "translation", *options)
-    found, theirs = _hypotheses(ours), _hypotheses(stock)
-    assert len(found) == 211 > len(theirs) > 150
-    for sentence, line in theirs.items():
-        score, text = line.split("\t")
-        our_score, our_text = found[sentence].split("\t")
-        assert our_text == text
-        assert abs(float(score) - float(our_score)) < 1e-4
+    output = _generate(data, checkpoint, "translation_with_calibration", *options, "--calibration-records", file)
+    hypotheses, stock = _hypotheses(output), _hypotheses(_generate(data, checkpoint, "translation", *options))
+    assert len(hypotheses) == 211 > len(stock) > 150
+    for sentence, line in stock.items():
+        stock_score, stock_text = line.split("\t")
+        score, text = hypotheses[sentence].split("\t")
+        assert text == stock_text
+        assert abs(float(score) - float(stock_score)) < 1e-4
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert [(line["id"], line["rank"]) for line in lines] == [(i, rank) for i in range(211) for rank in range(2)]
-    printed = dict(re.findall(r"^P-(\d+)\t(.*)$", ours, re.M))
+    printed = dict(re.findall(r"^P-(\d+)\t(.*)$", output, re.M))
     for line in lines[1::2]:  # the dictionary of printed lines keeps the last of a sentence: rank 1
         scores = [float(score) for score in printed[str(line["id"])].split()]
         assert len(scores) == len(line["tokens"]) == len(line["entropy"]) == len(line["hit"])
         for p, score, greatest in zip(line["probability"], scores, line["max_probability"], strict=True):
             assert abs(p - 2**score) < 1e-4
             assert p <= greatest + 1e-6
-    assert "beam ECE of others" in ours and "beam ECE of eos" in ours and "left out of beam ECE" in ours
+    assert "beam ECE of others" in output and "beam ECE of eos" in output and "left out of beam ECE" in output
 
 
 def test_a_temperature_of_zero_is_refused(data, checkpoint):
-    found = run(
-        command(
-            "fairseq-generate",
-            data,
-            "--user-dir",
-            "mt_ls",
-            "--task",
-            "translation_with_calibration",
-            "--path",
-            checkpoint,
-            *PRESET,
-            "--temperature",
-            "0",
-        )
-    )
-    assert found.returncode != 0 and "a temperature must be greater than 0" in found.stderr
+    finished = run(command("fairseq-generate", data, *PLUGIN, "--path", checkpoint, *PRESET, "--temperature", "0"))
+    assert finished.returncode != 0 and "a temperature must be greater than 0" in finished.stderr

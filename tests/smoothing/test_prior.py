@@ -45,6 +45,7 @@ def test_a_good_prior_is_returned_and_an_amount_of_0_needs_none():
         (UNIGRAM, torch.ones(4) / 4, r"must have shape \(3,\), not \(4,\)"),
         (UNIGRAM, torch.ones(1, 3) / 3, r"must have shape \(3,\), not \(1, 3\)"),
         (UNIGRAM, torch.ones(3) / 2, "a prior must sum to 1, not 1.5"),
+        (UNIGRAM, torch.ones(3) / 6, "a prior must sum to 1, not 0.5"),
         (UNIGRAM, torch.tensor([0.5, 0.5, torch.nan]), "a prior must sum to 1, not nan"),
         (Smoothing("uniform", 0.1), torch.ones(3) / 3, "uniform smoothing takes no prior"),
     ],
