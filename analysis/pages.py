@@ -28,7 +28,7 @@ from .tables.layout import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 _BLOCK = re.compile(r"<!-- (?P<name>[^\n]+?) -->\n(?P<text>.*?)\n?<!-- end of (?P=name) -->", re.DOTALL)
-_FIGURE = re.compile(r"!\[[^\]]*\]\((?P<path>[^)\s]*published/[^)\s]+\.svg)\)")
+_FIGURE = re.compile(r"^!\[[^\]]*\]\((?P<path>[^)\s]*published/[^)\s]+\.svg)\)", re.MULTILINE)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -111,7 +111,7 @@ published = functools.cache(Published)
 
 
 def _claims_in_short(root: Path) -> str:
-    """A line a claim: the paper's numbers, and of each corpus a word and a number."""
+    """A line a claim: the paper's numbers, and of each corpus the verdict and the quantity that decides."""
     evidence = [published(file.parent) for file in sorted(root.glob("recipes/*/published/records.jsonl"))]
     by_corpus = {
         one.study.corpus: {finding.claim.number: finding for finding in one.findings}
@@ -124,7 +124,7 @@ def _claims_in_short(root: Path) -> str:
             f"{number}. {claim.words} ({claim.where})",
             claim.paper,
             "<br>".join(
-                f"{corpus}: {_in_short(found[number])}"
+                f"{corpus.split()[0]}: {_in_short(found[number])}"
                 for corpus, found in by_corpus.items()
                 if number in found and found[number].estimate
             ),
@@ -139,7 +139,7 @@ def _in_short(finding: Finding) -> str:
     if estimate is None:
         return finding.verdict
     digits = 1 if abs(estimate.value) >= 1 or "BLEU(" in finding.part else 3
-    return f"{finding.verdict}, {estimate.value:+.{digits}f} {finding.claim.unit}"
+    return f"{finding.verdict} ({finding.part}: {estimate.value:+.{digits}f})"
 
 
 def _stale_figures(root: Path, check: bool) -> Iterator[str]:

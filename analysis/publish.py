@@ -4,11 +4,13 @@ The folder gets ``records.jsonl`` and ``items.parquet``. Of each sentence or ima
 
 - on test, in forced mode: the NLL at every temperature, the bins at T = 1, at the fitted temperature and at those that
   were searched;
-- on test, in beam mode: what BLEU counts and the hypothesis; the bins at T = 1 and the fitted temperature;
+- on test, in beam mode: what BLEU counts and the hypothesis; of the search that was measured at the most temperatures,
+  the bins at T = 1 and the fitted temperature;
 - on test, of images: the bins at T = 1 and the fitted temperature;
 - on valid, in forced mode: NLL and bins at T = 1 and the fitted temperature.
 
-Sums of confidence are rounded to 2^-14. Values of each token stay in the run folder, and so do the equal-mass bins of
+Points of activations are kept of the least training seed, which the figures draw. Sums of confidence are rounded to
+2^-14. Values of each token stay in the run folder, and so do the equal-mass bins of
 other temperatures. The folder is replaced whole; name it among the inputs too to add to it.
 """
 
@@ -54,13 +56,14 @@ def publish(rows: Sequence[Row], out: Path) -> None:
         if row.record.sha["code"].endswith("+dirty"):
             raise RecordError(f"{row.record.signature}: measured with uncommitted code; commit and measure again")
     main = {id(row) for row in main_search(rows)}
+    drawn_seed = min((row.record.seed for row in rows if row.record.seed is not None), default=None)
     kept: dict[str, Items] = {}
     records = []
     for row in sorted(rows, key=_order):
         items = _kept(row, id(row) in main, rows)
         if items is not None:
             kept[row.record.name] = items
-        records.append(_trimmed(row.record, items is not None))
+        records.append(_trimmed(row.record, items is not None, drawn_seed))
     if kept:
         write_items(out / PUBLISHED, kept)
     else:
@@ -69,9 +72,14 @@ def publish(rows: Sequence[Row], out: Path) -> None:
         path.write_text("".join(record.to_json() + "\n" for record in records), encoding="utf-8")
 
 
-def _trimmed(record: Record, has_items: bool) -> Record:
+def _trimmed(record: Record, has_items: bool, drawn_seed: int | None) -> Record:
+    """The record without what stays in the run folder."""
     equal_mass = record.bins_equal_mass if _is_chosen(record) else None
-    return msgspec.structs.replace(record, items=PUBLISHED if has_items else None, bins_equal_mass=equal_mass)
+    geometry = record.geometry
+    if geometry and geometry.get("planes") and record.seed != drawn_seed:
+        geometry = {**geometry, "planes": []}
+    items = PUBLISHED if has_items else None
+    return msgspec.structs.replace(record, items=items, bins_equal_mass=equal_mass, geometry=geometry)
 
 
 def _is_chosen(record: Record) -> bool:

@@ -1,4 +1,4 @@
-"""Text to fairseq's binary files, images to arrays. Imports nothing of ours from outside.
+"""Text to fairseq's binary files, images to arrays. Imports no other package of this project.
 
 - `corpora`, `images`: the tables of corpora and of sets of images, and how each is read.
 - `sources`: the cache, downloads, and folders that appear whole.

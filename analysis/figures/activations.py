@@ -22,7 +22,7 @@ class Panel(NamedTuple):
     row: Row
 
 
-def drawing(study: Study, seed: int = 1) -> Drawing:
+def drawing(study: Study) -> Drawing:
     """A line of panels for each network and plane, without and with smoothing, train and valid."""
     if study.is_of_images:
         title = "Penultimate activations (the paper's Figure 1)"
@@ -38,12 +38,13 @@ def drawing(study: Study, seed: int = 1) -> Drawing:
             "templates, origin at the mean of these. With smoothing clusters should be tight. One seed."
         )
         paper = "clusters are tighter with smoothing, the templates' scale smaller."
-    return Drawing("penultimate", title, how, paper, figure(study, seed))
+    return Drawing("penultimate", title, how, paper, figure(study))
 
 
-def figure(study: Study, seed: int = 1) -> Figure | None:
-    """None where no pair of models was measured on train and valid. The two panels of a model share a scale."""
-    lines = _lines(study, seed)
+def figure(study: Study) -> Figure | None:
+    """None where no pair of models was measured on train and valid, with the same least seed. The two panels of a model
+    share a scale."""
+    lines = _lines(study)
     if not lines:
         return None
     fig, grid = layout.new(len(lines), 4, width=10, height=2.9 * len(lines))
@@ -58,7 +59,8 @@ def figure(study: Study, seed: int = 1) -> Figure | None:
     return fig
 
 
-def _lines(study: Study, seed: int) -> list[tuple[Classes, list[Panel]]]:
+def _lines(study: Study) -> list[tuple[Classes, list[Panel]]]:
+    seed = min((row.record.seed or 0 for row in study.rows if (row.record.geometry or {}).get("planes")), default=0)
     mode = "images" if study.is_of_images else "activations"
     lines = []
     for pair in study.pairs:

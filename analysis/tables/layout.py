@@ -35,5 +35,5 @@ def text(header: Sequence[str], cells: Cells) -> str:
 
 
 def markdown(header: Sequence[str], cells: Cells) -> str:
-    """The same as a table of Markdown."""
-    return tabulate(cells, header, "github", disable_numparse=True)
+    """A table of Markdown. Its columns are not padded, so that a changed cell changes one line of a page."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in [header, ["---"] * len(header), *cells])

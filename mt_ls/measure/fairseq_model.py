@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from fairseq import checkpoint_utils, utils
 
-from ..plugin.hypotheses import token_probabilities
+from ..plugin.hypotheses import token_probabilities  # importing the plugin lets checkpoints load
 from ..plugin.projection import output_projection
 from ..records import Model, code_hash, sha256_of, versions
 from ..smoothing.kinds import Smoothing
@@ -61,7 +61,7 @@ class FairseqModel:
         self._code = code_hash()
         self._run = run or path.resolve().parent.parent.name
         self._model = Model(
-            corpus=self._manifest.get("corpus", self.data.name),
+            corpus=self._manifest.get("corpus") or self.data.name or self.data.resolve().name,
             architecture=architecture_of(self.cfg.model),
             smoothing=_smoothing(path, self.cfg.criterion),
             precision=precision_of(self.cfg.common),

@@ -141,8 +141,8 @@ def _sorted_tokens(window: Window, parts: list[_Tokens]) -> _Tokens:
 def _add(tally: Tally, writer: ItemsWriter, window: Window, tokens: _Tokens, i: int, record: Record) -> None:
     """Add the tokens of a window at temperature number ``i``, that of the record."""
     statistics = TokenStatistics(tokens.nll[i], tokens.confidence[i], tokens.brier[i], tokens.hit)
-    group = tokens.sentence - window.first
-    bins, nll = tally.add(statistics, group, window.n)
+    sentence = tokens.sentence - window.first
+    bins, nll = tally.add(statistics, sentence, window.n)
     if record.temperature not in (1.0, record.fitted_temperature):
         writer.append(bins=bins, nll=nll)
         return
@@ -152,5 +152,5 @@ def _add(tally: Tally, writer: ItemsWriter, window: Window, tokens: _Tokens, i: 
         "token_hit": statistics.hit.numpy(),
         "token_nll": statistics.nll.numpy(),
     }
-    lengths = torch.bincount(group, minlength=window.n).numpy()
+    lengths = torch.bincount(sentence, minlength=window.n).numpy()
     writer.append(bins=bins, nll=nll, tokens=columns, lengths=lengths)

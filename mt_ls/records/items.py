@@ -3,7 +3,8 @@
 A run's folder has one file a record; a published folder has one file of all its records. Both have these columns:
 
 - ``record``: the name of the record (`Record.name`); ``item``: the number of the sentence or image, counted from 0.
-- ``n``: how many predictions it has; ``nll``: their summed NLL in nats.
+- ``n``: how many predictions its bins count, in beam mode without EOS and shifted tokens; ``nll``: the sum of their NLL
+  in nats.
 - ``bin``, ``count``, ``confidence``, ``hits``: lists over its bins that are not empty.
 - ``bleu``: what sacrebleu counts of the hypothesis (two lengths, four matches, four totals); ``text``: the hypothesis.
 - ``token``, ``token_confidence``, ``token_hit``, ``token_nll``, ``token_kept``: lists over its tokens.

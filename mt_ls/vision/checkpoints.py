@@ -37,7 +37,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bf16: bool = False
 
     def __post_init__(self) -> None:
-        _ = self.smoothing
+        _ = self.smoothing  # checks alpha
 
     @property
     def smoothing(self) -> Smoothing:

@@ -1,4 +1,4 @@
-"""Temperatures against torch's own losses, and on the synthetic grammar, whose truth is known."""
+"""Temperatures against torch's own losses, and on the synthetic grammar, whose probabilities are known."""
 
 import math
 
@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from data_prep import synthetic
+from mt_ls.calibration import temperature as temperature_module
 from mt_ls.calibration.bins import Bins
 from mt_ls.calibration.temperature import at_temperatures, fit_temperature
 
@@ -16,13 +17,33 @@ from mt_ls.calibration.temperature import at_temperatures, fit_temperature
 def test_one_pass_is_a_pass_at_each_temperature(temperature):
     torch.manual_seed(1)
     logits, target = 5 * torch.randn(64, 31), torch.randint(31, (64,))
-    found = at_temperatures(logits, target, [0.7, temperature])
+    statistics = at_temperatures(logits, target, [0.7, temperature])
     p = (logits / temperature).softmax(-1)
-    assert torch.equal(found.hit, logits.argmax(-1) == target)
-    torch.testing.assert_close(found.nll[1], functional.cross_entropy(logits / temperature, target, reduction="none"))
-    torch.testing.assert_close(found.confidence[1], p.max(-1).values)
+    assert torch.equal(statistics.hit, logits.argmax(-1) == target)
+    torch.testing.assert_close(
+        statistics.nll[1], functional.cross_entropy(logits / temperature, target, reduction="none")
+    )
+    torch.testing.assert_close(statistics.confidence[1], p.max(-1).values)
     brier = (p - functional.one_hot(target, 31)).square().sum(-1)
-    torch.testing.assert_close(found.brier[1], brier, atol=2e-6, rtol=1e-4)
+    torch.testing.assert_close(statistics.brier[1], brier, atol=2e-6, rtol=1e-4)
+
+
+def test_chunks_change_nothing(monkeypatch):
+    torch.manual_seed(1)
+    logits, target = 5 * torch.randn(100, 31), torch.randint(31, (100,))
+    whole = at_temperatures(logits, target, [0.7, 1.0])
+    monkeypatch.setattr(temperature_module, "_CHUNK_ELEMENTS", 1)
+    for column, expected in zip(at_temperatures(logits, target, [0.7, 1.0]), whole, strict=True):
+        assert torch.equal(column, expected)
+    single = at_temperatures(logits.double(), target, [1.0])
+    assert (
+        single.nll.dtype == torch.float64 and at_temperatures(logits.half(), target, [1.0]).nll.dtype == torch.float32
+    )
+
+
+def test_a_target_that_shares_the_greatest_logit_is_a_hit_at_every_temperature():
+    statistics = at_temperatures(torch.zeros(5, 5), torch.arange(5), [0.5, 1.0])
+    assert statistics.hit.all() and torch.allclose(statistics.confidence, torch.tensor(0.2))
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
@@ -32,7 +53,7 @@ def test_a_temperature_must_be_positive(bad):
 
 
 def _truth(n=600):
-    """True log-probabilities (N, V) of the next German word and the word that came, over sampled pairs."""
+    """True log-probabilities (N, V) of the next German word, and the sampled word (N,)."""
     words = synthetic.vocabulary()
     index = {word: i for i, word in enumerate(words)}
     rows, target = [], []
@@ -50,8 +71,8 @@ def _truth(n=600):
 
 def test_the_true_model_is_calibrated_to_the_noise_floor():
     logits, target = _truth()
-    confidence, guess = logits.softmax(-1).max(-1)
-    bins = Bins.of(confidence.numpy().clip(max=1), (guess == target).numpy())
+    confidence, best = logits.softmax(-1).max(-1)
+    bins = Bins.of(confidence.numpy().clip(max=1), (best == target).numpy())
     mean, deviation = bins.noise_floor(np.random.default_rng(0))
     assert abs(bins.ece() - mean) < 4 * deviation
 

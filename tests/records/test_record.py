@@ -1,99 +1,206 @@
-"""One line a measurement, whole or not at all."""
+"""A record as one line of JSON, its signature and its key. The identity of a model: equal for two seeds, different for
+two models. Reading records is cheap: numpy and msgspec, no more.
+"""
 
-import dataclasses
 import json
-import multiprocessing
-import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pytest
-from builders import measurement
+from commands import run
 
-from mt_ls.calibration.bins import Bins
-from mt_ls.records.record import RecordError, append, read, sha256_of, written_whole
+from mt_ls.calibration.bins import FINE_BINS, Bins
+from mt_ls.records import SCHEMA, Model, Record, RecordError, Teacher, TeacherRun
+from mt_ls.smoothing.kinds import Smoothing
 
 
-def test_round_trip_keeps_everything_and_stores_no_ece(tmp_path):
-    path = tmp_path / "deep" / "records.jsonl"
-    append(path, measurement(bins_by_class={"eos": Bins.of([0.5], [1])}))
-    (found,) = read(path)
-    assert found.nll == 1.5 and found.bleu is None
-    np.testing.assert_array_equal(found.bins_by_class["eos"].count, Bins.of([0.5], [1]).count)
-    fields = json.loads(path.read_text())
-    assert "ece" not in fields and "bleu" not in fields
-    assert fields["signature"] == found.signature
-    assert found.signature == (
+def _fields(record, **changes):
+    """The JSON fields of a record, changed; a value of None removes its field."""
+    fields = {**json.loads(record.to_json()), **changes}
+    return json.dumps({name: value for name, value in fields.items() if value is not None})
+
+
+def test_a_round_trip_keeps_everything(record):
+    equal_mass = Bins.of(np.linspace(0, 1, 99), np.ones(99), FINE_BINS).equal_mass()
+    teacher = Teacher(architecture="resnet_56", smoothing=Smoothing(), temperature=None, beta=0.5)
+    original = record(
+        model=Model(corpus="toy", smoothing=Smoothing("unigram", 0.2), precision="bf16", teacher=teacher),
+        teacher_run=TeacherRun(run="teacher_s1", checkpoint="f" * 64, gamma=0.1),
+        bins_equal_mass=equal_mass,
+        bins_by_class={"others": Bins.of([0.5], [1]), "eos": Bins.zeros()},
+        geometry={"nc1": 0.5, "planes": [{"classes": ["a", "b", "c"], "points": [[0.1, 0.2, 0]]}]},
+        bleu={"score": 20.1, "signature": "x"},
+        mode="beam",
+        beam=5,
+        lenpen=0.6,
+        items="beam5.parquet",
+        unit="bpe",
+    )
+    line = original.to_json()
+    restored = Record.from_json(line)
+    assert restored.to_json() == line and "\n" not in line
+    assert restored.model == original.model and restored.teacher_run == original.teacher_run
+    np.testing.assert_array_equal(restored.bins_equal_mass.edges, equal_mass.edges)
+    np.testing.assert_array_equal(restored.bins_by_class["others"].hits, original.bins_by_class["others"].hits)
+
+
+def test_a_line_has_its_schema_and_signature_and_only_what_was_measured(record):
+    fields = json.loads(record().to_json())
+    assert fields["schema"] == SCHEMA and fields["signature"] == record().signature
+    assert not {"ece", "bleu", "items", "unit", "beam"} & fields.keys()
+    assert "teacher" not in fields["model"] and "edges" not in fields["bins"]
+
+
+def test_the_signature_of_an_ece(record):
+    assert record().signature == (
         "ECE|mode:forced|hit:argmax|unit:spm|split:test|bins:15w|T:1.00|a:0.10paper|n:2|s:1|ck:cccccccc|data:dddddddd"
         "|code:eeeeeee|v:0.1.0"
     )
+    beam = record(mode="beam", beam=4, seed=None, model=Model(corpus="references"), unit="word", temperature=0.8)
+    assert beam.signature == (
+        "ECE|mode:beam|hit:ter|unit:word|split:test|bins:15w|T:0.80|b:4|n:2|ck:cccccccc|data:dddddddd"
+        "|code:eeeeeee|v:0.1.0"
+    )
+    unigram = record(model=Model(corpus="toy", smoothing=Smoothing("unigram", 0.2)))
+    assert "|a:0.20unigram|" in unigram.signature
 
 
-def test_a_torn_line_is_skipped_and_then_replaced(tmp_path):
-    path = tmp_path / "records.jsonl"
-    append(path, measurement())
-    whole = path.read_bytes()
-    path.write_bytes(whole + whole[:40])
-    assert len(read(path)) == 1
-    append(path, measurement(temperature=2.0))
-    assert [record.temperature for record in read(path)] == [1.0, 2.0]
+def test_the_key_tells_work_apart(record):
+    sha = record().sha
+    changes = (
+        {},
+        {"temperature": 1.1},
+        {"mode": "beam"},
+        {"split": "valid"},
+        {"beam": 4},
+        {"lenpen": 0.6},
+        {"sha": {**sha, "data": "f" * 64}},
+        {"sha": {**sha, "checkpoint": "f" * 64}},
+    )
+    assert len({record(**change).key for change in changes}) == len(changes)
 
 
-def _append_many(path, first):
-    for i in range(20):
-        append(path, measurement(temperature=float(first + i)))
+def test_the_key_is_that_of_the_work_alone(record):
+    sha = {**record().sha, "code": "f" * 40}
+    for change in ({"sha": sha}, {"seed": 2}, {"run": "x"}, {"nll": 2.0}, {"temperature": 1.0 + 1e-9}):
+        assert record(**change).key == record().key
 
 
-def test_writers_do_not_mix_their_lines(tmp_path):
-    path = tmp_path / "records.jsonl"
-    context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=_append_many, args=(path, 1 + 100 * k)) for k in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert len({record.temperature for record in read(path)}) == 60
-
-
-def test_a_bad_line_is_named(tmp_path):
-    path = tmp_path / "records.jsonl"
-    append(path, measurement())
-    with path.open("a") as file:
-        file.write('{"run": 1}\n')
-    with pytest.raises(RecordError, match=r"records.jsonl:2: not a record"):
-        read(path)
+def test_names_are_different_within_a_folder(record):
+    assert record().name == "forced_test_T1.0000_cccccccc"
+    assert record(mode="beam", beam=5, lenpen=1.0).name == "beam5_test_T1.0000_cccccccc"
+    assert record(mode="beam", beam=5, lenpen=0.6, temperature=0.75).name == "beam5_lenpen0.6_test_T0.7500_cccccccc"
 
 
 @pytest.mark.parametrize(
-    "fields", [{"nll": np.inf}, {"geometry": {"nc1": np.nan}}, {"bleu": {"counts": [1.0, -np.inf]}}]
+    "fields", [{"nll": np.inf}, {"geometry": {"nc1": np.nan}}, {"bleu": {"score": 1.0, "counts": [1.0, -np.inf]}}]
 )
-def test_what_is_not_finite_is_named_and_not_written(fields, tmp_path):
+def test_a_number_that_is_not_finite_is_named(record, fields):
     (name,) = fields
-    with pytest.raises(RecordError, match=rf"not finite on test at T = 1: {name}; .* diverged"):
-        append(tmp_path / "records.jsonl", dataclasses.replace(measurement(), **fields))
-    assert not any(tmp_path.iterdir())
+    with pytest.raises(RecordError, match=rf"toy_a0\.1_s1: not finite on test at T = 1: {name}; .* diverged"):
+        record(**fields).to_json()
 
 
-def test_key_tells_work_apart():
-    changes = ({}, {"temperature": 1.1}, {"mode": "beam"}, {"split": "valid"}, {"beam": 4})
-    keys = {measurement(**change).key() for change in changes}
-    assert len(keys) == 5
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema": None}, "of schema 1, and this version reads schema 2"),
+        ({"schema": 3}, "of schema 3, and this version reads schema 2"),
+        ({"run": None}, "run"),
+        ({"run": 1}, "run"),
+        ({"alpha": 0.1}, "alpha"),
+        ({"mode": "penultimate"}, "penultimate"),
+        ({"temperature": 0}, "a temperature is greater than 0"),
+        ({"n_tokens": -1}, "a count is not negative"),
+        ({"sha": {"data": "d" * 64}}, "sha needs data, checkpoint and code"),
+        ({"versions": {}}, "versions needs mt_ls"),
+        ({"bleu": {"signature": "x"}}, "a score has no number"),
+        ({"items": "../x.parquet"}, "not the name of a file beside the records"),
+        ({"model": {"corpus": "toy", "smoothing": {"amount": 2.0}}}, r"label smoothing must lie in \[0, 1\)"),
+        ({"bins": {"count": [1.0], "confidence": [1.0, 2.0], "hits": [0.0]}}, "bins need one finite number"),
+        ({"bins": {"count": [-1.0], "confidence": [1.0], "hits": [0.0]}}, "bins need one finite number"),
+    ],
+)
+def test_what_is_no_record_is_refused(record, changes, message):
+    with pytest.raises(RecordError, match=rf"not a record \(.*{message}"):
+        Record.from_json(_fields(record(), **changes))
 
 
-def test_a_failed_write_leaves_nothing(tmp_path):
-    with pytest.raises(RuntimeError), written_whole(tmp_path / "x") as path:
-        path.write_text("half")
-        raise RuntimeError
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("line", ["", "{", "[]", "1", "null", '{"nll": NaN}', "[" * 100_000])
+def test_json_that_is_no_record_is_refused(line):
+    with pytest.raises(RecordError, match="not a record"):
+        Record.from_json(line)
 
 
-def test_sha256_is_that_of_coreutils(tmp_path):
-    (tmp_path / "x").write_bytes(b"abc")
-    # FIPS 180-2, appendix B.1
-    assert sha256_of(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+BASE = Model(corpus="toy", architecture="micro", smoothing=Smoothing("uniform", 0.1), checkpoint="last")
+TEACHER = Teacher(architecture="resnet_56", smoothing=Smoothing(), temperature=4.0, beta=1.0)
 
 
-def test_the_core_needs_no_fairseq():
-    modules = "mt_ls.smoothing, mt_ls.calibration, mt_ls.temperature, mt_ls.alignment, mt_ls.records, analysis.report"
-    code = f"import sys, {modules}\nassert 'fairseq' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_two_trainings_that_differ_in_their_seed_are_one_model():
+    again = Model(corpus="toy", architecture="micro", smoothing=Smoothing("uniform", 0.1), checkpoint="last")
+    assert again == BASE and hash(again) == hash(BASE) and len({again, BASE}) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"corpus": "other"},
+        {"architecture": "small"},
+        {"architecture": None},
+        {"smoothing": None},
+        {"smoothing": Smoothing()},
+        {"smoothing": Smoothing("uniform", 0.2)},
+        {"smoothing": Smoothing("uniform", 0.1, "fairseq")},
+        {"smoothing": Smoothing("unigram", 0.1)},
+        {"precision": "fp16"},
+        {"teacher": TEACHER},
+        {"checkpoint": "best"},
+    ],
+)
+def test_a_difference_makes_another_model(change):
+    other = msgspec.structs.replace(BASE, **change)
+    assert other != BASE and len({other, BASE}) == 2
+
+
+@pytest.mark.parametrize(
+    "change", [{"architecture": "mlp"}, {"smoothing": Smoothing("uniform", 0.1)}, {"temperature": None}, {"beta": 0.5}]
+)
+def test_a_teacher_is_part_of_its_students_identity(change):
+    replace = msgspec.structs.replace
+    student, other = (replace(BASE, teacher=teacher) for teacher in (TEACHER, replace(TEACHER, **change)))
+    assert student != other and student == replace(BASE, teacher=TEACHER)
+
+
+def test_json_holds_what_is_known():
+    assert msgspec.to_builtins(Model(corpus="references")) == {"corpus": "references"}
+    student = msgspec.structs.replace(BASE, teacher=TEACHER)
+    assert msgspec.json.decode(msgspec.json.encode(student), type=Model) == student
+    with pytest.raises(msgspec.ValidationError, match="alpha"):
+        msgspec.json.decode(b'{"corpus": "toy", "alpha": 0.1}', type=Model)
+    with pytest.raises(msgspec.ValidationError, match="corpus"):
+        msgspec.json.decode(b"{}", type=Model)
+
+
+CODE = """
+import sys, time
+import mt_ls.records
+heavy = {"torch", "pyarrow", "scipy", "pandas", "fairseq", "sacrebleu"} & set(sys.modules)
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(int(peak) // 1024, time.process_time(), *sorted(heavy))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of its memory from /proc")
+def test_importing_records_takes_60_mb_and_half_a_second_at_most():
+    """A new interpreter with its import: the peak of resident memory, and seconds of the processor."""
+    process = run([sys.executable, "-c", CODE])
+    assert process.returncode == 0, process.stderr
+    megabytes, seconds, *heavy = process.stdout.split()
+    assert heavy == [] and int(megabytes) < 60 and float(seconds) < 0.5
+
+
+def test_the_pure_packages_need_no_fairseq():
+    modules = "mt_ls.smoothing, mt_ls.calibration, mt_ls.records.items, mt_ls.measure.plan, mt_ls.measure.text"
+    process = run([sys.executable, "-c", f"import sys, {modules}\nassert 'fairseq' not in sys.modules"])
+    assert process.returncode == 0, process.stderr

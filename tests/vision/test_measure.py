@@ -1,4 +1,6 @@
-"""Records of images: their numbers by hand, their items, and what a second run adds."""
+"""Records of images: their numbers by hand, their items, and what a second run adds. Activations and templates: their
+products are the network's logits.
+"""
 
 import math
 
@@ -11,10 +13,12 @@ from mt_ls.calibration.bins import Bins
 from mt_ls.records import TeacherRun, read
 from mt_ls.records.items import read_items
 from mt_ls.vision import measure as module
+from mt_ls.vision.activations import activations_of, templates_of
 from mt_ls.vision.augment import scaled
 from mt_ls.vision.checkpoints import Settings
-from mt_ls.vision.images import Classes
+from mt_ls.vision.images import Classes, Images
 from mt_ls.vision.measure import TEACHING_TEMPERATURES, TEMPERATURES, empty_record, measure
+from mt_ls.vision.networks import build
 from mt_ls.vision.training import Training
 
 SETTINGS = Settings(network="mlp_16", alpha=0.1, seed=3, updates=300, shape=(3, 8, 8), n_classes=4, data="d" * 64)
@@ -97,7 +101,7 @@ def test_the_fitted_temperature_is_best_on_the_even_images_of_valid(network, rec
         return -_probabilities(network, splits["valid"], temperature)[::2].gather(1, labels).log().mean().item()
 
     assert 0.1 < abs(fitted - 1) < 5 and {record.fitted_on for record in records} == {"valid"}
-    assert nll(fitted) < min(nll(fitted * 0.97), nll(fitted * 1.03))
+    assert nll(fitted) < min(nll(fitted * 0.99), nll(fitted * 1.01))
 
 
 def test_items_are_the_bins_of_each_image_of_valid_and_test(folder, records):
@@ -165,3 +169,20 @@ def test_other_weights_are_measured_beside_the_first(network, empty, splits, tmp
     other = SETTINGS.build().eval()
     measure(other, empty_record(other, SETTINGS, "tiny", "run", 300), splits, [], file)
     assert len(read(file)) == 2 * n
+
+
+def test_logits_are_products_of_activations_and_templates():
+    network = build("mlp_16", (1, 4, 4), 5)
+    data = Images(torch.randint(256, (9, 1, 4, 4), dtype=torch.uint8), torch.arange(9) % 5)
+    points = activations_of(network, "mlp_16", data)
+    assert points.shape == (9, 17) and points.dtype == torch.float64
+    logits = network.eval()(data.pixels.float() / 255).double()
+    torch.testing.assert_close(points @ templates_of(network).t(), logits, atol=1e-5, rtol=1e-5)
+
+
+def test_activations_are_those_of_evaluation():
+    """Without dropout, and of images that are not augmented: the same ones each time."""
+    network = build("mlp_1200_dropout", (1, 8, 8), 5).train()
+    data = Images(torch.randint(256, (3, 1, 8, 8), dtype=torch.uint8), torch.arange(3))
+    first, second = (activations_of(network, "mlp_1200_dropout", data) for _ in range(2))
+    assert torch.equal(first, second)

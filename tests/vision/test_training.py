@@ -13,6 +13,7 @@ from mt_ls.smoothing.kinds import Smoothing
 from mt_ls.vision import VisionError, augment, checkpoints
 from mt_ls.vision.checkpoints import Settings
 from mt_ls.vision.distillation import Distillation
+from mt_ls.vision.images import Images
 from mt_ls.vision.protocols import PROTOCOLS
 from mt_ls.vision.training import Training
 
@@ -40,7 +41,22 @@ def test_an_update_of_an_mlp_is_one_of_gradient_descent_on_the_smoothed_loss(spl
         torch.testing.assert_close(updated, values - rate * values.grad, rtol=1e-4, atol=1e-6)
 
 
-def test_a_resnet_has_decay_clipping_and_a_scaled_loss(splits, tmp_path, rng):
+def test_an_alexnet_has_a_scaled_loss_and_decay_of_its_dense_layers(tmp_path):
+    data = Images(torch.randint(256, (8, 3, 32, 32), dtype=torch.uint8), torch.arange(8) % 4)
+    settings = replace(SETTINGS, network="alexnet", shape=(3, 32, 32))
+    training = Training(settings, data, tmp_path / "checkpoint.pt")
+    network = settings.build()
+    network.load_state_dict(training.network.state_dict())
+    x = augment.distort(data.pixels, torch.Generator().manual_seed(1))
+    functional.cross_entropy(network(x), data.labels, label_smoothing=0.1).backward()
+    training.step(torch.arange(8), torch.Generator().manual_seed(1))
+    for name, values in network.named_parameters():
+        decay = 0.04 if name in ("body.9.weight", "body.11.weight") else 0.0
+        expected = values - 0.1 * (3 * values.grad + decay * values)
+        torch.testing.assert_close(training.network.get_parameter(name), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_resnet_has_momentum_decay_and_clipping(splits, tmp_path, rng):
     settings = replace(SETTINGS, network="resnet_8")
     training = Training(settings, splits["train"], tmp_path / "checkpoint.pt")
     before = _weights(training.network)
@@ -50,8 +66,8 @@ def test_a_resnet_has_decay_clipping_and_a_scaled_loss(splits, tmp_path, rng):
     head, bias = training.network.head.weight, training.network.head.bias
     # Nesterov's first step is 1.9 times the gradient, decay included; biases do not decay
     expected = before["head.weight"] - 0.1 * 1.9 * (head.grad + 1e-4 * before["head.weight"])
-    torch.testing.assert_close(head.detach(), expected)
-    torch.testing.assert_close(bias.detach(), before["head.bias"] - 0.1 * 1.9 * bias.grad)
+    torch.testing.assert_close(head.detach(), expected, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(bias.detach(), before["head.bias"] - 0.1 * 1.9 * bias.grad, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("temperature", [2.0, None])
@@ -91,10 +107,25 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(splits, tmp_path, ne
     torch.testing.assert_close(_weights(network), _weights(unbroken.trained), rtol=0, atol=0)
 
 
-def test_another_seed_gives_other_weights_and_another_order(splits, tmp_path):
+def test_an_epoch_visits_the_images_in_an_order_of_the_seed_and_its_number(splits, tmp_path, monkeypatch):
+    """Published numbers depend on these orders."""
+    training = Training(replace(SETTINGS, seed=7, updates=6), splits["train"], tmp_path / "checkpoint.pt")
+    batches, step = [], training.step
+
+    def watched(places, rng):
+        batches.append(places)
+        return step(places, rng)
+
+    monkeypatch.setattr(training, "step", watched)
+    list(training.epochs())
+    orders = [torch.randperm(250, generator=torch.Generator().manual_seed(7 * 1_000_003 + epoch)) for epoch in (0, 1)]
+    assert [len(places) for places in batches] == [100, 100, 50] * 2
+    assert torch.equal(torch.cat(batches), torch.cat(orders))
+
+
+def test_another_seed_gives_other_weights(splits, tmp_path):
     first, second = (
-        Training(replace(SETTINGS, seed=seed), splits["train"], tmp_path / f"{seed}" / "checkpoint.pt")
-        for seed in (1, 2)
+        Training(replace(SETTINGS, seed=seed), splits["train"], tmp_path / "checkpoint.pt") for seed in (1, 2)
     )
     assert not torch.equal(first.network.head.weight, second.network.head.weight)
 

@@ -1,4 +1,4 @@
-"""The tables of translation, from made-up records."""
+"""The tables of translation, from made-up records. Tables as text. The table of the benchmarks."""
 
 import msgspec
 import numpy as np
@@ -7,7 +7,8 @@ from builders import item_bins, record, row, study, write, write_records
 
 from analysis.rows import Row, at_fitted, held_out, load, select
 from analysis.study import Study
-from analysis.tables import beams, estimators, geometry, main, table_3, tables, temperatures, token_classes
+from analysis.tables import beams, benchmarks, estimators, geometry, main, table_3, tables, temperatures, token_classes
+from analysis.tables.layout import Table, markdown, text
 from mt_ls.calibration.bins import Bins
 from mt_ls.smoothing.kinds import Smoothing
 
@@ -157,3 +158,80 @@ def test_an_ece_of_items_is_that_of_the_record(made):
     for of in select(made.rows, mode="forced"):
         np.testing.assert_allclose(of.items.bins.sum(0)[2], of.record.bins.hits)
     assert item_bins([0.2, 1.0], [1, 0], [0, 1], 2)[1, 0, 14] == 1
+
+
+def test_a_missing_cell_is_empty_and_numbers_are_not_touched():
+    cells = [["a", "", "1.230"], ["long name", "x", ""]]
+    assert text(("", "one", "two"), cells).splitlines() == [
+        "           one    two",
+        "a               1.230",
+        "long name    x",
+    ]
+    assert Table("name", "title", "how", ("", "one", "two"), cells).text() == text(("", "one", "two"), cells)
+
+
+def test_markdown_has_a_line_a_row():
+    lines = markdown(("claim", "ours"), [["1. x", "0.10"]]).splitlines()
+    assert [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[::2]] == [
+        ["claim", "ours"],
+        ["1. x", "0.10"],
+    ]
+
+
+def _row(**changes):
+    row = {
+        "benchmark": "criterion",
+        "case": "N = 5",
+        "against": "stock",
+        "ratio": 0.5,
+        "ratio_min": 0.4,
+        "ratio_max": 0.6,
+        "mt_ls": 0.01234,
+        "baseline": 12345.6,
+        "unit": "s",
+        "target": "<= 0.50",
+    }
+    return {**row, **changes}
+
+
+def test_a_row_has_its_ratio_with_extremes_its_target_and_both_values():
+    *_, line = benchmarks.table([_row()]).splitlines()
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells == [
+        "criterion",
+        "N = 5",
+        "stock",
+        "0.500 (0.400 to 0.600)",
+        "<= 0.50: reached",
+        "0.0123",
+        "12,346",
+        "s",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "target", "cell"),
+    [
+        (0.51, "<= 0.50", "<= 0.50: missed"),
+        (1.35, ">= 1.35", ">= 1.35: reached"),
+        (1.34, ">= 1.35", ">= 1.35: missed"),
+        (1.0, None, ""),
+    ],
+)
+def test_a_target_is_reached_or_missed(ratio, target, cell):
+    *_, line = benchmarks.table([_row(ratio=ratio, target=target)]).splitlines()
+    assert line.split("|")[5].strip() == cell
+
+
+def test_one_measurement_has_no_extremes():
+    *_, line = benchmarks.table([_row(ratio_min=0.5, ratio_max=0.5)]).splitlines()
+    assert line.split("|")[4].strip() == "0.500"
+
+
+def test_growth_is_not_in_the_page_but_on_the_terminal():
+    rows = [_row(), _row(benchmark="growth", case="N = 7")]
+    assert "N = 7" not in benchmarks.table(rows) and "N = 7" in benchmarks.plain(rows)
+
+
+def test_results_that_are_not_there_are_none(tmp_path):
+    assert benchmarks.results(tmp_path / "benchmarks.json") == []
