@@ -38,10 +38,19 @@ class TranslationWithCalibrationTask(TranslationTask):
     update = 0
 
     def get_batch_iterator(self, dataset, *args, **kwargs):
-        """fairseq's iterator; only a pass over ``train`` may drop the remainder of a last batch."""
+        """fairseq's iterator; only a pass over ``train`` may drop the remainder of a last batch.
+
+        A training that resumes in a later ``epoch`` has the batches of one that was never interrupted, which fairseq
+        draws for the epoch that a process begins with.
+        """
         if dataset is not self.datasets.get("train"):
             kwargs["required_batch_size_multiple"] = 1
-        iterator = super().get_batch_iterator(dataset, *args, **kwargs)
+        cached = self.dataset_to_epoch_iter.get(dataset)
+        epoch = max(kwargs.pop("epoch", 1), 1)
+        iterator = super().get_batch_iterator(dataset, *args, epoch=1, **kwargs)
+        if iterator is not cached:
+            dataset.set_epoch(epoch)
+            iterator.epoch = epoch
         if self.cfg.calibration_records:
             batches = list(iterator.frozen_batches)[kwargs.get("shard_id", 0) :: kwargs.get("num_shards", 1)]
             n_sentences = sum(len(batch) for batch in batches)
