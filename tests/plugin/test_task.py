@@ -1,9 +1,10 @@
-"""The task: stock hypotheses, every sentence, and the file of --calibration-records."""
+"""The task: stock hypotheses, every sentence, batches of a resumed training, and the file of --calibration-records."""
 
 import json
 import re
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from commands import command, run, train_command
@@ -155,3 +156,15 @@ def test_hits_come_from_the_alignment_and_beam_ece_of_the_best_hypotheses_is_log
     assert "beam ECE of others: 0.0000 (tokens 2, confidence 0.5000, hits 0.5000)" in caplog.text
     assert "beam ECE of eos: 0.5000 (tokens 1," in caplog.text
     assert "tokens left out of beam ECE (shifted): 0" in caplog.text
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 5])
+def test_a_training_that_resumes_has_the_batches_of_its_first_epoch(loaded, epoch):
+    _, task, _ = loaded
+    task.load_dataset("train")
+    options = {"max_tokens": 600, "seed": 1, "disable_iterator_cache": True}
+    first = task.get_batch_iterator(task.datasets["train"], epoch=1, **options)
+    resumed = task.get_batch_iterator(task.datasets["train"], epoch=epoch, **options)
+    assert resumed.next_epoch_idx == epoch
+    assert len(first.frozen_batches) == len(resumed.frozen_batches) > 1
+    assert all(map(np.array_equal, first.frozen_batches, resumed.frozen_batches))
