@@ -15,7 +15,8 @@ from ..calibration.tally import Tally
 from ..calibration.temperature import TokenStatistics, at_temperatures, fit_temperature
 from ..records import Record, append
 from ..records.items import ItemsWriter, item_writers
-from ..smoothing.products import chunk_rows, project
+from ..smoothing.chunks import chunk_rows
+from ..smoothing.products import project
 from .protocol import ForcedTokens, TranslationModel
 from .windows import Window, windows
 from .workers import ALONE, Workers

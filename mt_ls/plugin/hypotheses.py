@@ -17,7 +17,8 @@ from fairseq.sequence_generator import EnsembleModel
 from torch.nn.utils.rnn import pad_sequence
 
 from ..calibration.temperature import check_temperature
-from ..smoothing.products import chunk_rows, project
+from ..smoothing.chunks import chunk_rows
+from ..smoothing.products import project
 from .projection import output_projection
 
 # Decoder positions of one pass: many small passes pad little, as lengths vary widely in a batch of equal sources.

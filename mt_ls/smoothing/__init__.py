@@ -4,6 +4,7 @@
 - `logits`: **the loss** of logits, `smoothed_cross_entropy`.
 - `hidden`: the same loss of hidden states and a weight, in chunks: `linear_smoothed_cross_entropy`.
 - `prior`: the prior over classes of a smoothing, from token counts.
+- `chunks`: the number of rows of logits to hold at a time.
 - `products`: the product that makes logits of hidden states, and the precisions of products.
 - `cpu`: for CPUs only: oneDNN's product, and hits where bfloat16 products tie.
 """

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 
 from ..calibration.hits import is_hit
+from .chunks import chunk_rows
 from .cpu import RoundedTies
 from .kinds import NO_SMOOTHING, Smoothing
 from .logits import SmoothedLoss
 from .prior import checked_prior
-from .products import check_products, chunk_rows, project
+from .products import check_products, project
 
 _LOG2_E = 1 / math.log(2)
 

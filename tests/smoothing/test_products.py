@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from mt_ls.smoothing import cpu
-from mt_ls.smoothing.products import check_products, chunk_rows, project
+from mt_ls.smoothing.chunks import chunk_rows
+from mt_ls.smoothing.products import check_products, project
 
 
 @pytest.mark.parametrize("onednn", [True, False])
