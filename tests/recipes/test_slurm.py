@@ -106,24 +106,31 @@ def _log(tree, job):
     return tree / "runs" / "slurm" / f"mt_ls_iwslt14_{job}_0.log"
 
 
-def _wait_for(slurm, job, log):
-    wait_until(lambda: not _output(slurm, "squeue", "--noheader", "-j", job).strip(), seconds=300, log=log)
+def _wait_for_the_end(slurm, job, log):
+    def has_ended():
+        squeue = subprocess.run(["squeue", "--noheader", "-j", job], env=slurm, capture_output=True)
+        return squeue.returncode == 0 and not squeue.stdout.strip()
+
+    wait_until(has_ended, seconds=300, log=log)
 
 
 @pytest.mark.slow
 def test_a_warned_job_of_an_array_saves_queues_again_and_continues(slurm, tree):
     job = _submit(slurm, tree, ALPHAS="0.0 0.1")
     run, log = tree / "runs" / "iwslt14_smoke_a0.00_s1", _log(tree, job)
-    wait_until(lambda: says(run / "train.log", "begin training epoch"), log=log)
+    wait_until(lambda: says(run / "train.log", "| fairseq_cli.train | {"), log=log)
     # the warning that SLURM sends before the limit, to the batch shell alone
     subprocess.run(["scancel", "--batch", "--signal=USR1", f"{job}_0"], env=slurm, check=True)
     wait_until(lambda: says(log, "stopped by a signal"), log=log)
     assert not (run / "trained").exists() and (run / "checkpoints" / "checkpoint_last.pt").exists()
-    # SLURM holds a requeued job for two minutes
-    wait_until(lambda: "PENDING" in _output(slurm, "squeue", "--noheader", "-j", f"{job}_0", "-o", "%T"), log=log)
-    subprocess.run(["scontrol", "update", f"JobId={job}_0", "StartTime=now"], env=slurm, check=True)
-    _wait_for(slurm, job, log)
-    assert "Loaded checkpoint" in (run / "train.log").read_text()
+
+    def has_continued():
+        # SLURM holds a requeued job for two minutes, from a moment that squeue does not show
+        subprocess.run(["scontrol", "update", f"JobId={job}_0", "StartTime=now"], env=slurm, capture_output=True)
+        return says(run / "train.log", "Loaded checkpoint")
+
+    wait_until(has_continued, log=log)
+    _wait_for_the_end(slurm, job, log)
     for alpha in ("0.00", "0.10"):
         records = read(tree / "runs" / f"iwslt14_smoke_a{alpha}_s1" / "records.jsonl")
         assert {record.updates for record in records} == {60} and len(records) == 8
@@ -132,7 +139,7 @@ def test_a_warned_job_of_an_array_saves_queues_again_and_continues(slurm, tree):
 @pytest.mark.slow
 def test_one_training_over_two_nodes(slurm, tree):
     job = _submit(slurm, tree, ALPHAS="0.1", NODES="2", SEEDS="2")
-    _wait_for(slurm, job, _log(tree, job))
+    _wait_for_the_end(slurm, job, _log(tree, job))
     run = tree / "runs" / "iwslt14_smoke_a0.10_s2"
     assert "training on 2 devices" in (run / "train.log").read_text()
     assert {record.updates for record in read(run / "records.jsonl")} == {60}
