@@ -1,4 +1,4 @@
-"""Probabilities of the tokens of finished hypotheses, and which of the tokens are hits.
+"""Probabilities of the tokens of finished hypotheses.
 
 The probabilities come from one teacher-forced pass after the search. It is exact: the search computes the same
 distributions, a step at a time. It costs one parallel forward pass where the search needs one a step and beam, does not
