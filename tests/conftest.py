@@ -9,6 +9,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 from commands import MODEL, ROOT, SIZE, command, logged, module, run, train_command
+from trees import copy_of_the_tree
 
 __all__ = ["MODEL", "ROOT", "SIZE", "command", "logged", "run", "train_command"]
 
@@ -84,3 +85,9 @@ def loaded(checkpoint, data):
     task.load_dataset("test")
     dataset = task.datasets["test"]
     return [model.eval() for model in models], task, dataset.collater([dataset[i] for i in range(len(dataset))])
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A copy of the code in a folder with an awkward name."""
+    return copy_of_the_tree(tmp_path_factory.mktemp("copies") / '-a "copy" of\nit\'s $tree')

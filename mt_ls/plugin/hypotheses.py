@@ -16,7 +16,6 @@ import torch
 from fairseq.sequence_generator import EnsembleModel
 from torch.nn.utils.rnn import pad_sequence
 
-from ..calibration.alignment import align
 from ..calibration.temperature import check_temperature
 from ..smoothing.chunks import chunk_rows
 from ..smoothing.products import project
@@ -144,15 +143,3 @@ def _statistics(logits: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tenso
     # Where a logit is -inf, e z is 0: its limit.
     weighted = e.mul_(z.clamp_min_(torch.finfo(z.dtype).min)).sum(dim=-1)
     return chosen_logit.exp() / s, s.reciprocal(), s.log() - weighted / s
-
-
-def align_ids(dictionary: Any, hypothesis: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Hits (L,) and kept tokens (L,) of the token ids of a ``hypothesis`` (L,) aligned with a padded ``target`` (T,).
-
-    See `align` for both flags. A hypothesis ends with EOS, unless its search ran into a length limit.
-    """
-    tokens = [dictionary[token] for token in hypothesis.tolist()]
-    special = {dictionary.pad(), dictionary.eos()}
-    reference = [dictionary[token] for token in target.tolist() if token not in special]
-    flags = align(tokens[:-1] if int(hypothesis[-1]) == dictionary.eos() else tokens, reference)
-    return torch.tensor(flags.hit[: len(tokens)]), torch.tensor(flags.kept[: len(tokens)])

@@ -39,6 +39,8 @@ def prepare_precision(cfg: Any) -> None:
 
 
 def _prepared(call_main: Any) -> Any:
+    """fairseq's ``call_main`` after `prepare_precision`; an error of that ends the command in one line."""
+
     @functools.wraps(call_main)
     def prepared_call_main(cfg: Any, main: Any, **kwargs: Any) -> Any:
         try:

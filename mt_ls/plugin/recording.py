@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
+from ..calibration.alignment import align_ids
 from ..calibration.bins import Bins
 from ..calibration.generated import GeneratedTokens
 from ..records import written_whole
-from .hypotheses import TokenProbabilities, align_ids
+from .hypotheses import TokenProbabilities
 
 logger = logging.getLogger(__name__)
 
@@ -54,11 +55,13 @@ class HypothesisFile:
         fields: dict[str, Any] = {"tokens": [self._dictionary[token] for token in ids.tolist()]}
         fields |= {name: value.tolist() for name, value in values._asdict().items()}
         if target is not None:
-            hit, kept = align_ids(self._dictionary, ids, target)
-            fields |= {"hit": hit.tolist(), "kept": kept.tolist()}
+            eos = self._dictionary.eos()
+            reference = [token for token in target.tolist() if token not in (self._dictionary.pad(), eos)]
+            flags = align_ids(ids.tolist(), reference, eos)
+            fields |= flags._asdict()
             if rank == 0:
-                eos, sentence = ids == self._dictionary.eos(), torch.zeros_like(ids)
-                self._best.append(GeneratedTokens(values.probability, hit, kept, eos, sentence))
+                hit, kept = torch.tensor(flags.hit), torch.tensor(flags.kept)
+                self._best.append(GeneratedTokens(values.probability, hit, kept, ids == eos, torch.zeros_like(ids)))
         return fields
 
     def _write(self) -> None:

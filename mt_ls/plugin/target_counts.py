@@ -62,7 +62,7 @@ def _tokens(path: str, dictionary: Any, dataset_impl: Any) -> Iterator[np.ndarra
         for start in range(0, len(ids), _CHUNK_TOKENS):
             yield ids[start : start + _CHUNK_TOKENS]
     else:
-        # "cached" reads the files of "lazy", but wants to be told in advance of which sentences.
+        # "cached" reads the same files as "lazy", but needs the list of sentences in advance.
         implementation = "lazy" if implementation == "cached" else implementation
         sentences = data_utils.load_indexed_dataset(path, dictionary, implementation)
         for i in range(len(sentences)):

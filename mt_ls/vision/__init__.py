@@ -3,7 +3,7 @@
 - `images`: sets of images as tensors; `augment`: random and fixed transforms of a batch.
 - `networks`: the paper's networks; `protocols`: how each of them is trained.
 - `checkpoints`: settings and weights of a run; `distillation`: targets from a teacher; `training`: the updates.
-- `activations`, `measure`, `mutual_information`: records of a network.
+- `measure`, `mutual_information`: records of a network.
 
 ``python -m mt_ls.vision`` trains and measures one network.
 """

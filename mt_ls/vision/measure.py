@@ -20,10 +20,10 @@ from ..calibration.temperature import TokenStatistics, at_temperatures, fit_temp
 from ..records import Record, append, code_hash, read, versions
 from ..records.items import item_writers
 from ..weights import weights_hash
-from .activations import activations_of, templates_of
 from .checkpoints import Settings
 from .images import Classes, Images
 from .networks import Classifier
+from .protocols import protocol_of
 
 TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 """Temperatures on valid and test, beside the fitted one."""
@@ -133,3 +133,18 @@ def _measure_split(logits: torch.Tensor, labels: torch.Tensor, planned: list[Rec
             measured.append(replace(record, **tally.fields(), seconds=round(time.perf_counter() - start, 2)))
     for record in measured:
         append(records, record)
+
+
+@torch.no_grad()
+def activations_of(network: Classifier, architecture: str, data: Images) -> torch.Tensor:
+    """Penultimate activations (N, D + 1) with 1 appended, float64 on the CPU, of images as prepared for evaluation."""
+    prepare = protocol_of(architecture).prepare
+    network.eval()
+    points = torch.cat([network.body(prepare(pixels)).double().cpu() for pixels in data.pixels.split(500)])
+    return torch.cat([points, torch.ones(len(points), 1, dtype=torch.float64)], dim=1)
+
+
+def templates_of(network: Classifier) -> torch.Tensor:
+    """Templates (K, D + 1), float64 on the CPU: the rows of the last layer with their biases appended."""
+    head = network.head
+    return torch.cat([head.weight, head.bias.unsqueeze(1)], dim=1).detach().double().cpu()

@@ -94,3 +94,20 @@ def test_a_study_of_published_evidence_can_be_by_model_or_by_run(tmp_path, by):
     write_records(tmp_path / "runs")
     publish.publish(load([tmp_path / "runs"]), tmp_path / "out")
     assert len(Study(load([tmp_path / "out"]), by).entries) == 2
+
+
+def test_pandas_and_datasets_read_what_is_published(tmp_path):
+    import datasets
+    import pandas
+
+    write_records(tmp_path / "runs")
+    publish.publish(load([tmp_path / "runs"]), tmp_path / "out")
+    file = str(tmp_path / "out" / PUBLISHED)
+    table = pandas.read_parquet(file)
+    rows = datasets.load_dataset("parquet", data_files=file, split="train", cache_dir=str(tmp_path / "cache"))
+    kept = [row for row in load([tmp_path / "out"]) if row.record.items]
+    assert len(table) == len(rows) == 20 * len(kept)
+    for row in kept:
+        ours = table[table["record"] == row.record.name]
+        assert ours["n"].tolist() == row.items.n.tolist()
+    assert rows["record"][:] == table["record"].tolist()

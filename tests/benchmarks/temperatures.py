@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from checkpoints import CHECKPOINT, DATA, stock_twin
+from decoding import CHECKPOINT, DATA, stock_twin
 from harness import DEVICE_OPTIONS, Row, alternate, module, row, run, seconds, tool
 
 TEMPERATURES = [f"{0.5 + 0.1 * i:.1f}" for i in range(16)]

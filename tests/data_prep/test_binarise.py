@@ -1,6 +1,4 @@
-"""The data folder: whole or absent, and written again only when a setting changes. The SentencePiece model of both
-languages: reproducible and lossless.
-"""
+"""Subwords, and the data folder: whole or absent, written again only when a setting changes."""
 
 import json
 import shutil

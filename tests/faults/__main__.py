@@ -15,9 +15,8 @@ from pathlib import Path
 sys.path[:0] = map(str, (Path(__file__).resolve().parents[2], Path(__file__).resolve().parents[1]))
 logging.disable(logging.WARNING)
 
-from trees import copy_of_the_tree  # noqa: E402
-
 from faults import injected, kills, malformed  # noqa: E402
+from trees import copy_of_the_tree  # noqa: E402
 
 
 def main() -> int:

@@ -1,12 +1,17 @@
-"""Windows hold every sentence once, in order, and workers share their batches."""
+"""Windows hold every sentence once, in order; a model needs the methods of the protocol alone."""
+
+import os
+import sys
 
 import pytest
+from commands import ROOT, run
 from fake_model import FakeModel
 
 from mt_ls.measure import windows
 from mt_ls.measure.protocol import MeasureError
 from mt_ls.measure.windows import Window, regrouped
 from mt_ls.measure.workers import Workers
+from mt_ls.records import read
 
 
 def test_windows_hold_every_sentence_once_in_order(monkeypatch):
@@ -41,3 +46,25 @@ def test_regrouped_batches_are_full_and_keep_the_order():
     assert [len(batch) for batch in new] == [24, 6]
     assert [sentence for batch in new for sentence in batch] == list(chosen)
     assert regrouped(batches, set()) == []
+
+
+CODE = """
+import sys
+from pathlib import Path
+from fake_model import FakeModel
+from mt_ls.measure.plan import Plan, measure
+
+measure(FakeModel(), Plan(temperatures=(0.5,)), Path(sys.argv[1]))
+measure(FakeModel(), Plan(pieces=("der", "die", "das")), Path(sys.argv[1]))
+loaded = [name for name in sys.modules if name.partition(".")[0] == "fairseq" or name.startswith("mt_ls.plugin")]
+assert not loaded, loaded
+"""
+
+
+def test_a_model_in_memory_is_measured_in_every_mode_without_fairseq(tmp_path):
+    path = tmp_path / "records.jsonl"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    process = run([sys.executable, "-c", CODE, str(path)], env=environment)
+    assert process.returncode == 0, process.stderr
+    assert {record.mode for record in read(path)} == {"forced", "beam", "activations"}
+    assert {record.model.corpus for record in read(path)} == {"fake"}

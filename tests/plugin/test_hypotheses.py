@@ -5,10 +5,9 @@ from argparse import Namespace
 
 import pytest
 import torch
-from fairseq.data import Dictionary
 from fairseq.sequence_generator import EnsembleModel, SequenceGenerator
 
-from mt_ls.plugin.hypotheses import align_ids, encoder_states, token_probabilities
+from mt_ls.plugin.hypotheses import encoder_states, token_probabilities
 
 
 class RecordingEnsemble(EnsembleModel):
@@ -88,22 +87,3 @@ def test_a_scorer_of_references_has_no_encoder_states():
     with encoder_states(Namespace(model=None)) as states:
         pass
     assert states == []
-
-
-@pytest.mark.parametrize(
-    ("hypothesis", "hit"),
-    [
-        ("a b </s>", [True, True, True]),
-        ("a c </s>", [True, False, True]),
-        ("a </s>", [True, False]),  # the reference goes on where the hypothesis ends
-        ("a b", [True, True]),  # the search ran into its length limit: no EOS
-    ],
-)
-def test_tokens_are_aligned_with_the_reference_without_padding(hypothesis, hit):
-    dictionary = Dictionary()
-    for word in "abc":
-        dictionary.add_symbol(word)
-    ids = torch.tensor([dictionary.index(word) for word in hypothesis.split()])
-    target = torch.tensor([dictionary.index("a"), dictionary.index("b"), dictionary.eos(), dictionary.pad()])
-    flags, kept = align_ids(dictionary, ids, target)
-    assert flags.tolist() == hit and kept.all() and len(kept) == len(hit)

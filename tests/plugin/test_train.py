@@ -1,4 +1,4 @@
-"""mt_ls.train: fairseq's training through signals, kills, cut checkpoints, bad numbers and workers that die.
+"""The training command: what it adds to fairseq-train, interruptions, and the stop that workers agree on.
 
 Every interruption comes from the training itself (see `signalled_train`), so that no test depends on a clock.
 """
@@ -13,6 +13,7 @@ from commands import MODEL, ROOT, command, logged, module, run
 from fairseq import checkpoint_utils
 
 from mt_ls.plugin import train
+from mt_ls.plugin.stopping import Stop
 
 SMALL = ["--max-tokens", "600", "--max-update", "60", "--log-interval", "5", "--no-epoch-checkpoints"]
 
@@ -182,3 +183,45 @@ def test_an_error_that_another_worker_causes_says_so(tmp_path):
     assert train._reason(RuntimeError("Connection closed by peer [127.0.0.1]:1"), tmp_path).startswith("another worker")
     assert train._reason(ValueError("first line\nsecond line"), tmp_path) == "first line"
     assert train._reason(KeyError(), tmp_path) == "KeyError"
+
+
+@pytest.fixture
+def workers():
+    """Two workers of which the first listens to SIGUSR1, and the calls of each one's action."""
+    previous = signal.getsignal(signal.SIGUSR1)
+    workers, calls = [Stop(), Stop()], [[], []]
+    for stop, mine in zip(reversed(workers), reversed(calls), strict=True):  # the last to listen has the handler
+        stop.listen(signal.SIGUSR1, lambda mine=mine: mine.append("act"))
+    yield workers, calls
+    signal.signal(signal.SIGUSR1, previous)
+
+
+def _update(workers):
+    """One update: each worker sees the logs of all."""
+    logs = [{"loss": 1.0, **stop.logged()} for stop in workers]
+    for stop in workers:
+        stop.seen(logs)
+
+
+def test_workers_agree_to_stop_after_one_update(workers):
+    workers, calls = workers
+    _update(workers)
+    assert calls == [[], []]
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert calls == [[], []] and not any(stop.agreed for stop in workers)
+    _update(workers)
+    assert calls == [["act"], ["act"]] and all(stop.agreed for stop in workers)
+
+
+def test_the_action_runs_once(workers):
+    workers, calls = workers
+    os.kill(os.getpid(), signal.SIGUSR1)
+    _update(workers)
+    _update(workers)
+    assert calls == [["act"], ["act"]]
+
+
+def test_logs_of_validation_and_of_other_tasks_ask_for_nothing():
+    stop = Stop()
+    stop.seen([{"loss": 1.0}, {}])
+    assert not stop.agreed

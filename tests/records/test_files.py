@@ -1,4 +1,4 @@
-"""Records files: a line is there whole or not at all. Hashes, commits and versions."""
+"""Records files, written whole or not at all; hashes, commits and versions."""
 
 import multiprocessing
 import subprocess

@@ -1,6 +1,4 @@
-"""A record as one line of JSON, its signature and its key. The identity of a model: equal for two seeds, different for
-two models. Reading records is cheap: numpy and msgspec, no more.
-"""
+"""A record as one line of JSON, its signature and key, the identity of a model, and the cost of an import."""
 
 import json
 import sys

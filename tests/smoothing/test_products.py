@@ -1,6 +1,4 @@
-"""The product of hidden states and weight, and the names of its precisions. Rows of logits at a time, for a CPU's cache
-and for a GPU's memory. Hits where bfloat16 products tie, and a torch that lacks the private operators.
-"""
+"""The product of hidden states and weight on each processor, and the rows of logits at a time."""
 
 import pytest
 import torch

@@ -1,6 +1,4 @@
-"""Sets of images as tensors: what data_prep wrote is read, and a folder that is damaged is refused in one line.
-Transforms of batches: their windows, ranges and random draws.
-"""
+"""Sets of images as tensors, and the augmentations."""
 
 import json
 import shutil

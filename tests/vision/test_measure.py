@@ -1,6 +1,4 @@
-"""Records of images: their numbers by hand, their items, and what a second run adds. Activations and templates: their
-products are the network's logits.
-"""
+"""Records of images: their numbers by hand, their items, their activations, and what a second run adds."""
 
 import math
 
@@ -13,11 +11,17 @@ from mt_ls.calibration.bins import Bins
 from mt_ls.records import TeacherRun, read
 from mt_ls.records.items import read_items
 from mt_ls.vision import measure as module
-from mt_ls.vision.activations import activations_of, templates_of
 from mt_ls.vision.augment import scaled
 from mt_ls.vision.checkpoints import Settings
 from mt_ls.vision.images import Classes, Images
-from mt_ls.vision.measure import TEACHING_TEMPERATURES, TEMPERATURES, empty_record, measure
+from mt_ls.vision.measure import (
+    TEACHING_TEMPERATURES,
+    TEMPERATURES,
+    activations_of,
+    empty_record,
+    measure,
+    templates_of,
+)
 from mt_ls.vision.networks import build
 from mt_ls.vision.training import Training
 

@@ -1,6 +1,4 @@
-"""The paper's networks: published numbers of parameters, and the layers that differ from torch's. The protocols of
-appendix A: rates, augmentation, and which protocol a network has.
-"""
+"""The paper's networks and the protocols of their training."""
 
 import pytest
 import torch

@@ -1,9 +1,8 @@
-"""What the figures draw. What stands under a figure, and that no two models look alike."""
+"""What the figures draw, how models look, and the signatures below."""
 
 import numpy as np
 import pytest
-from builders import record, row, study, taught_by, teacher_run, write_activations, write_records
-from image_worlds import write_world
+from builders import record, row, study, taught_by, teacher_run, write_activations, write_records, write_world
 
 from analysis.figures import activations, drawings, information, layout, quality, reliability, teaching, temperature
 from analysis.quantities import NLL

@@ -1,12 +1,11 @@
-"""The report from records: whole, self-contained, and open about what is missing. The data of the report's slider."""
+"""The report from records: whole, self-contained, and open about what is missing; its slider."""
 
 import json
 import re
 import sys
 
 import pytest
-from builders import record, row, study, write, write_activations, write_records
-from image_worlds import write_world
+from builders import record, row, study, write, write_activations, write_records, write_world
 
 from analysis.report import slider
 from analysis.report.__main__ import main

@@ -1,9 +1,10 @@
-"""The synthetic recipe and the audit of its models, as a user runs them."""
+"""Recipes as a user runs them: text, the audit, images, and two workers."""
 
 import json
 import re
 
 import pytest
+from markupsafe import escape
 from trees import run_recipe
 
 from mt_ls.records import read
@@ -116,3 +117,30 @@ def test_an_audit_of_text_has_a_line_for_each_system_of_this_audit(tree, tmp_pat
 def test_an_audit_of_nothing_is_one_line(tree, arguments, message):
     process = run_recipe(tree, "audit.sh", *arguments)
     assert process.returncode == 1 and message in process.stderr and len(process.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("recipe", "data", "alphas", "n_runs", "heading"),
+    [
+        ("mnist", "synthetic_digits", "", 6, "Teachers and students (section 4)"),
+        ("cifar10", "synthetic_images", "0.1", 4, "Teachers and students (the paper's Figure 5)"),
+    ],
+)
+def test_a_recipe_of_images_measures_each_network_and_reports(tree, recipe, data, alphas, n_runs, heading):
+    process = run_recipe(tree, f"{recipe}/run.sh", SCALE="smoke", ALPHAS=alphas)
+    assert process.returncode == 0, process.stderr[-3000:]
+    folders = sorted((tree / "runs").glob(f"{data}_*_s1"))
+    assert len(folders) == n_runs and all(read(folder / "records.jsonl") for folder in folders)
+    page = (tree / "out" / data / "report.html").read_text()
+    assert escape(heading) in page and "16. And their students are less accurate" in page
+
+
+@pytest.mark.slow
+def test_two_workers_train_and_measure_one_model(tree):
+    process = run_recipe(tree, "iwslt14/run.sh", SCALE="smoke", GPUS="2", ALPHAS="0.1")
+    assert process.returncode == 0, process.stderr[-3000:]
+    run = tree / "runs" / "iwslt14_smoke_a0.10_s1"
+    assert "distributed_world_size=2" in (run / "train.log").read_text().replace("': ", "=")
+    assert {record.mode for record in read(run / "records.jsonl")} == {"forced", "beam"}
+    assert (tree / "out" / "iwslt14_smoke" / "report.html").exists()

@@ -1,18 +1,59 @@
-"""Verdicts on made-up grids of translation models whose truth is known."""
+"""The rule of claims on made-up vectors, and verdicts on made-up studies whose truth is known."""
 
 import sys
 
 import numpy as np
 import pytest
-from builders import record, write
+from builders import record, taught_by, write, write_run, write_world
 
 from analysis import claims, publish
 from analysis.claims.__main__ import main
+from analysis.claims.rule import Claim, Missing, decide
 from analysis.claims.translation import CLAIMS
 from analysis.quantities import BLEU
 from analysis.rows import load, select
 from analysis.study import Study
 from mt_ls.calibration.bins import Bins
+
+
+def claim(**means):
+    """A claim with a part of each mean, over three seeds and 500 resamples with a standard error of 1."""
+    rng = np.random.default_rng(0)
+    items = rng.normal(size=501)
+    items[0] = 0.0
+    wobble = np.array([[-0.01], [0.0], [0.01]])
+    parts = {name: mean + items[None] + wobble for name, mean in means.items()}
+    return Claim(1, "words", "where", "paper", "unit", lambda evidence: parts)
+
+
+@pytest.mark.parametrize(
+    ("means", "verdict", "worst"),
+    [
+        ({"a": 5.0, "b": 3.0}, "reproduced", "b"),
+        ({"a": 5.0, "b": -5.0}, "not reproduced", "b"),
+        ({"a": 5.0, "b": 0.5}, "inconclusive", "b"),
+        ({"a": 5.0, "b": -2.1}, "inconclusive", "b"),  # below 0 at 95 %, not at the level of two parts
+        ({"b": -2.1}, "not reproduced", "b"),
+    ],
+)
+def test_every_part_must_hold_and_one_refutes(means, verdict, worst):
+    finding = decide(claim(**means), None)
+    assert (finding.verdict, finding.part) == (verdict, worst)
+
+
+def test_one_seed_is_inconclusive():
+    vectors = np.full((1, 11), 5.0)
+    finding = decide(Claim(1, "", "", "", "", lambda evidence: {"a": vectors}), None)
+    assert (finding.verdict, finding.why) == ("inconclusive", "one training seed")
+
+
+def test_what_is_missing_is_named():
+    def parts(evidence):
+        raise Missing("runs")
+
+    finding = decide(Claim(1, "", "", "", "", parts), None)
+    assert (finding.verdict, finding.why, finding.estimate) == ("not measured", "runs", None)
+
 
 N_SENTENCES, LENGTH = 400, 30
 GRID = (0.8, 1.0, 1.2)
@@ -145,3 +186,51 @@ def test_the_command_prints_a_line_a_claim(grid, capsys):
     assert main([str(grid / "nowhere")]) == 2
     assert "no such file or folder" in capsys.readouterr().err
     assert "analysis.claims" in sys.modules
+
+
+def image_verdicts(folder):
+    """{claim's number: verdict}."""
+    return {f.claim.number: f.verdict for f in claims.findings(Study(load([folder])), draws=200)}
+
+
+@pytest.fixture(scope="module")
+def right(tmp_path_factory):
+    return write_world(tmp_path_factory.mktemp("right"), True)
+
+
+def test_a_world_of_images_in_which_the_paper_is_right(right):
+    expected = {**dict.fromkeys(range(11, 18), "reproduced"), 18: "not measured"}  # each taught once
+    assert image_verdicts(right) == expected
+
+
+def test_a_world_of_images_in_which_the_paper_is_wrong(tmp_path):
+    refuted = {n for n, verdict in image_verdicts(write_world(tmp_path, False)).items() if verdict == "not reproduced"}
+    assert refuted == {11, 12, 13, 15, 16, 17}
+
+
+def test_one_seed_of_images_proves_nothing(tmp_path):
+    write_world(tmp_path, True, seeds=(1,))
+    assert set(image_verdicts(tmp_path).values()) == {"inconclusive", "not measured"}
+    lines = claims.cells(claims.findings(Study(load([tmp_path])), draws=20))
+    assert [bool(line[5]) for line in lines[:3]] == [False, False, True]  # geometry is not resampled, ECE is
+
+
+@pytest.mark.parametrize(("scaled", "verdict"), [(0.85, "reproduced"), (0.99, "not reproduced")])
+def test_scale_and_erased_information_are_told_apart(tmp_path, scaled, verdict):
+    """A smoothed teacher at T = 1 has worse students; with a temperature they stay worse, or do not."""
+    for seed in (1, 2, 3):
+        for amount, at in ((0.0, {1.0: 0.80, 2.0: 0.95}), (0.1, {1.0: 0.80, 2.0: scaled})):
+            for t, accuracy in at.items():
+                teacher = taught_by("resnet_8", amount, t)
+                write_run(tmp_path, f"of_{amount}_{t}", seed, accuracy, 0.0, architecture="alexnet", teacher=teacher)
+    found = image_verdicts(tmp_path)
+    assert (found[16], found[18]) == ("reproduced", verdict)
+
+
+@pytest.mark.parametrize(("kept", "missing"), [("teacher", {15, 16, 17, 18}), ("r", {11, 12, 13, 14, 15, 16, 18})])
+def test_what_is_missing_is_not_measured(right, kept, missing):
+    rows = load([right])
+    chosen = [row for row in rows if row.record.run.startswith(kept)]
+    chosen += [row for row in rows if kept == "r" and row.record.run == "student_0.0_s1"]
+    found = claims.findings(Study(chosen), draws=20)
+    assert {f.claim.number for f in found if f.verdict == "not measured"} == missing
