@@ -75,9 +75,10 @@ def wait_until(
     process: subprocess.Popen[Any] | None = None,
     seconds: float = 120,
     log: Path | None = None,
+    pause: float = 0.02,
 ) -> None:
-    """Return when ``event()`` is true. Raises AssertionError, with the end of ``log``, when ``process`` has ended
-    without the event, or after ``seconds``, which only bound a test that hangs."""
+    """Return when ``event()`` is true, asked every ``pause`` seconds. Raises AssertionError, with the end of ``log``,
+    when ``process`` has ended without the event, or after ``seconds``, which only bound a test that hangs."""
     deadline = time.monotonic() + seconds
     while True:
         ended = process is not None and process.poll() is not None
@@ -86,7 +87,7 @@ def wait_until(
         end_of_log = log.read_text()[-2000:] if log and log.exists() else ""
         assert not ended, f"the process ended before the event: {end_of_log}"
         assert time.monotonic() < deadline, f"no such event in {seconds} s: {end_of_log}"
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def says(path: Path, text: str) -> bool:

@@ -111,7 +111,7 @@ def _wait_for_the_end(slurm, job, log):
         squeue = subprocess.run(["squeue", "--noheader", "-j", job], env=slurm, capture_output=True)
         return squeue.returncode == 0 and not squeue.stdout.strip()
 
-    wait_until(has_ended, seconds=300, log=log)
+    wait_until(has_ended, seconds=300, log=log, pause=0.5)
 
 
 @pytest.mark.slow
@@ -123,14 +123,12 @@ def test_a_warned_job_of_an_array_saves_queues_again_and_continues(slurm, tree):
     subprocess.run(["scancel", "--batch", "--signal=USR1", f"{job}_0"], env=slurm, check=True)
     wait_until(lambda: says(log, "stopped by a signal"), log=log)
     assert not (run / "trained").exists() and (run / "checkpoints" / "checkpoint_last.pt").exists()
-
-    def has_continued():
-        # SLURM holds a requeued job for two minutes, from a moment that squeue does not show
-        subprocess.run(["scontrol", "update", f"JobId={job}_0", "StartTime=now"], env=slurm, capture_output=True)
-        return says(run / "train.log", "Loaded checkpoint")
-
-    wait_until(has_continued, log=log)
+    # SLURM holds a requeued job for two minutes, a test does not
+    held = ["squeue", "--noheader", "-j", f"{job}_0", "-o", "%r"]
+    wait_until(lambda: "BeginTime" in _output(slurm, *held), log=log, pause=0.2)
+    subprocess.run(["scontrol", "update", f"JobId={job}_0", "StartTime=now"], env=slurm, check=True)
     _wait_for_the_end(slurm, job, log)
+    assert "Loaded checkpoint" in (run / "train.log").read_text()
     for alpha in ("0.00", "0.10"):
         records = read(tree / "runs" / f"iwslt14_smoke_a{alpha}_s1" / "records.jsonl")
         assert {record.updates for record in records} == {60} and len(records) == 8
