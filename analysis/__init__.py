@@ -1,8 +1,9 @@
 """Records in, everything that people look at out. It never trains and never measures.
 
-- `rows`: loading and choosing records; `rows.frame` gives all of them as a data frame.
+- `rows`: loading and choosing records.
 - `study`: the records of one corpus by model or by run, and whether it is of translation or of images.
-- `quantities`: ECE, NLL, BLEU and the others; `significance`: their intervals.
+- `quantities`: ECE, NLL, BLEU and the others; `quantities.frame` gives every record with them as a data frame.
+- `significance`: intervals.
 - `paper`: every number of the paper.
 - `tables`, `figures`, `claims`, `report`: one idea a module.
 - `publish`, `pages`: evidence in the repository, and the pages that show it.

@@ -18,7 +18,7 @@ from pathlib import Path
 from mt_ls.records import RecordError, written_whole
 
 from . import claims
-from .claims.rule import Finding
+from .claims.rule import Verdict
 from .figures import drawings
 from .figures.layout import Drawing, save
 from .rows import load, of_one_corpus
@@ -83,7 +83,7 @@ def _block(root: Path, page: Path, name: str) -> str:
 def _of_recipe(root: Path, page: Path, name: str, recipe: str) -> str:
     evidence = published(root / "recipes" / recipe / "published")
     if name == "claims":
-        return markdown(claims.HEADER, claims.cells(evidence.findings))
+        return markdown(claims.HEADER, claims.cells(evidence.verdicts))
     texts = {table.name: table.text() for table in tables(evidence.study)}
     if name not in texts:
         raise RecordError(f"{page}: no table {name!r} of {recipe}; there are {', '.join(texts)}")
@@ -97,9 +97,9 @@ class Published:
         self.study = Study(of_one_corpus(load([folder]), None))
 
     @functools.cached_property
-    def findings(self) -> list[Finding]:
+    def verdicts(self) -> list[Verdict]:
         """The verdicts on the claims."""
-        return claims.findings(self.study)
+        return claims.verdicts(self.study)
 
     @functools.cached_property
     def drawings(self) -> dict[str, Drawing]:
@@ -114,19 +114,19 @@ def _claims_in_short(root: Path) -> str:
     """A line a claim: the paper's numbers, and of each corpus the verdict and the quantity that decides."""
     evidence = [published(file.parent) for file in sorted(root.glob("recipes/*/published/records.jsonl"))]
     by_corpus = {
-        one.study.corpus: {finding.claim.number: finding for finding in one.findings}
-        for one in evidence
-        if any(finding.estimate and finding.estimate.n_seeds > 1 for finding in one.findings)
+        folder.study.corpus: {verdict.claim.number: verdict for verdict in folder.verdicts}
+        for folder in evidence
+        if any(verdict.estimate and verdict.estimate.n_seeds > 1 for verdict in folder.verdicts)
     }
-    known = {number: finding.claim for found in by_corpus.values() for number, finding in found.items()}
+    known = {number: verdict.claim for of_claims in by_corpus.values() for number, verdict in of_claims.items()}
     cells = [
         [
             f"{number}. {claim.words} ({claim.where})",
             claim.paper,
             "<br>".join(
-                f"{corpus.split()[0]}: {_in_short(found[number])}"
-                for corpus, found in by_corpus.items()
-                if number in found and found[number].estimate
+                f"{corpus.split()[0]}: {_in_short(of_claims[number])}"
+                for corpus, of_claims in by_corpus.items()
+                if number in of_claims and of_claims[number].estimate
             ),
         ]
         for number, claim in sorted(known.items())
@@ -134,12 +134,12 @@ def _claims_in_short(root: Path) -> str:
     return markdown(("claim", "paper", "ours"), cells)
 
 
-def _in_short(finding: Finding) -> str:
-    estimate = finding.estimate
+def _in_short(verdict: Verdict) -> str:
+    estimate = verdict.estimate
     if estimate is None:
-        return finding.verdict
-    digits = 1 if abs(estimate.value) >= 1 or "BLEU(" in finding.part else 3
-    return f"{finding.verdict} ({finding.part}: {estimate.value:+.{digits}f})"
+        return verdict.word
+    digits = 1 if abs(estimate.value) >= 1 or "BLEU(" in verdict.part else 3
+    return f"{verdict.word} ({verdict.part}: {estimate.value:+.{digits}f})"
 
 
 def _stale_figures(root: Path, check: bool) -> Iterator[str]:

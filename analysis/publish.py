@@ -11,7 +11,7 @@ The folder gets ``records.jsonl`` and ``items.parquet``. Of each sentence or ima
 
 Points of activations are kept of the least training seed, which the figures draw. Sums of confidence are rounded to
 2^-14. Values of each token stay in the run folder, and so do the equal-mass bins of
-other temperatures. The folder is replaced whole; name it among the inputs too to add to it.
+other temperatures. Both files are replaced whole; name the folder among the inputs too to add to it.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _is_chosen(record: Record) -> bool:
 
 
 def _kept(row: Row, is_of_main_search: bool, rows: Sequence[Row]) -> Items | None:
-    """What is published of a record's items; None if nothing is."""
+    """The published part of a record's items; None if there is none."""
     record = row.record
     chosen, on_test = _is_chosen(record), record.split == "test"
     if record.mode == "images" and not (on_test and chosen):

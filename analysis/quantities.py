@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
+from mt_ls.calibration.bins import Bins
 from mt_ls.records import Record
 from mt_ls.records.items import Items
 
 from . import significance
-from .rows import Row, mean
+from .rows import Row, load, mean
 from .significance import per_prediction, weighted_sums
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
@@ -155,3 +161,23 @@ QUANTITIES = (
     BLEU,
     LENGTH_RATIO,
 )
+
+
+def frame(paths: Iterable[str | Path]) -> pandas.DataFrame:
+    """Every record of files and folders as a data frame: one row a record, with its fields and every quantity.
+
+    A model's fields are columns such as ``model.corpus`` and ``model.smoothing.amount``. ``name`` is the ``record`` of
+    the Parquet files of items.
+    """
+    import pandas
+
+    records = [row.record for row in load(paths)]
+    fields = [
+        msgspec.to_builtins(record, enc_hook=Bins.to_json)
+        | {quantity.name: quantity.of_record(record) for quantity in QUANTITIES}
+        | {"name": record.name, "signature": record.signature}
+        for record in records
+    ]
+    flat = pandas.json_normalize(fields, max_level=0)
+    models = pandas.json_normalize([record["model"] for record in fields]).add_prefix("model.")
+    return pandas.concat([flat.drop(columns="model"), models], axis=1)

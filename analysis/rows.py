@@ -1,4 +1,4 @@
-"""Records in, rows out: loading, choosing, and one data frame of every record."""
+"""Records in, rows out: loading and choosing."""
 
 from __future__ import annotations
 
@@ -8,16 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import Any
 
 from mt_ls.calibration.bins import Bins
 from mt_ls.records import Record, RecordError, read
 from mt_ls.records.items import Items, read_items
-
-if TYPE_CHECKING:
-    import pandas
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +24,15 @@ class Row:
 
     @cached_property
     def items(self) -> Items | None:
-        """What was kept of each sentence or image, None if nothing was. Raises RecordError for a damaged file."""
+        """The sums of each sentence or image, None if none were kept. Raises RecordError for a damaged file."""
         return read_items(self.folder, self.record)
 
 
 def load(paths: Iterable[str | Path]) -> list[Row]:
-    """The records of files, and of each ``records.jsonl`` under folders; of two of the same work the last counts.
+    """The records of files, and of each ``records.jsonl`` under folders.
 
-    Raises RecordError if a path does not exist, or if there is no record.
+    Of two records of one run and the same work the last counts. Raises RecordError if a path does not exist, or if
+    there is no record.
     """
     paths = list(paths)
     rows: dict[tuple[Any, ...], Row] = {}
@@ -45,7 +41,7 @@ def load(paths: Iterable[str | Path]) -> list[Row]:
             raise RecordError(f"{path}: no such file or folder")
         for file in [path] if path.is_file() else sorted(path.rglob("records.jsonl")):
             for record in read(file):
-                rows[record.key] = Row(record, file.parent)
+                rows[record.run, *record.key] = Row(record, file.parent)
     if not rows:
         raise RecordError(f"{', '.join(map(str, paths))}: no record; measure a model with python -m mt_ls.measure")
     return list(rows.values())
@@ -122,26 +118,12 @@ def held_out(row: Row) -> Bins | None:
     return Bins.from_sums(row.items.bins[1::2].sum(axis=0))
 
 
+def n_seeds(rows: Iterable[Row]) -> int:
+    """The number of distinct training seeds of the rows of one model; runs of unknown seed count one each."""
+    return len({row.record.run if row.record.seed is None else row.record.seed for row in rows})
+
+
 def mean(values: Iterable[float | None]) -> float | None:
     """The mean of the values that are not None, or None."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def frame(paths: Iterable[str | Path]) -> pandas.DataFrame:
-    """Every record of files and folders as a data frame: one row a record, its fields as columns, and ``ece``.
-
-    A model's fields are columns such as ``model.corpus`` and ``model.smoothing.amount``. ``name`` is the ``record`` of
-    the Parquet files of items.
-    """
-    import pandas
-
-    records = [row.record for row in load(paths)]
-    fields = [
-        msgspec.to_builtins(record, enc_hook=Bins.to_json)
-        | {"name": record.name, "ece": record.bins.ece(), "signature": record.signature}
-        for record in records
-    ]
-    flat = pandas.json_normalize(fields, max_level=0)
-    models = pandas.json_normalize([one["model"] for one in fields]).add_prefix("model.")
-    return pandas.concat([flat.drop(columns="model"), models], axis=1)

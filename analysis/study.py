@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from mt_ls.records import Model, RecordError, Teacher
+from mt_ls.records import Model, RecordError, Smoothing, Teacher
 
 from .rows import Row, select
 
@@ -44,8 +44,9 @@ class Entry:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the smoothing is none, or uniform: the paper's."""
-        return self.model.smoothing is not None and self.model.smoothing.kind == "uniform"
+        """Whether the smoothing is none, or the paper's: uniform, in its convention."""
+        smoothing = self.model.smoothing
+        return smoothing is not None and (smoothing.kind, smoothing.convention) == ("uniform", "paper")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +61,7 @@ class Study:
 
     def __post_init__(self) -> None:
         for entry in self.entries:
+            _check_one_model(entry)
             _check_seeds(entry)
 
     @property
@@ -70,7 +72,7 @@ class Study:
     @cached_property
     def is_of_images(self) -> bool:
         """Whether the models are image classifiers, and not translation models."""
-        return any(row.record.mode == "images" for row in self.rows)
+        return any(row.record.mode in ("images", "information") for row in self.rows)
 
     @property
     def forced_mode(self) -> str:
@@ -109,8 +111,8 @@ class Study:
             if entry.is_plain and entry.amount in (0.0, 0.1):
                 alike = msgspec.structs.replace(entry.model, smoothing=None)
                 beside.setdefault(alike, {})[entry.amount] = entry
-        found = [(models.get(0.0), models.get(0.1)) for models in beside.values()]
-        return [pair for pair in found if all(pair)] or found
+        pairs = [(models.get(0.0), models.get(0.1)) for models in beside.values()]
+        return [pair for pair in pairs if all(pair)] or pairs
 
     @property
     def pairs(self) -> list[tuple[Entry, Entry]]:
@@ -118,24 +120,49 @@ class Study:
         return [(hard, smoothed) for hard, smoothed in self.comparisons if hard and smoothed]
 
 
-def _check_seeds(entry: Entry) -> None:
-    """Raises RecordError for two rows of one entry and seed that measure the same of different checkpoints."""
-    seen: dict[tuple[Any, ...], Row] = {}
+def _check_one_model(entry: Entry) -> None:
+    """Raises RecordError where a run has several models or seeds, or an entry several data sets."""
+    first = entry.rows[0].record
+    runs: dict[str, Row] = {}
     for row in entry.rows:
         record = row.record
-        during = record.updates if record.mode == "information" else None
-        cell = (record.seed, during, record.key[2:])
-        other = seen.setdefault(cell, row).record
-        if other.sha["checkpoint"] != record.sha["checkpoint"] or other.sha["data"] != record.sha["data"]:
-            raise RecordError(_two_of_one_seed(entry, row, seen[cell]))
+        other = runs.setdefault(record.run, row)
+        if (other.record.model, other.record.seed) != (record.model, record.seed):
+            raise RecordError(
+                f"run {record.run} has records of several models or seeds ({other.record.signature} in {other.folder}, "
+                f"{record.signature} in {row.folder}): give each run a name of its own"
+            )
+        if record.sha["data"] != first.sha["data"]:
+            raise RecordError(
+                f"runs {first.run} and {record.run} are both of {entry.label}, on different data "
+                f"({first.sha['data'][:8]}, {record.sha['data'][:8]}): give the records of one data set"
+            )
+
+
+def _check_seeds(entry: Entry) -> None:
+    """Raises RecordError where one entry and seed has rows of two runs, or of two checkpoints.
+
+    During a training, and of activations, a run may have several checkpoints.
+    """
+    runs: dict[int | None, Row] = {}
+    checkpoints: dict[int | None, Row] = {}
+    for row in entry.rows:
+        record = row.record
+        other = runs.setdefault(record.seed, row)
+        if other.record.run != record.run:
+            raise RecordError(_two_of_one_seed(entry, row, other))
+        if record.mode not in ("information", "activations"):
+            other = checkpoints.setdefault(record.seed, row)
+            if other.record.sha["checkpoint"] != record.sha["checkpoint"]:
+                raise RecordError(_two_of_one_seed(entry, row, other))
 
 
 def _two_of_one_seed(entry: Entry, row: Row, other: Row) -> str:
     seed = f"seed {row.record.seed}" if row.record.seed is not None else "no known seed"
     if row.record.run != other.record.run:
         return (
-            f"runs {other.record.run} and {row.record.run} are both of {entry.label} with {seed}, and are different "
-            "checkpoints: give one of them, or every run a line of its own with --by run"
+            f"runs {other.record.run} and {row.record.run} are both of {entry.label} with {seed}: give one of them, or "
+            "every run a line of its own with --by run"
         )
     return (
         f"run {row.record.run} has records of two checkpoints ({other.record.sha['checkpoint'][:8]} in {other.folder}, "
@@ -162,7 +189,7 @@ def _labeller(models: Sequence[Model], named: bool) -> Callable[[Model], str]:
     def differs(field: Callable[[Model], Any]) -> bool:
         return len({field(model) for model in models}) > 1
 
-    parts: list[Callable[[Model], str]] = [lambda model: alpha_label(model)]
+    parts: list[Callable[[Model], str]] = [lambda model: alpha_label(model.smoothing)]
     if named or differs(lambda model: model.architecture):
         parts.insert(0, lambda model: str(model.architecture))
     if differs(lambda model: model.precision):
@@ -174,9 +201,8 @@ def _labeller(models: Sequence[Model], named: bool) -> Callable[[Model], str]:
     return lambda model: ", ".join(text for part in parts if (text := part(model)))
 
 
-def alpha_label(model: Model) -> str:
-    """The label of a model's smoothing: alpha, and the kind and the convention where they are not the paper's."""
-    smoothing = model.smoothing
+def alpha_label(smoothing: Smoothing | None) -> str:
+    """The label of a smoothing: alpha, and the kind and the convention where they are not the paper's."""
     if smoothing is None:
         return "smoothing not stated"
     kind = f" {smoothing.kind}" if smoothing.kind != "uniform" else ""
@@ -187,4 +213,4 @@ def alpha_label(model: Model) -> str:
 def teacher_label(teacher: Teacher) -> str:
     """The teacher, the temperature that it taught at, and its part of the loss."""
     at = "logits" if teacher.temperature is None else f"T {teacher.temperature:g}"
-    return f"{teacher.architecture} alpha {teacher.smoothing.amount:g}, {at}, beta {teacher.beta:g}"
+    return f"{teacher.architecture} {alpha_label(teacher.smoothing)}, {at}, beta {teacher.beta:g}"

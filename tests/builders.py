@@ -62,6 +62,8 @@ def write(folder, of, **items):
     file = folder / "records.jsonl"
     folder.mkdir(parents=True, exist_ok=True)
     if items:
+        n = len(items["bins"])
+        of = msgspec.structs.replace(of, n_sentences=n, n_sentences_in_set=n)
         with item_writers(file, [of]) as (writer,):
             writer.append(**items)
         of = msgspec.structs.replace(of, items=f"{of.name}.parquet")
@@ -134,7 +136,7 @@ _N_IMAGES = 2000
 _GEOMETRY = {"nc1": 1.0, "spread_of_others": 0.2}
 
 
-def write_run(folder, name, seed, accuracy, gap, architecture="mlp_1200", amount=0.0, teacher=None, tightness=1.0):
+def write_run(folder, name, seed, accuracy, gap, architecture="mlp_1200", amount=0.0, tightness=1.0, **model):
     """A run right on ``accuracy`` of the images and ``gap`` too sure of it, calibrated at T = 2."""
     rng = np.random.default_rng(seed)
     for split in ("train", "valid", "test"):
@@ -155,8 +157,8 @@ def write_run(folder, name, seed, accuracy, gap, architecture="mlp_1200", amount
                 architecture=architecture,
                 seed=seed,
                 bins=summed,
-                teacher=teacher,
-                teacher_run=None if teacher is None else teacher_run(None),
+                teacher_run=None if model.get("teacher") is None else teacher_run(None),
+                **model,
                 accuracy=summed.accuracy,
                 fitted_temperature=2.0,
                 fitted_on="valid",

@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         study = Study(of_one_corpus(load(options.records), options.corpus))
-        print(text(claims.HEADER, claims.cells(claims.findings(study))))
+        print(text(claims.HEADER, claims.cells(claims.verdicts(study))))
     except (RecordError, OSError) as error:
         print(f"analysis.claims: error: {error}", file=sys.stderr)
         return 2

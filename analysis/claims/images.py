@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from mt_ls.records import Smoothing
+
 from .. import paper
 from ..quantities import ACCURACY, ECE, Quantity
 from ..rows import Row, at_fitted, mean, select
@@ -35,15 +37,20 @@ class Evidence:
             raise Missing("runs of one network with alpha 0 and 0.1")
         return pairs
 
+    def name(self, hard: Entry) -> str:
+        """The name of a pair in its parts: its architecture, or its label where several pairs have that."""
+        same = [pair for pair in self.pairs if pair[0].model.architecture == hard.model.architecture]
+        return str(hard.model.architecture) if len(same) == 1 else hard.label
+
     def resampled(self, quantity: Quantity, entries: Iterable[Entry], temperature: float | str = 1.0) -> BySeed:
         """A quantity on the images of test at a temperature, or "fitted". Raises Missing if none is measured."""
         entries = list(entries)
-        vectors = {
-            row.record.seed or 0: vector
-            for entry in entries
-            for row in _at(entry.select(mode="images", split="test"), temperature)
-            if (vector := quantity.resampled(row, self._draws)) is not None
-        }
+        vectors: BySeed = {}
+        for entry in entries:
+            for row in _at(entry.select(mode="images", split="test"), temperature):
+                vector = quantity.resampled(row, self._draws)
+                if vector is not None:
+                    _add(vectors, row.record.seed or 0, vector, entries)
         if not vectors:
             labels = ", ".join(entry.label for entry in entries) or "any network"
             raise Missing(f"{quantity.name} on test at T {temperature} of {labels}")
@@ -54,7 +61,7 @@ class Evidence:
         values = {
             row.record.seed or 0: np.full(self._draws + 1, row.record.geometry[field])
             for row in entry.select(mode="images", split=split, temperature=1.0)
-            if row.record.geometry
+            if row.record.geometry and field in row.record.geometry
         }
         if not values:
             raise Missing(f"{field} on {split} of {entry.label}")
@@ -68,7 +75,7 @@ class Evidence:
         students: dict[float | None, list[Entry]] = {}
         for entry in self.study.entries:
             teacher = entry.model.teacher
-            if teacher is not None and teacher.smoothing.amount == alpha:
+            if teacher is not None and teacher.smoothing == Smoothing(amount=alpha):
                 students.setdefault(teacher.temperature, []).append(entry)
         if not students:
             raise Missing(f"students of a teacher with alpha {alpha:g}")
@@ -88,15 +95,21 @@ class Evidence:
 
     def information(self, alpha: float) -> BySeed:
         """Mutual information (nats) after each epoch, by seed. Raises Missing if it was not recorded."""
-        curves = {
-            seed: np.array([nats for _, nats in points])
-            for entry in self.study.untaught
-            if entry.amount == alpha and entry.is_plain
-            for seed, points in entry.information.items()
-        }
+        curves: BySeed = {}
+        entries = [entry for entry in self.study.untaught if entry.amount == alpha and entry.is_plain]
+        for entry in entries:
+            for seed, points in entry.information.items():
+                _add(curves, seed, np.array([nats for _, nats in points]), entries)
         if not curves:
             raise Missing(f"mutual information during the training with alpha {alpha:g}")
         return curves
+
+
+def _add(values: BySeed, seed: int, value: np.ndarray, entries: Iterable[Entry]) -> None:
+    """Add the value of a seed. Raises Missing for a second one: of several models none is chosen in silence."""
+    if seed in values:
+        raise Missing(f"records of one model; there are {', '.join(entry.label for entry in entries)}")
+    values[seed] = value
 
 
 def _at(rows: list[Row], temperature: float | str) -> list[Row]:
@@ -115,7 +128,7 @@ def _lower_with_smoothing(evidence: Evidence, field: str, split: str) -> Parts:
     parts = {}
     for pair in evidence.pairs:
         hard, smoothed = common_seeds(*(evidence.geometry(field, entry, split) for entry in pair))
-        parts[f"{field}(0) - {field}(0.1), {pair[0].model.architecture}, {split}"] = hard - smoothed
+        parts[f"{field}(0) - {field}(0.1), {evidence.name(pair[0])}, {split}"] = hard - smoothed
     return parts
 
 
@@ -131,7 +144,7 @@ def _calibrates(evidence: Evidence) -> Parts:
     parts = {}
     for pair in evidence.pairs:
         hard, smoothed = common_seeds(*(evidence.resampled(ECE, [entry]) for entry in pair))
-        parts[f"ece(0) - ece(0.1), {pair[0].model.architecture}, test"] = hard - smoothed
+        parts[f"ece(0) - ece(0.1), {evidence.name(pair[0])}, test"] = hard - smoothed
     return parts
 
 
@@ -143,7 +156,7 @@ def _temperature_does_as_well(evidence: Evidence) -> Parts:
             evidence.resampled(ECE, [hard_entry], "fitted"),
             evidence.resampled(ECE, [smoothed_entry]),
         )
-        name, margin = hard_entry.model.architecture, paper.NOISE_FLOOR
+        name, margin = evidence.name(hard_entry), paper.NOISE_FLOOR
         parts[f"ECE(0) - ECE(0, fitted T), {name}"] = hard - scaled
         parts[f"{margin} - (ECE(0, fitted T) - ECE(0.1)), {name}"] = margin - (scaled - smoothed)
     return parts

@@ -32,7 +32,7 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper, where it stands, and with which numbers.
+    """A sentence of the paper, its place there, and the paper's numbers.
 
     ``parts`` gives the quantities that are positive if it holds, in ``unit``, from the evidence of a study.
     """
@@ -46,30 +46,30 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """The verdict on a claim, and the worst quantity: its name and estimate. ``why`` says what is missing."""
+class Verdict:
+    """The ``word`` on a claim, and the worst quantity: its name and estimate. ``why`` says what is missing."""
 
     claim: Claim
-    verdict: str
+    word: str
     part: str = ""
     estimate: Estimate | None = None
     why: str = ""
 
 
-def decide(claim: Claim, evidence: Any) -> Finding:
+def decide(claim: Claim, evidence: Any) -> Verdict:
     """Apply the rule at the head of this module."""
     try:
         parts = claim.parts(evidence)
     except Missing as missing:
-        return Finding(claim, "not measured", why=str(missing))
+        return Verdict(claim, "not measured", why=str(missing))
     estimates = {name: significance.estimate(vectors) for name, vectors in parts.items()}
     worst = min(estimates, key=lambda name: _in_errors(estimates[name]))
     if estimates[worst].n_seeds < 2:
-        return Finding(claim, "inconclusive", worst, estimates[worst], "one training seed")
+        return Verdict(claim, "inconclusive", worst, estimates[worst], "one training seed")
     refuted = any(part.interval(1 - 0.05 / len(estimates))[1] < 0 for part in estimates.values())
     confirmed = all(part.interval()[0] > 0 for part in estimates.values())
-    verdict = "not reproduced" if refuted else "reproduced" if confirmed else "inconclusive"
-    return Finding(claim, verdict, worst, estimates[worst])
+    word = "not reproduced" if refuted else "reproduced" if confirmed else "inconclusive"
+    return Verdict(claim, word, worst, estimates[worst])
 
 
 def _in_errors(estimate: Estimate) -> float:

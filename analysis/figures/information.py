@@ -30,9 +30,9 @@ def figure(study: Study) -> Figure | None:
         return None
     fig, (axis,) = layout.new(1, 1, width=5.4, height=3.6)
     entries = [entry for entry in study.entries if entry.select(mode="information")]
-    looks = layout.looks(entries, study.by)
+    looks, names = layout.looks(entries, study.by), layout.names(entries, study.by)
     for entry in entries:
-        look, label = looks[entry.label], f"α = {entry.amount or 0:g}"
+        look, label = looks[entry.label], names[entry.label]
         for i, points in enumerate(entry.information.values()):
             axis.plot(
                 *zip(*points, strict=True),

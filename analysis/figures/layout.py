@@ -30,7 +30,7 @@ class Drawing:
 
 
 class Look(NamedTuple):
-    """How a model is drawn: a colour and a marker."""
+    """The colour and the marker of a model."""
 
     colour: str
     marker: str
@@ -63,7 +63,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def looks(entries: Sequence[Entry], by: str = "model") -> dict[str, Look]:
-    """The look of each entry by its label: no two are alike.
+    """The look of each entry of one diagram by its label: no two of the first 64 are alike.
 
     By model an amount of smoothing that the paper has keeps its look; other models take the looks that are left.
     """
@@ -74,11 +74,19 @@ def looks(entries: Sequence[Entry], by: str = "model") -> dict[str, Look]:
             if fixed and entry.is_plain and fixed not in chosen.values():
                 chosen[entry.label] = fixed
     mixed = (Look(one.colour, other.marker) for one, other in itertools.product(LOOKS.values(), repeat=2))
-    spare = (look for look in itertools.chain(LOOKS.values(), mixed) if look not in chosen.values())
+    spare = itertools.cycle([look for look in dict.fromkeys([*LOOKS.values(), *mixed]) if look not in chosen.values()])
     for entry in entries:
         if entry.label not in chosen:
             chosen[entry.label] = next(spare)
     return chosen
+
+
+def names(entries: Sequence[Entry], by: str = "model") -> dict[str, str]:
+    """The name of each entry in a legend, by its label: "α = 0.1" where amounts of the paper's smoothing suffice."""
+    amounts = {entry.amount for entry in entries}
+    if by == "model" and all(entry.is_plain for entry in entries) and len(amounts) == len(entries):
+        return {entry.label: f"α = {entry.amount:g}" for entry in entries}
+    return {entry.label: entry.label.replace("alpha ", "α = ") if by == "model" else entry.label for entry in entries}
 
 
 def new(rows: int, columns: int, width: float, height: float = 3.6, **grid: Any) -> tuple[Figure, Any]:

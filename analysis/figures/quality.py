@@ -42,7 +42,8 @@ def figure(study: Study, split: str = "test") -> Figure | None:
     if not points:
         return None
     fig, axes = layout.new(1, 2, width=8.5)
-    looks = layout.looks(study.entries, study.by)
+    entries = list({point.entry.label: point.entry for point in points}.values())
+    looks, names = layout.looks(entries, study.by), layout.names(entries, study.by)
     labelled: dict[tuple[Axes, str], list[tuple[float, float]]] = {}  # the runs of one model share a label
     for entry, forced, beam in points:
         ece, look = forced.record.bins.ece(), looks[entry.label]
@@ -54,7 +55,7 @@ def figure(study: Study, split: str = "test") -> Figure | None:
         for axis, (value, bounds) in zip(axes, heights, strict=True):
             bars = _bars(value, bounds), _bars(ece, ECE.interval([forced]))
             axis.errorbar(ece, value, *bars, lw=0.8, ms=5, marker=look.marker, color=look.colour)
-            labelled.setdefault((axis, _label(study, entry)), []).append((ece, value or 0.0))
+            labelled.setdefault((axis, names[entry.label]), []).append((ece, value or 0.0))
     for (axis, label), at in labelled.items():
         axis.annotate(label, np.mean(at, axis=0), xytext=(6, 4), textcoords="offset points")
     for axis, name in zip(axes, ("BLEU", "perplexity"), strict=True):
@@ -72,10 +73,6 @@ def _points(study: Study, split: str) -> list[Point]:
             if searched and searched[0].record.bleu:
                 points.append(Point(entry, forced, searched[0]))
     return points
-
-
-def _label(study: Study, entry: Entry) -> str:
-    return entry.label.replace("alpha ", "α = ") if study.by == "model" else entry.label
 
 
 def _bars(value: float | None, bounds: tuple[float, float] | None) -> list[list[float]] | None:

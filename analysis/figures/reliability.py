@@ -18,8 +18,8 @@ from .layout import Drawing, Look
 
 HARD, SCALED, SMOOTHED = "hard targets", "hard + temperature", "label smoothing 0.1"
 AT_ONE, FITTED = "T = 1", "fitted"
-Panels = dict[str, tuple[Entry, Sequence[Row]]]
-"""What each diagram of one line shows, by its title."""
+Diagrams = dict[str, tuple[Entry, Sequence[Row]]]
+"""The entry and the rows of each diagram of one line, by its title."""
 
 
 def drawing(study: Study, split: str = "test") -> Drawing:
@@ -62,8 +62,9 @@ def figure(study: Study, split: str = "test") -> Figure | None:
         sharex=True,
     )
     axes = np.reshape(grid, (len(lines), 2, len(titles)))
-    looks = layout.looks(study.untaught, study.by)
     for panels, (tops, bottoms) in zip(lines, axes, strict=True):
+        in_line = list({entry.label: entry for entry, _ in panels.values()}.values())
+        looks = layout.looks(study.entries if study.by == "run" else in_line, study.by)
         for title, top, bottom in zip(titles, tops, bottoms, strict=True):
             if title not in panels:
                 top.set_axis_off()
@@ -84,13 +85,13 @@ def figure(study: Study, split: str = "test") -> Figure | None:
     return fig
 
 
-def _lines(study: Study, split: str) -> list[Panels]:
+def _lines(study: Study, split: str) -> list[Diagrams]:
     """The diagrams of each line: of a model with hard targets and its smoothed one, or of a run."""
 
     def rows(entry: Entry | None) -> list[Row]:
         return [] if entry is None else entry.select(split=split, mode=study.forced_mode)
 
-    def panels(of: Sequence[tuple[str, Entry | None, list[Row]]]) -> Panels:
+    def panels(of: Sequence[tuple[str, Entry | None, list[Row]]]) -> Diagrams:
         return {title: (entry, chosen) for title, entry, chosen in of if entry is not None and chosen}
 
     if study.by == "run":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+import msgspec
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -49,9 +50,13 @@ def accuracies(study: Study) -> dict[str, Points]:
     their teacher (of the hard one at several temperatures, of each teacher at T = 1).
 
     Beyond the paper, students of each smoothed teacher at the temperature, other than 1, whose students are best on
-    valid. Students are the network that was taught. Empty where no network was taught by probabilities.
+    valid. Students are the network that was taught. Empty where no network was taught by probabilities, or where
+    students differ in more than the smoothing and the temperature of their teacher.
     """
-    taught = [entry for entry in study.entries if entry.model.teacher and entry.model.teacher.temperature is not None]
+    taught = [entry for entry in study.entries if _is_taught(entry)]
+    kinds = {msgspec.structs.replace(entry.model, teacher=None) for entry in taught}
+    if len(kinds) > 1 or any(len(entries) > 1 for entries in _by_teacher(taught).values()):
+        return {}
     curves: dict[str, Points] = defaultdict(lambda: defaultdict(list))
     for (alpha, temperature), entries in _by_teacher(taught).items():
         rows = [row for entry in entries for row in entry.select(mode="images", split="test", temperature=1.0)]
@@ -67,9 +72,17 @@ def accuracies(study: Study) -> dict[str, Points]:
     for entry in study.untaught:
         for name, networks in ((TEACHERS, teachers), (ALONE, students)):
             rows = entry.select(mode="images", split="test", temperature=1.0)
-            if entry.model.architecture in networks and entry.amount is not None and rows:
+            if entry.model.architecture in networks and entry.is_plain and entry.amount is not None and rows:
                 curves[name][entry.amount] += [row.record.accuracy or 0.0 for row in rows]
     return {name: dict(points) for name, points in curves.items()} if taught else {}
+
+
+def _is_taught(entry: Entry) -> bool:
+    """Whether a network with the paper's smoothing, or none, taught this one by probabilities."""
+    teacher = entry.model.teacher
+    if teacher is None or teacher.temperature is None:
+        return False
+    return (teacher.smoothing.kind, teacher.smoothing.convention) == ("uniform", "paper")
 
 
 def _by_teacher(taught: Iterable[Entry]) -> dict[tuple[float, float], list[Entry]]:

@@ -51,9 +51,9 @@ def figure(study: Study, split: str = "test") -> Figure | None:
         return None
     fig, axes = layout.new(1, len(entries) + 1, width=4 * (len(entries) + 1))
     *panels, likelihood = axes
-    looks = layout.looks(study.untaught, study.by)
+    looks, names = layout.looks(entries, study.by), layout.names(entries, study.by)
     scores = [
-        _bleu_and_ece(axis, entry, split, _title(study, entry)) for axis, entry in zip(panels, entries, strict=True)
+        _bleu_and_ece(axis, entry, split, names[entry.label]) for axis, entry in zip(panels, entries, strict=True)
     ]
     heights = [limit for axis in scores for limit in axis.get_ylim()]
     eces = [limit for axis in panels for limit in axis.get_ylim()]
@@ -63,7 +63,7 @@ def figure(study: Study, split: str = "test") -> Figure | None:
     for entry in entries:
         temperatures, nll = by_temperature(entry.select(split=split, mode="forced"), NLL)
         look = looks[entry.label]
-        likelihood.plot(temperatures, nll, marker=look.marker, ms=3, color=look.colour, label=_title(study, entry))
+        likelihood.plot(temperatures, nll, marker=look.marker, ms=3, color=look.colour, label=names[entry.label])
     likelihood.set(xlabel="temperature", ylabel="NLL (nats a token)", title="likelihood")
     likelihood.legend(frameon=False)
     at_one = [row for entry in entries for row in entry.select(split=split, temperature=1.0)]
@@ -77,10 +77,6 @@ def compared(study: Study) -> list[Entry]:
         return study.entries
     first = [entry for pair in study.comparisons[:1] for entry in pair if entry is not None]
     return first if len(first) == 2 else study.entries[:2]
-
-
-def _title(study: Study, entry: Entry) -> str:
-    return entry.label if study.by == "run" or entry.amount is None else f"α = {entry.amount:g}"
 
 
 def _bleu_and_ece(axis: Axes, entry: Entry, split: str, title: str) -> Axes:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from mt_ls.records import written_whole
 
 from .. import claims
-from ..claims.rule import Finding
+from ..claims.rule import Verdict
 from ..figures import drawings
 from ..figures.layout import Drawing, save
 from ..quantities import ACCURACY, BLEU, ECE, PERPLEXITY
@@ -29,7 +29,7 @@ def write(study: Study, out: Path) -> str:
 
     By run there are no claims: they are about the paper's models, and not about someone's own.
     """
-    findings = claims.findings(study) if study.by == "model" else []
+    verdicts = claims.verdicts(study) if study.by == "model" else []
     figures, missing = _figures(study, out / "figures")
     shown = tables(study)
     for table in shown:
@@ -49,8 +49,8 @@ def write(study: Study, out: Path) -> str:
         corpus=study.corpus,
         n_records=len(records),
         n_runs=len({record.run for record in records}),
-        summary=_summary(study, findings) if findings else "",
-        claims=_cards(findings),
+        summary=_summary(study, verdicts) if verdicts else "",
+        claims=_claims(verdicts),
         figures=figures,
         tables=shown,
         missing=missing,
@@ -66,7 +66,7 @@ def write(study: Study, out: Path) -> str:
 
 
 def _figures(study: Study, folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """What the page shows of each figure, and the names of those whose records were not measured."""
+    """The figures as the page shows them, and the names of those whose records were not measured."""
     shown, missing = [], []
     for drawing in drawings(study):
         if drawing.figure is None:
@@ -109,35 +109,35 @@ def in_words(study: Study, split: str = "test") -> str:
     return " ".join(sentences)
 
 
-def _summary(study: Study, findings: Sequence[Finding]) -> str:
+def _summary(study: Study, verdicts: Sequence[Verdict]) -> str:
     """The verdicts in a sentence, and the claims that do not hold at this scale in another."""
-    count = Counter(finding.verdict for finding in findings)
-    sentence = f"Of {len(findings)} claims: {', '.join(f'{n} {verdict}' for verdict, n in count.most_common())}."
-    refuted = [f"{f.claim.number} ({f.claim.words})" for f in findings if f.verdict == "not reproduced"]
+    count = Counter(verdict.word for verdict in verdicts)
+    sentence = f"Of {len(verdicts)} claims: {', '.join(f'{n} {word}' for word, n in count.most_common())}."
+    refuted = [f"{f.claim.number} ({f.claim.words})" for f in verdicts if f.word == "not reproduced"]
     updates = sorted({row.record.updates for row in study.rows if row.record.updates})
     if refuted:
         scale = study.corpus + (f", {updates[-1]} updates" if updates else "")
-        sentence += f" At this scale ({scale}) these do not hold, which is a finding: {'; '.join(refuted)}."
+        sentence += f" At this scale ({scale}) these do not hold: {'; '.join(refuted)}."
     return sentence
 
 
-def _cards(findings: Sequence[Finding]) -> list[dict[str, str]]:
-    cards = []
-    for finding, line in zip(findings, claims.cells(findings), strict=True):
+def _claims(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
+    shown = []
+    for verdict, line in zip(verdicts, claims.cells(verdicts), strict=True):
         title, where, paper, _, estimate, interval, of = line
-        cards.append(
+        shown.append(
             {
                 "title": title,
                 "where": where,
                 "paper": paper,
-                "verdict": finding.verdict,
-                "why": finding.why,
+                "verdict": verdict.word,
+                "why": verdict.why,
                 "estimate": estimate,
                 "interval": interval,
                 "of": of,
             }
         )
-    return cards
+    return shown
 
 
 def _missing(table: Table) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the report's slider moves: reliability, ECE, NLL and BLEU of a few models at each temperature."""
+"""The data of the report's slider: reliability, ECE, NLL and BLEU of a few models at each temperature."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from ..figures import layout
 from ..quantities import BLEU, ECE, NLL, Quantity
 from ..rows import Row, main_search, pooled, select
 from ..study import Entry, Study
@@ -22,6 +23,10 @@ def data(study: Study, split: str = "test") -> dict[str, Any]:
     """
     study = study.with_rows(main_search(study.rows))
     entries = _shown(study)
+    # A network is part of its name, even where the amounts of smoothing would do.
+    names = {entry.label: entry.label.replace("alpha ", "α = ") for entry in entries}
+    if not study.is_of_images:
+        names = layout.names(entries, study.by)
     measured = [_by_temperature(study, entry, split) for entry in entries]
     temperatures = sorted({temperature for at in measured for temperature in at})
     return {
@@ -30,7 +35,7 @@ def data(study: Study, split: str = "test") -> dict[str, Any]:
             {"quantity": quantity.name, "name": name, "digits": quantity.digits} for quantity, name in _columns(study)
         ],
         "models": [
-            {"name": _name(study, entry), "at": [at.get(t) for t in temperatures]}
+            {"name": names[entry.label], "at": [at.get(t) for t in temperatures]}
             for entry, at in zip(entries, measured, strict=True)
         ],
     }
@@ -49,10 +54,6 @@ def _columns(study: Study) -> list[tuple[Quantity, str]]:
     if study.is_of_images:
         return [(ECE, "ECE"), (NLL, "NLL, nats")]
     return [(ECE, "forced ECE"), (NLL, "NLL, nats"), (BLEU, "BLEU")]
-
-
-def _name(study: Study, entry: Entry) -> str:
-    return entry.label if study.by == "run" else entry.label.replace("alpha ", "α = ")
 
 
 def _by_temperature(study: Study, entry: Entry, split: str) -> dict[float, Values]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import paper
 from ..quantities import ECE, NLL, number
-from ..rows import Row
+from ..rows import Row, n_seeds
 from ..significance import Estimate
 from ..study import Study
 from .layout import Table
@@ -40,7 +40,7 @@ def table(study: Study) -> Table:
                     entry.label,
                     value,
                     interval,
-                    str(len(rows)),
+                    str(n_seeds(rows)),
                     NLL.text(NLL.mean(rows), 4),
                     ECE.text(ECE.mean(rows)),
                     over_seeds(_accuracies(on_valid))[0] if on_valid else "",

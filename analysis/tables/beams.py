@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..quantities import BLEU, LENGTH_RATIO
-from ..rows import select
+from ..rows import n_seeds, select
 from ..study import Study
 from .layout import Table
 
@@ -24,7 +24,7 @@ def table(study: Study, split: str = "test") -> Table:
                         entry.label,
                         str(beam),
                         f"{lenpen:g}",
-                        str(len(rows)),
+                        str(n_seeds(rows)),
                         BLEU.text(BLEU.mean(rows)),
                         LENGTH_RATIO.text(LENGTH_RATIO.mean(rows)),
                     ]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+
+import msgspec
+
+from mt_ls.records import Model
 
 from .. import paper
 from ..quantities import ECE, number
@@ -18,17 +23,21 @@ def table(study: Study) -> Table:
 
     Ours are on test, with the temperature and the alpha that valid chose.
     """
-    by_network: dict[str, list[Entry]] = {}
+    networks: dict[Model, list[Entry]] = {}
     for entry in study.untaught:
         if entry.is_plain:
-            by_network.setdefault(str(entry.model.architecture), []).append(entry)
-    lines = [line for network, entries in sorted(by_network.items()) for line in _lines(network, entries)]
+            networks.setdefault(msgspec.structs.replace(entry.model, smoothing=None), []).append(entry)
+    names = Counter(str(model.architecture) for model in networks)
+    lines = []
+    for model, entries in networks.items():
+        name = str(model.architecture)
+        lines += _lines(name if names[name] == 1 else entries[0].label, entries)
     return Table(
         "calibration",
         "Calibration (Table 3)",
         "Test set; temperatures fitted on half of valid, alpha chosen on valid. Means over seeds.",
         HEADER,
-        [*map(list, paper.CALIBRATION_IMAGES), *lines],
+        [*map(list, paper.CALIBRATION_IMAGES), *sorted(lines)],
     )
 
 
@@ -47,7 +56,7 @@ def _lines(network: str, entries: Sequence[Entry]) -> list[list[str]]:
         [
             network,
             ECE.text(on_test[0.0][1]),
-            f"{ECE.text(ECE.mean(scaled))} / {temperature}",
+            f"{ECE.text(ECE.mean(scaled))} / {temperature}" if scaled else "",
             f"{ECE.text(on_test[amount][1])} / {amount:g}",
         ]
     ]

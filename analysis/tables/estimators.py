@@ -1,4 +1,4 @@
-"""What other estimators say of the calibration of each model."""
+"""Other estimators of the calibration of each model."""
 
 from __future__ import annotations
 

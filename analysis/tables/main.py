@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..quantities import ACCURACY, BLEU, ECE, NLL, PERPLEXITY, number
-from ..rows import Row, at_fitted, main_search, mean, select
+from ..rows import Row, at_fitted, main_search, mean, n_seeds, select
 from ..study import Entry, Study
 from .layout import Table
 
@@ -52,7 +52,7 @@ def _line(entry: Entry, rows: Sequence[Row], label: str | None, rng: np.random.G
     return [
         entry.label,
         label or number(mean(row.record.temperature for row in forced or beam), 2),
-        str(len({row.record.run for row in rows})),
+        str(n_seeds(rows)),
         BLEU.text(BLEU.mean(beam)),
         NLL.text(NLL.mean(forced)),
         PERPLEXITY.text(PERPLEXITY.mean(forced)),

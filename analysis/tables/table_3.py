@@ -21,12 +21,12 @@ def table(study: Study) -> Table:
     lines = [list(paper.CALIBRATION_TRANSLATION)]
     for hard, smoothed in study.with_rows(main_search(study.rows)).pairs:
         for split in ("valid", "test"):
-            ours = hard.select(mode="forced", split=split)
-            scaled = at_fitted(ours)
+            forced = hard.select(mode="forced", split=split)
+            scaled = at_fitted(forced)
             baseline, scaled_ece, smoothed_ece = map(
                 _held_out_ece,
                 (
-                    select(ours, temperature=1.0),
+                    select(forced, temperature=1.0),
                     scaled,
                     smoothed.select(mode="forced", split=split, temperature=1.0),
                 ),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .. import paper
 from ..quantities import number
-from ..rows import Row, mean
+from ..rows import Row, mean, n_seeds
 from ..study import Entry, Study, alpha_label
 from .accuracy import over_seeds
 from .layout import Table
@@ -50,17 +50,17 @@ def _line(entry: Entry, rows: Sequence[Row]) -> list[str]:
         number(gamma, 3),
         value,
         interval,
-        str(len(rows)),
+        str(n_seeds(rows)),
         error,
     ]
 
 
 def _source(entry: Entry) -> str:
-    """What the network learnt from."""
+    """The source that the network learnt from."""
     teacher = entry.model.teacher
     if teacher is not None:
-        return f"{teacher.architecture}, alpha {teacher.smoothing.amount:g}"
-    return f"labels, {alpha_label(entry.model)}" if entry.amount else "labels"
+        return f"{teacher.architecture}, {alpha_label(teacher.smoothing)}"
+    return "labels" if entry.amount == 0 else f"labels, {alpha_label(entry.model.smoothing)}"
 
 
 def _temperature(entry: Entry) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,21 +32,20 @@ def table(study: Study, split: str = "test", draws: int = significance.DRAWS) ->
     A gain is an improvement; its interval is over resamples of the sentences. Where no other temperature was measured
     there is only the value. What was not measured at T = 1 has no line.
     """
-    by_run: dict[str, list[Row]] = {}
-    for row in main_search(study.rows):
-        by_run.setdefault(row.record.run, []).append(row)
-    cells = [
-        [run, *line]
-        for run, rows in sorted(by_run.items())
-        for choice in _choices(rows, split)
-        if (line := _line(choice, draws))
-    ]
+    cells = []
+    entries = study.with_rows(main_search(study.rows)).entries
+    runs = [(entry, run) for entry in entries for run in dict.fromkeys(row.record.run for row in entry.rows)]
+    count = Counter(run for _, run in runs)
+    for entry, run in runs:
+        name = run if count[run] == 1 else f"{run}, {entry.label}"
+        choices = _choices(entry.select(run=run), split)
+        cells += [[name, *line] for choice in choices if (line := _line(choice, draws))]
     return Table(
         "advice",
         "The temperature to use",
         f"Chosen on valid, gained on {split}: a gain improves on T = 1.",
         HEADER,
-        cells,
+        sorted(cells, key=lambda line: line[0]),
         whole=False,
     )
 

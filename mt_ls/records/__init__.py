@@ -1,4 +1,4 @@
-"""What is kept of a measurement: one line of JSON, and what resampling needs of each sentence or image.
+"""The evidence that a measurement leaves: a record of one line, and sums of each sentence or image for resampling.
 
 - `record`: `Record`, one model on one split in one mode at one temperature, and its signature.
 - `model`: `Model`, who was measured.
@@ -9,6 +9,7 @@
 Reading records needs neither torch nor fairseq.
 """
 
+from ..smoothing.kinds import Smoothing
 from .files import append, read, written_whole
 from .model import Model, Teacher
 from .provenance import code_hash, sha256_of, versions
@@ -19,6 +20,7 @@ __all__ = [
     "Model",
     "Record",
     "RecordError",
+    "Smoothing",
     "Teacher",
     "TeacherRun",
     "append",

@@ -1,4 +1,4 @@
-"""What resampling needs of each sentence or image, in Parquet: a row an item and record.
+"""Sums of each sentence or image, for resampling, in Parquet: a row an item and record.
 
 A run's folder has one file a record; a published folder has one file of all its records. Both have these columns:
 
@@ -47,6 +47,7 @@ _TYPES: dict[str, pa.DataType] = {
     "token_nll": pa.list_(pa.float32()),
     "token_kept": pa.list_(pa.bool_()),
 }
+_SCHEMA_KEY = b"mt_ls_schema"
 _BINS = ("bin", "count", "confidence", "hits")
 TOKENS = ("token", "token_confidence", "token_hit", "token_nll", "token_kept")
 """Columns with a value a token, which a published file leaves out."""
@@ -107,7 +108,7 @@ def _open(path: Path, schema: pa.Schema) -> parquet.ParquetWriter:
     floats = [column for column in _FLOATS if column.split(".")[0] in schema.names]
     return parquet.ParquetWriter(
         path,
-        schema.with_metadata({"mt_ls_schema": str(SCHEMA)}),
+        schema.with_metadata({_SCHEMA_KEY: str(SCHEMA)}),
         compression="zstd",
         compression_level=15,
         use_dictionary=[name for name in _paths(schema) if name not in floats],
@@ -167,26 +168,32 @@ def _lists(values: np.ndarray, lengths: np.ndarray, kind: pa.DataType) -> pa.Lis
 
 def read_items(folder: Path, record: Record) -> Items | None:
     """The items of a record in ``folder``; None where it names none. Raises RecordError for a file that is missing,
-    is not whole, or does not hold the record."""
+    is not whole, is of another schema, or does not hold the record's items."""
     if record.items is None:
         return None
     path = folder / record.items
     try:
         stat = path.stat()
         table, rows = _opened(path, stat.st_mtime_ns, stat.st_size)
-        part = table.slice(*rows[record.name])
+        if record.name not in rows:
+            raise ValueError(f"it has no items of {record.name}")
+        items = _items_of(table.slice(*rows[record.name]), len(record.bins.count))
+        if len(items.n) != record.n_sentences and record.mode in ("forced", "beam", "images"):
+            raise ValueError(f"{len(items.n)} items for the {record.n_sentences} of {record.name}")
     except FileNotFoundError:
         raise RecordError(f"{path}: missing; {record.name} needs it: remove its record, and measure again") from None
-    except KeyError:
-        raise RecordError(f"{path}: has no items of {record.name}: remove its record, and measure again") from None
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, ValueError, LookupError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())
         raise RecordError(f"{path}: cannot be read ({reason}): remove its record, and measure again") from None
+    return items
+
+
+def _items_of(part: pa.Table, n_bins: int) -> Items:
     return Items(
         _numbers(part, "n"),
         _numbers(part, "nll"),
-        _dense(part, len(record.bins.count)),
-        _matrix(part, "bleu"),
+        _dense(part, n_bins),
+        _matrix(part, "bleu", 10),
         part["text"].to_pylist() if _has(part, "text") else None,
     )
 
@@ -195,7 +202,11 @@ def read_items(folder: Path, record: Record) -> Items | None:
 def _opened(path: Path, changed: int, size: int) -> tuple[pa.Table, dict[str, tuple[int, int]]]:
     """The table of a file, and the first row and the number of rows of each record. ``changed`` and ``size`` tell one
     content of a file from another."""
-    names = [name for name in parquet.read_schema(path).names if name not in TOKENS]
+    schema = parquet.read_schema(path)
+    version = (schema.metadata or {}).get(_SCHEMA_KEY, b"none").decode()
+    if version != str(SCHEMA):
+        raise ValueError(f"its schema is {version}, and this version reads {SCHEMA}")
+    names = [name for name in schema.names if name not in TOKENS]
     table = parquet.read_table(path, columns=names, memory_map=True).combine_chunks()
     runs = table["record"].combine_chunks().dictionary_encode()
     codes = runs.indices.to_numpy()
@@ -213,10 +224,13 @@ def _numbers(part: pa.Table, name: str) -> Any:
     return part[name].to_numpy().astype(float) if _has(part, name) else None
 
 
-def _matrix(part: pa.Table, name: str) -> np.ndarray | None:
+def _matrix(part: pa.Table, name: str, width: int) -> np.ndarray | None:
     if not _has(part, name):
         return None
-    return part[name].combine_chunks().flatten().to_numpy().astype(float).reshape(len(part), -1)
+    column = part[name].combine_chunks()
+    if (column.value_lengths().to_numpy() != width).any():
+        raise ValueError(f"{name} needs {width} numbers an item")
+    return column.flatten().to_numpy().astype(float).reshape(len(part), width)
 
 
 def _dense(part: pa.Table, n_bins: int = N_BINS) -> np.ndarray | None:

@@ -82,7 +82,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def signature(self) -> str:
-        """What travels with an ECE of this record, in sacrebleu's manner."""
+        """The line that travels with an ECE of this record, in sacrebleu's manner."""
         smoothing = self.model.smoothing
         parts = [
             "ECE",
@@ -111,10 +111,17 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def name(self) -> str:
-        """The record's name among those of its folder, for example "beam5_test_T1.0000_26d05b56"."""
+        """The record's name among those of its folder, for example "beam5_test_T1.0000_26d05b56_79b3c41e".
+
+        It ends with the beginnings of the hashes of weights and data.
+        """
         search = "" if self.beam is None else str(self.beam)
         search += "" if self.lenpen in (None, 1.0) else f"_lenpen{self.lenpen:g}"
-        return f"{self.mode}{search}_{self.split}_T{self.temperature:.4f}_{self.sha['checkpoint'][:8]}"
+        return f"{self.mode}{search}_{self.split}_T{self.temperature:.4f}_{self._hashes}"
+
+    @property
+    def _hashes(self) -> str:
+        return f"{self.sha['checkpoint'][:8]}_{self.sha['data'][:8]}"
 
     def to_json(self) -> str:
         """One line, without its newline. Raises RecordError for a number that is not finite."""
@@ -139,6 +146,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             if schema != SCHEMA:
                 raise ValueError(f"of schema {schema}, and this version reads schema {SCHEMA}: measure again")
             fields.pop("signature", None)
+            if infinite := [name for name, value in fields.items() if _not_finite(value)]:
+                raise ValueError(f"not finite: {', '.join(infinite)}")
             record = msgspec.convert(fields, cls, dec_hook=_decode)
             record._check()
             return record
@@ -154,6 +163,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         for score in (self.bleu, self.bleu_uncased, self.chrf, self.ter):
             if score is not None and not isinstance(score.get("score"), int | float):
                 raise ValueError(f"a score has no number: {score!r:.40}")
+        if self.bins_by_class is not None and not {"others", "eos"} <= self.bins_by_class.keys():
+            raise ValueError("bins_by_class needs others and eos")
+        if self.mutual_information is not None and not isinstance(self.mutual_information.get("nats"), int | float):
+            raise ValueError("mutual_information has no number of nats")
+        if self.geometry is not None and not _are_planes(self.geometry.get("planes", [])):
+            raise ValueError("planes of geometry need three classes, and points of x, y and a class each")
         if self.items is not None and Path(self.items).name != self.items:
             raise ValueError(f"items is {self.items!r:.40}, not the name of a file beside the records")
 
@@ -166,14 +181,24 @@ def _encode(value: Any) -> Any:
     raise NotImplementedError(f"no JSON for {type(value).__name__}")
 
 
-def _decode(kind: type, value: Any) -> Any:
-    if kind is Bins:
+def _decode(target: type, value: Any) -> Any:
+    if target is Bins:
         return Bins.from_json(value)
-    raise NotImplementedError(f"no {kind.__name__} in a record")
+    raise NotImplementedError(f"no {target.__name__} in a record")
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no number of JSON")
+
+
+def _are_planes(planes: Any) -> bool:
+    """Whether ``planes`` are those of `mt_ls.calibration.geometry.plane_points`, with the names of their classes."""
+    return isinstance(planes, list) and all(
+        isinstance(plane, dict)
+        and len(plane.get("classes", ())) == 3
+        and all(isinstance(point, list) and len(point) == 3 for point in plane.get("points", [None]))
+        for plane in planes
+    )
 
 
 def _not_finite(value: Any) -> bool:

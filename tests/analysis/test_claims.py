@@ -27,7 +27,7 @@ def claim(**means):
 
 
 @pytest.mark.parametrize(
-    ("means", "verdict", "worst"),
+    ("means", "word", "worst"),
     [
         ({"a": 5.0, "b": 3.0}, "reproduced", "b"),
         ({"a": 5.0, "b": -5.0}, "not reproduced", "b"),
@@ -36,23 +36,23 @@ def claim(**means):
         ({"b": -2.1}, "not reproduced", "b"),
     ],
 )
-def test_every_part_must_hold_and_one_refutes(means, verdict, worst):
-    finding = decide(claim(**means), None)
-    assert (finding.verdict, finding.part) == (verdict, worst)
+def test_every_part_must_hold_and_one_refutes(means, word, worst):
+    verdict = decide(claim(**means), None)
+    assert (verdict.word, verdict.part) == (word, worst)
 
 
 def test_one_seed_is_inconclusive():
     vectors = np.full((1, 11), 5.0)
-    finding = decide(Claim(1, "", "", "", "", lambda evidence: {"a": vectors}), None)
-    assert (finding.verdict, finding.why) == ("inconclusive", "one training seed")
+    verdict = decide(Claim(1, "", "", "", "", lambda evidence: {"a": vectors}), None)
+    assert (verdict.word, verdict.why) == ("inconclusive", "one training seed")
 
 
 def test_what_is_missing_is_named():
     def parts(evidence):
         raise Missing("runs")
 
-    finding = decide(Claim(1, "", "", "", "", parts), None)
-    assert (finding.verdict, finding.why, finding.estimate) == ("not measured", "runs", None)
+    verdict = decide(Claim(1, "", "", "", "", parts), None)
+    assert (verdict.word, verdict.why, verdict.estimate) == ("not measured", "runs", None)
 
 
 N_SENTENCES, LENGTH = 400, 30
@@ -112,13 +112,13 @@ def grid(tmp_path_factory):
     return folder
 
 
-def findings(rows, draws=50):
-    return claims.findings(Study(rows), draws)
+def decided(rows, draws=50):
+    return claims.verdicts(Study(rows), draws)
 
 
 def verdicts(folder):
     """{claim's number: verdict}."""
-    return {f.claim.number: f.verdict for f in findings(load([folder]), draws=300)}
+    return {f.claim.number: f.word for f in decided(load([folder]), draws=300)}
 
 
 def test_a_world_in_which_the_paper_is_right(grid):
@@ -137,35 +137,35 @@ def test_a_world_in_which_the_paper_is_wrong(tmp_path):
 def test_what_is_published_gives_the_same_findings(grid, tmp_path):
     rows = load([grid])
     publish.publish(rows, tmp_path)
-    published = findings(load([tmp_path]))
-    assert claims.cells(published) == claims.cells(findings(rows))
-    assert all(finding.estimate for finding in published)
+    published = decided(load([tmp_path]))
+    assert claims.cells(published) == claims.cells(decided(rows))
+    assert all(verdict.estimate for verdict in published)
 
 
 def test_models_of_two_architectures_are_not_averaged(grid, tmp_path):
     """Smoothing helps one body and harms the other: each has its parts, and the claims do not hold for both."""
     write_grid(tmp_path, architecture="big")
     write_grid(tmp_path, smoothing_helps=False, architecture="small")
-    found = {f.claim.number: f for f in findings(load([tmp_path]), draws=300)}
-    assert found[4].verdict == "not reproduced" and found[4].part == "BLEU(0.1) - BLEU(0), small, alpha 0"
+    found = {f.claim.number: f for f in decided(load([tmp_path]), draws=300)}
+    assert found[4].word == "not reproduced" and found[4].part == "BLEU(0.1) - BLEU(0), small, alpha 0"
     assert found[4].estimate.n_seeds == 3
 
 
 def test_the_same_temperature_chosen_twice_decides_nothing(grid):
     """ECE and NLL are least at the same T here: the gain is exactly 0 in every resample."""
-    (finding,) = [f for f in findings(load([grid])) if f.claim.number == 8]
-    assert finding.verdict == "inconclusive" and finding.estimate.interval() == (0.0, 0.0)
+    (verdict,) = [f for f in decided(load([grid])) if f.claim.number == 8]
+    assert verdict.word == "inconclusive" and verdict.estimate.interval() == (0.0, 0.0)
 
 
 def test_one_seed_proves_nothing_and_what_is_missing_is_named(grid):
     one = [row for row in load([grid]) if row.record.seed == 1]
-    assert {f.verdict for f in findings(one, draws=300)} == {"inconclusive"}
+    assert {f.word for f in decided(one, draws=300)} == {"inconclusive"}
     rows = [row for row in one if row.record.beam != 50]
-    missing = [f for f in findings(rows) if f.verdict == "not measured"]
+    missing = [f for f in decided(rows) if f.word == "not measured"]
     assert [f.claim.number for f in missing] == [10]
     assert missing[0].why == "test, alpha 0, seed 1, beam50, T 1.0"
     hard = select(rows, amount=0.0)
-    assert {f.why for f in findings(hard)} == {"runs of alpha 0 and 0.1 with the same seed on valid and test"}
+    assert {f.why for f in decided(hard)} == {"runs of alpha 0 and 0.1 with the same seed on valid and test"}
 
 
 def test_a_run_that_is_measured_in_part_does_not_count(grid):
@@ -177,7 +177,7 @@ def test_a_run_that_is_measured_in_part_does_not_count(grid):
             if not (row.record.seed == 2 and row.record.split == split and row.record.model.smoothing.amount == 0.1)
         ]
         without = [row for row in rows if row.record.seed != 2]
-        assert findings(of_part) == findings(without)
+        assert decided(of_part) == decided(without)
 
 
 def test_the_command_prints_a_line_a_claim(grid, capsys):
@@ -190,7 +190,7 @@ def test_the_command_prints_a_line_a_claim(grid, capsys):
 
 def image_verdicts(folder):
     """{claim's number: verdict}."""
-    return {f.claim.number: f.verdict for f in claims.findings(Study(load([folder])), draws=200)}
+    return {f.claim.number: f.word for f in claims.verdicts(Study(load([folder])), draws=200)}
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +211,7 @@ def test_a_world_of_images_in_which_the_paper_is_wrong(tmp_path):
 def test_one_seed_of_images_proves_nothing(tmp_path):
     write_world(tmp_path, True, seeds=(1,))
     assert set(image_verdicts(tmp_path).values()) == {"inconclusive", "not measured"}
-    lines = claims.cells(claims.findings(Study(load([tmp_path])), draws=20))
+    lines = claims.cells(claims.verdicts(Study(load([tmp_path])), draws=20))
     assert [bool(line[5]) for line in lines[:3]] == [False, False, True]  # geometry is not resampled, ECE is
 
 
@@ -232,5 +232,24 @@ def test_what_is_missing_is_not_measured(right, kept, missing):
     rows = load([right])
     chosen = [row for row in rows if row.record.run.startswith(kept)]
     chosen += [row for row in rows if kept == "r" and row.record.run == "student_0.0_s1"]
-    found = claims.findings(Study(chosen), draws=20)
-    assert {f.claim.number for f in found if f.verdict == "not measured"} == missing
+    found = claims.verdicts(Study(chosen), draws=20)
+    assert {f.claim.number for f in found if f.word == "not measured"} == missing
+
+
+def test_two_precisions_of_one_network_have_parts_of_their_own(tmp_path):
+    """Smoothing calibrates one of them and not the other."""
+    for precision, gaps in ((None, (0.04, 0.0)), ("bf16", (0.0, 0.04))):
+        for seed in (1, 2, 3):
+            for amount, gap in zip((0.0, 0.1), gaps, strict=True):
+                write_run(tmp_path, f"{precision}_{amount}", seed, 0.9, gap, amount=amount, precision=precision)
+    (verdict,) = [v for v in claims.verdicts(Study(load([tmp_path])), draws=50) if v.claim.number == 13]
+    assert verdict.word == "not reproduced" and "bf16" in verdict.part
+
+
+def test_students_of_several_betas_are_not_chosen_among_in_silence(tmp_path):
+    for beta in (0.5, 1.0):
+        for amount in (0.0, 0.1):
+            teacher = taught_by("resnet_8", amount, 1.0, beta)
+            write_run(tmp_path, f"of_{amount}_{beta}", 1, 0.9, 0.0, architecture="alexnet", teacher=teacher)
+    (verdict,) = [v for v in claims.verdicts(Study(load([tmp_path])), draws=50) if v.claim.number == 16]
+    assert verdict.word == "not measured" and "records of one model" in verdict.why

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from builders import item_bins, record, row, write, write_records
 
-from analysis.rows import at_fitted, frame, held_out, load, main_search, mean, of_one_corpus, select
+from analysis.quantities import frame
+from analysis.rows import at_fitted, held_out, load, main_search, mean, of_one_corpus, select
 from mt_ls.calibration.bins import Bins
 from mt_ls.records import RecordError
 
@@ -24,6 +25,13 @@ def test_the_same_work_twice_counts_once(tmp_path):
         write(tmp_path, record(nll=nll))
     (only,) = load([tmp_path])
     assert only.record.nll == 2.0 and only.items is None
+
+
+def test_a_copy_of_a_checkpoint_is_a_run_of_its_own(tmp_path):
+    sha = record().sha
+    for run in ("original", "copy"):
+        write(tmp_path / run, record(run=run, sha=sha))
+    assert [row.record.run for row in load([tmp_path / "original", tmp_path / "copy"])] == ["original", "copy"]
 
 
 def test_missing_paths_and_several_corpora_are_named(tmp_path):

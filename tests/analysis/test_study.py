@@ -103,5 +103,33 @@ def test_pairs_differ_in_their_smoothing_alone():
     assert hard is None and smoothed.label == "alpha 0.1"
 
 
+def test_the_fairseq_convention_does_not_replace_the_papers():
+    of = study(row(0.0), row(0.1), row(0.1, run="stock", smoothing=Smoothing("uniform", 0.1, "fairseq")))
+    assert [(hard.label, smoothed.label) for hard, smoothed in of.pairs] == [("alpha 0", "alpha 0.1")]
+
+
+def test_one_name_for_two_models_is_an_error():
+    rows = row(0.1, run="a", seed=1), row(0.0, run="a", seed=2)
+    with pytest.raises(RecordError, match="run a has records of several models or seeds"):
+        study(*rows, by="run")
+
+
+def test_modes_of_two_runs_of_one_seed_are_not_one_model():
+    """No cell of the two overlaps, and their numbers would still stand in one line."""
+    with pytest.raises(RecordError, match="runs a and b"):
+        study(row(run="a"), row(run="b", mode="beam", beam=5))
+
+
+def test_one_model_on_two_data_sets_is_an_error():
+    other = row(seed=2)
+    sha = other.record.sha | {"data": "f" * 64}
+    with pytest.raises(RecordError, match=r"on different data \(dddddddd, ffffffff\)"):
+        study(row(seed=1), row(seed=2, sha=sha))
+
+
+def test_a_training_of_images_that_was_stopped_is_a_study_of_images():
+    assert study(row(mode="information", mutual_information={"nats": 1.0})).is_of_images
+
+
 def test_by_run_there_are_no_pairs_of_models():
     assert study(row(0.0), row(0.1), by="run").pairs == []

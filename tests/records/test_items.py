@@ -4,7 +4,9 @@ import itertools
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 from pyarrow import parquet
 
 from mt_ls.calibration.bins import N_BINS, Bins
@@ -53,7 +55,7 @@ def _write(folder, record, *parts):
     with item_writers(folder / "records.jsonl", [record()]) as (writer,):
         for part in parts:
             writer.append(**part)
-    return record(items=f"{record().name}.parquet")
+    return record(items=f"{record().name}.parquet", n_sentences=sum(len(part["bins"]) for part in parts))
 
 
 def _assert_equal(items, columns):
@@ -109,7 +111,7 @@ def test_several_records_are_written_side_by_side(tmp_path, record, columns):
         for scale, writer in zip((1, 2), writers, strict=True):
             writer.append(bins=columns["bins"], nll=scale * columns["nll"])
     for scale, one in zip((1, 2), planned, strict=True):
-        items = read_items(tmp_path, record(temperature=one.temperature, items=f"{one.name}.parquet"))
+        items = read_items(tmp_path, record(temperature=one.temperature, items=f"{one.name}.parquet", n_sentences=N))
         np.testing.assert_array_equal(items.nll, scale * columns["nll"])
 
 
@@ -127,8 +129,8 @@ def test_files_appear_when_the_block_ends_well(tmp_path, record, columns):
 
 def test_a_published_file_holds_several_records(tmp_path, record, columns):
     """A record may lack a column that another one has."""
-    forced = record(items=PUBLISHED)
-    beam = record(mode="beam", beam=5, items=PUBLISHED)
+    forced = record(items=PUBLISHED, n_sentences=N)
+    beam = record(mode="beam", beam=5, items=PUBLISHED, n_sentences=9)
     counted = columns["bins"][:, 0].sum(1)
     items = {
         forced.name: Items(counted, columns["nll"], columns["bins"]),
@@ -150,7 +152,7 @@ def test_a_record_that_names_no_items_has_none(tmp_path, record):
 
 
 def test_a_missing_file_is_named(tmp_path, record):
-    with pytest.raises(RecordError, match=r"x\.parquet: missing; forced_test_T1\.0000_cccccccc needs it"):
+    with pytest.raises(RecordError, match=r"x\.parquet: missing; forced_test_T1\.0000_cccccccc_dddddddd needs it"):
         read_items(tmp_path, record(items="x.parquet"))
 
 
@@ -166,7 +168,7 @@ def test_a_cut_file_is_named(tmp_path, record, columns, kept):
 def test_a_file_without_the_record_is_named(tmp_path, record, columns):
     named = _write(tmp_path, record, _part(columns, 0, N))
     other = record(temperature=2.0, items=named.items)
-    with pytest.raises(RecordError, match=r"\.parquet: has no items of forced_test_T2\.0000_cccccccc"):
+    with pytest.raises(RecordError, match=r"cannot be read \(it has no items of forced_test_T2\.0000_cccccccc"):
         read_items(tmp_path, other)
 
 
@@ -177,12 +179,47 @@ def test_a_file_that_changed_is_read_again(tmp_path, record, columns):
     assert len(read_items(tmp_path, named).n) == 9
 
 
+def test_items_of_other_sentences_are_refused(tmp_path, record, columns):
+    """As where one file was written over by that of another set."""
+    named = _write(tmp_path, record, _part(columns, 0, N))
+    with pytest.raises(RecordError, match=r"23 items for the 22 of forced_test"):
+        read_items(tmp_path, replace(named, n_sentences=22))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda table: table.replace_schema_metadata({"mt_ls_schema": "1"}),
+            "its schema is 1, and this",
+        ),
+        (lambda table: table.replace_schema_metadata({}), "its schema is none"),
+        (lambda table: table.drop_columns("count"), "count"),
+        (lambda table: _with(table, "bin", [[99]] * N), "out of bounds"),
+        (lambda table: _with(table, "bleu", [[1, 2]] * N), "bleu needs 10 numbers an item"),
+    ],
+)
+def test_a_damaged_table_is_one_line(tmp_path, record, columns, change, message):
+    named = _write(tmp_path, record, _part(columns, 0, N))
+    parquet.write_table(change(parquet.read_table(tmp_path / named.items)), tmp_path / named.items)
+    with pytest.raises(RecordError, match=rf"cannot be read \(.*{message}.*measure again"):
+        read_items(tmp_path, named)
+
+
+def _with(table, name, values):
+    """The table with another column of that name, and with lists as long beside it."""
+    for column in ("count", "confidence", "hits") if name == "bin" else ():
+        place = table.column_names.index(column)
+        table = table.set_column(place, column, pa.array([[1]] * N, table[column].type))
+    return table.set_column(table.column_names.index(name), name, pa.array(values, table[name].type))
+
+
 def test_bins_of_another_number_are_read(tmp_path, record):
     bins = np.zeros((2, 3, 7), "f4")
     bins[0, :, 6] = 1
     with item_writers(tmp_path / "records.jsonl", [record()]) as (writer,):
         writer.append(bins=bins)
-    named = record(items=f"{record().name}.parquet", bins=Bins.zeros(7))
+    named = record(items=f"{record().name}.parquet", bins=Bins.zeros(7), n_sentences=2)
     np.testing.assert_array_equal(read_items(tmp_path, named).bins, bins)
 
 

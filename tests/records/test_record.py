@@ -86,9 +86,11 @@ def test_the_key_is_that_of_the_work_alone(record):
 
 
 def test_names_are_different_within_a_folder(record):
-    assert record().name == "forced_test_T1.0000_cccccccc"
-    assert record(mode="beam", beam=5, lenpen=1.0).name == "beam5_test_T1.0000_cccccccc"
-    assert record(mode="beam", beam=5, lenpen=0.6, temperature=0.75).name == "beam5_lenpen0.6_test_T0.7500_cccccccc"
+    beam = {"mode": "beam", "beam": 5}
+    assert record().name == "forced_test_T1.0000_cccccccc_dddddddd"
+    assert record(**beam, lenpen=1.0).name == "beam5_test_T1.0000_cccccccc_dddddddd"
+    assert record(**beam, lenpen=0.6, temperature=0.75).name == "beam5_lenpen0.6_test_T0.7500_cccccccc_dddddddd"
+    assert record(sha={**record().sha, "data": "f" * 64}).name == "forced_test_T1.0000_cccccccc_ffffffff"
 
 
 @pytest.mark.parametrize(
@@ -202,3 +204,23 @@ def test_the_pure_packages_need_no_fairseq():
     modules = "mt_ls.smoothing, mt_ls.calibration, mt_ls.records.items, mt_ls.measure.plan, mt_ls.measure.text"
     process = run([sys.executable, "-c", f"import sys, {modules}\nassert 'fairseq' not in sys.modules"])
     assert process.returncode == 0, process.stderr
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"bins_by_class": {"others": Bins.zeros()}}, "bins_by_class needs others and eos"),
+        ({"mutual_information": {"classes": []}}, "no number of nats"),
+        ({"geometry": {"planes": "x"}}, "planes of geometry"),
+        ({"geometry": {"planes": [{"classes": ["a", "b", "c"], "points": [[1, 2]]}]}}, "planes of geometry"),
+    ],
+)
+def test_a_field_that_no_measurement_gives_is_refused(record, fields, message):
+    with pytest.raises(RecordError, match=message):
+        Record.from_json(record(**fields).to_json())
+
+
+def test_a_number_beyond_floats_is_refused(record):
+    line = record().to_json().replace('"temperature": 1.0', '"temperature": 1e999')
+    with pytest.raises(RecordError, match="not finite: temperature"):
+        Record.from_json(line)

@@ -5,7 +5,7 @@ import re
 import sys
 
 import pytest
-from builders import record, row, study, write, write_activations, write_records, write_world
+from builders import record, row, study, taught_by, write, write_activations, write_records, write_world
 
 from analysis.report import slider
 from analysis.report.__main__ import main
@@ -56,6 +56,15 @@ def test_an_audit_shows_each_run_by_its_name_and_no_claims(tmp_path):
     assert re.search(r"^mine +1 +1 +1\.000", table, re.M) and re.search(r"^yours +1 +1 +3\.000", table, re.M)
     assert '"name": "mine"' in page and '"name": "yours"' in page
     assert "Verdicts" not in page and "<h1>Audit" in page
+
+
+def test_an_audit_of_students_shows_them(tmp_path):
+    for name, teacher in (("teacher", None), ("student", taught_by("resnet", 0.0, 1.0))):
+        of = record(0.0, run=name, mode="images", architecture=name, teacher=teacher, fitted_temperature=1.0)
+        write(tmp_path / "runs", of)
+    assert main([str(tmp_path / "runs"), "--by", "run", "--out", str(tmp_path / "out")]) == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert '"name": "student"' in page and "student, T = 1" in page
 
 
 def test_two_checkpoints_of_one_seed_are_one_line_of_error(tmp_path, capsys):
