@@ -9,12 +9,24 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 from commands import MODEL, ROOT, SIZE, command, logged, module, run, train_command
-from trees import copy_of_the_tree
+from trees import copy_of_the_tree, run_recipe
 
 __all__ = ["MODEL", "ROOT", "SIZE", "command", "logged", "run", "train_command"]
 
 # The files that take longest come first: with --dist loadfile no worker is then left alone with one of them.
-SLOWEST_FIRST = ("recipes/", "plugin/test_train", "measure/", "vision/test_command", "plugin/")
+SLOWEST_FIRST = (
+    "recipes/test_runs",
+    "plugin/test_train",
+    "recipes/test_slurm",
+    "recipes/test_faults",
+    "recipes/",
+    "measure/",
+    "vision/test_command",
+    "plugin/",
+)
+
+AWKWARD = '-a "copy" of\nit\'s $tree'
+"""The name of a folder that a shell script must quote everywhere."""
 
 
 def pytest_configure(config):
@@ -90,4 +102,17 @@ def loaded(checkpoint, data):
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     """A copy of the code in a folder with an awkward name."""
-    return copy_of_the_tree(tmp_path_factory.mktemp("copies") / '-a "copy" of\nit\'s $tree')
+    return copy_of_the_tree(tmp_path_factory.mktemp("copies") / AWKWARD)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """(A tree in which the synthetic recipe has run at smoke scale with alphas 0.0 and 0.1, the recipe's output.)"""
+
+    def fill(folder):
+        process = run_recipe(copy_of_the_tree(folder / AWKWARD), "synthetic/run.sh", SCALE="smoke")
+        assert process.returncode == 0, process.stderr[-3000:]
+        (folder / "output").write_text(process.stdout)
+
+    folder = _shared(tmp_path_factory, "recipe", fill)
+    return folder / AWKWARD, (folder / "output").read_text()

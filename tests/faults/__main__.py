@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path[:0] = map(str, (Path(__file__).resolve().parents[2], Path(__file__).resolve().parents[1]))
@@ -23,12 +22,16 @@ def main() -> int:
     """Run the campaigns and print the counts."""
     parser = argparse.ArgumentParser(prog="bash tests/faults.sh", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a short form: a minute on two free cores")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--reference", type=Path, help="a tree in which the recipe has run, for the quick form")
+    parser.add_argument("--seed", type=int, default=1, help="of the random moments")
     options = parser.parse_args()
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="mt_ls faults ") as name:
         folder = Path(name)
-        lost, tree = _kills(folder, options.quick, options.seed)
+        if options.quick:
+            lost, tree = _quick_kills(folder, options.reference)
+        else:
+            lost, tree = _random_kills(folder, options.seed)
         lost += _faults(folder, tree, options.quick)
         lost += _inputs(folder, tree, options.quick)
     print(f"{'lost':56}{len(lost):6}   {time.perf_counter() - start:.0f} s")
@@ -41,30 +44,46 @@ def _row(what: str, n: int, note: str = "") -> None:
     print(f"{what:56}{n:6}   {note}".rstrip(), flush=True)
 
 
-def _kills(folder: Path, quick: bool, seed: int) -> tuple[list[str], Path]:
-    """(What was lost, the tree of the undisturbed run.) The quick form kills while the undisturbed run is at work."""
+def _random_kills(folder: Path, seed: int, n: int = 20) -> tuple[list[str], Path]:
+    """(What was lost, the tree of an undisturbed run.) Kills at random moments, up to five in one run."""
     rng = random.Random(seed)
     source = copy_of_the_tree(folder / "source")
+    reference, seconds = kills.undisturbed(source, folder / "undisturbed", ALPHAS="0.1")
     stages: Counter[str] = Counter()
     lost: list[str] = []
     rounds = 0
-    with ThreadPoolExecutor() as pool:
-        reference = pool.submit(kills.undisturbed, source, folder / "undisturbed", ALPHAS="0.1")
-        while stages.total() < (2 if quick else 20):
-            if quick:
-                moments = [kills.when(event) for event in kills.QUICK]
-            else:
-                moments = [kills.at_random(reference.result()[1] / 2, rng)] * min(5, 20 - stages.total())
-            tree, killed_in = kills.killed(source, folder / f"killed {rounds}", moments, ALPHAS="0.1")
-            stages, rounds = stages + killed_in, rounds + 1
-            differences = kills.Results(tree).differences(kills.Results(reference.result()[0]))
-            if differences:
-                lost.append(
-                    f"killed {dict(killed_in)} times, it differs from a run never killed: {', '.join(differences)}"
-                )
+    while stages.total() < n:
+        moments = [kills.at_random(seconds / 2, rng)] * min(5, n - stages.total())
+        tree, killed_in = kills.killed(source, folder / f"killed {rounds}", moments, ALPHAS="0.1")
+        stages, rounds = stages + killed_in, rounds + 1
+        lost += _differences(killed_in, kills.Results(tree), kills.Results(reference))
+    _kill_row(stages, rounds)
+    return lost, reference
+
+
+def _quick_kills(folder: Path, reference: Path | None) -> tuple[list[str], Path]:
+    """(What was lost, the tree of an undisturbed run.) Two kills at events of one run.
+
+    Of ``reference``, a tree in which the recipe has run with further alphas, the killed run is compared alone.
+    """
+    source = copy_of_the_tree(folder / "source")
+    run = kills.RUN if reference else "*"
+    if reference is None:
+        reference, _ = kills.undisturbed(source, folder / "undisturbed", ALPHAS="0.1")
+    moments = [kills.when(event) for event in kills.QUICK]
+    tree, stages = kills.killed(source, folder / "killed", moments, ALPHAS="0.1")
+    _kill_row(stages, 1)
+    return _differences(stages, kills.Results(tree, run), kills.Results(reference, run)), reference
+
+
+def _differences(stages: Counter[str], killed: kills.Results, undisturbed: kills.Results) -> list[str]:
+    names = killed.differences(undisturbed)
+    return [f"killed {dict(stages)} times, it differs from a run never killed: {', '.join(names)}"] if names else []
+
+
+def _kill_row(stages: Counter[str], rounds: int) -> None:
     note = ", ".join(f"{n} while {stage}" for stage, n in stages.items())
     _row("kills survived (-9)", stages.total(), f"{note}; {rounds} runs of {kills.RECIPE}")
-    return lost, reference.result()[0]
 
 
 def _faults(folder: Path, tree: Path, quick: bool) -> list[str]:

@@ -33,17 +33,24 @@ _STAGES = {"== training": "training", "== measuring": "measuring", "== reporting
 
 
 class Results:
-    """The results of a recipe: hashes of data, records without their wall-clock times, items, and the report."""
+    """The results of a recipe: hashes of data, records without their wall-clock times, items, and the report.
 
-    def __init__(self, tree: Path) -> None:
+    Those of one run, ``runs/NAME``, come without the report.
+    """
+
+    def __init__(self, tree: Path, run: str = "*") -> None:
+        runs = [tree / run] if run != "*" else sorted(tree.glob("runs/*"))
         manifests = tree.glob("data-bin/*/manifest.json")
         self.data = {path.parent.name: json.loads(path.read_text())["hash"] for path in manifests}
         self.records = {
-            path.parent.name: sorted(msgspec.structs.replace(record, seconds=None).to_json() for record in read(path))
-            for path in tree.glob("runs/*/records.jsonl")
+            folder.name: sorted(
+                msgspec.structs.replace(record, seconds=None).to_json() for record in read(folder / "records.jsonl")
+            )
+            for folder in runs
         }
-        self.items = {path.name: parquet.read_table(path) for path in tree.glob("runs/*/*.parquet")}
-        self.report = {path.parent.name: path.read_text() for path in tree.glob("out/*/report.html")}
+        self.items = {path.name: parquet.read_table(path) for folder in runs for path in folder.glob("*.parquet")}
+        reports = tree.glob("out/*/report.html") if run == "*" else []
+        self.report = {path.parent.name: path.read_text() for path in reports}
 
     def differences(self, other: Results) -> list[str]:
         """The names of the results that are not equal; of records at most three fields each."""

@@ -8,8 +8,9 @@ from trees import environment_of
 
 
 @pytest.mark.slow
-def test_nothing_is_lost():
-    process = run(["bash", "tests/faults.sh", "--quick"], env=environment_of())
+def test_nothing_is_lost(finished):
+    tree, _ = finished
+    process = run(["bash", "tests/faults.sh", "--quick", "--reference", str(tree)], env=environment_of())
     assert process.returncode == 0, process.stdout + process.stderr
     assert re.search(r"^kills survived .* 2   1 while training, 1 while measuring", process.stdout, re.M)
     assert re.search(r"^malformed inputs refused in one line +100 ", process.stdout, re.M)
