@@ -123,10 +123,10 @@ def test_a_warned_job_of_an_array_saves_queues_again_and_continues(slurm, tree):
     subprocess.run(["scancel", "--batch", "--signal=USR1", f"{job}_0"], env=slurm, check=True)
     wait_until(lambda: says(log, "stopped by a signal"), log=log)
     assert not (run / "trained").exists() and (run / "checkpoints" / "checkpoint_last.pt").exists()
-    # SLURM holds a requeued job for two minutes, a test does not
+    # SLURM holds a requeued job for two minutes. A start in the second of the requeue fails: its credential is revoked.
     held = ["squeue", "--noheader", "-j", f"{job}_0", "-o", "%r"]
     wait_until(lambda: "BeginTime" in _output(slurm, *held), log=log, pause=0.2)
-    subprocess.run(["scontrol", "update", f"JobId={job}_0", "StartTime=now"], env=slurm, check=True)
+    subprocess.run(["scontrol", "update", f"JobId={job}_0", "StartTime=now+3"], env=slurm, check=True)
     _wait_for_the_end(slurm, job, log)
     assert "Loaded checkpoint" in (run / "train.log").read_text()
     for alpha in ("0.00", "0.10"):
