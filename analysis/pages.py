@@ -84,10 +84,9 @@ def _of_recipe(root: Path, page: Path, name: str, recipe: str) -> str:
     evidence = published(root / "recipes" / recipe / "published")
     if name == "claims":
         return markdown(claims.HEADER, claims.cells(evidence.verdicts))
-    texts = {table.name: table.text() for table in tables(evidence.study)}
-    if name not in texts:
-        raise RecordError(f"{page}: no table {name!r} of {recipe}; there are {', '.join(texts)}")
-    return f"```\n{texts[name]}\n```"
+    if name not in evidence.tables:
+        raise RecordError(f"{page}: no table {name!r} of {recipe}; there are {', '.join(evidence.tables)}")
+    return f"```\n{evidence.tables[name]}\n```"
 
 
 class Published:
@@ -100,6 +99,11 @@ class Published:
     def verdicts(self) -> list[Verdict]:
         """The verdicts on the claims."""
         return claims.verdicts(self.study)
+
+    @functools.cached_property
+    def tables(self) -> dict[str, str]:
+        """The tables as text, by name."""
+        return {table.name: table.text() for table in tables(self.study)}
 
     @functools.cached_property
     def drawings(self) -> dict[str, Drawing]:

@@ -10,8 +10,8 @@ The folder gets ``records.jsonl`` and ``items.parquet``. Of each sentence or ima
 - on valid, in forced mode: NLL and bins at T = 1 and the fitted temperature.
 
 Points of activations are kept of the least training seed, which the figures draw. Sums of confidence are rounded to
-2^-14. Values of each token stay in the run folder, and so do the equal-mass bins of
-other temperatures. Both files are replaced whole; name the folder among the inputs too to add to it.
+2^-14. Values of each token stay in the run folder, and so do the equal-mass bins of other temperatures. Both files are
+replaced whole; name the folder among the inputs too to add to it.
 """
 
 from __future__ import annotations
@@ -56,11 +56,12 @@ def publish(rows: Sequence[Row], out: Path) -> None:
         if row.record.sha["code"].endswith("+dirty"):
             raise RecordError(f"{row.record.signature}: measured with uncommitted code; commit and measure again")
     main = {id(row) for row in main_search(rows)}
+    searched = {_place(row.record) for row in select(rows, mode="beam", split="test")}
     drawn_seed = min((row.record.seed for row in rows if row.record.seed is not None), default=None)
     kept: dict[str, Items] = {}
     records = []
     for row in sorted(rows, key=_order):
-        items = _kept(row, id(row) in main, rows)
+        items = _kept(row, id(row) in main, _place(row.record) in searched)
         if items is not None:
             kept[row.record.name] = items
         records.append(_trimmed(row.record, items is not None, drawn_seed))
@@ -86,7 +87,7 @@ def _is_chosen(record: Record) -> bool:
     return record.temperature in (1.0, record.fitted_temperature)
 
 
-def _kept(row: Row, is_of_main_search: bool, rows: Sequence[Row]) -> Items | None:
+def _kept(row: Row, is_of_main_search: bool, is_searched: bool) -> Items | None:
     """The published part of a record's items; None if there is none."""
     record = row.record
     chosen, on_test = _is_chosen(record), record.split == "test"
@@ -98,11 +99,15 @@ def _kept(row: Row, is_of_main_search: bool, rows: Sequence[Row]) -> Items | Non
         return None
     wants_bins = chosen and is_of_main_search
     if record.mode == "forced" and on_test and not chosen:
-        searches = select(rows, run=record.run, mode="beam", split="test", temperature=record.temperature)
-        wants_bins = bool(searches)
+        wants_bins = is_searched
     nll = None if record.mode == "images" else row.items.nll
     bins = _rounded(row.items.bins) if wants_bins and row.items.bins is not None else None
     return dataclasses.replace(row.items, nll=nll, bins=bins)
+
+
+def _place(record: Record) -> tuple[str, float]:
+    """The run and the temperature, which is equal to 1e-6 as in `rows.select`."""
+    return record.run, round(record.temperature, 6)
 
 
 def _rounded(bins: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 
 from analysis.rows import Row
 from analysis.study import Study
+from analysis.tables.geometry import FIELDS
 from mt_ls.calibration.bins import Bins
 from mt_ls.records import Model, Record, Teacher, TeacherRun, append
 from mt_ls.records.items import item_writers
@@ -115,20 +116,11 @@ def write_records(folder, amounts=(0.0, 0.1), beam=True):
 def write_activations(folder, amounts=(0.0, 0.1)):
     """Records of made-up activations before three pieces."""
     rng = np.random.default_rng(1)
-    names = (
-        "variance_within",
-        "variance_between",
-        "distance_to_own",
-        "spread_of_others",
-        "nc1",
-        "nc2_norms",
-        "nc2_angles",
-    )
     points = [[*rng.normal(size=2).tolist(), rank] for rank in (0, 1, 2) for _ in range(20)]
     planes = [{"classes": ["▁der", "▁die", "▁das"], "points": points}]
     for amount in amounts:
         for split in ("train", "valid"):
-            geometry = {**dict.fromkeys(names, 0.5), "planes": planes}
+            geometry = {**dict.fromkeys(FIELDS, 0.5), "planes": planes}
             write(folder, record(amount, mode="activations", split=split, geometry=geometry))
 
 

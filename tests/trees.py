@@ -17,7 +17,7 @@ _NO_CODE = shutil.ignore_patterns(
 
 
 def copy_of_the_tree(folder: Path) -> Path:
-    """What a recipe needs of the repository: the code without what was published."""
+    """The part of the repository that a recipe needs: the code without published evidence."""
     for name in ("mt_ls", "data_prep", "analysis", "recipes"):
         shutil.copytree(ROOT / name, folder / name, ignore=_NO_CODE, dirs_exist_ok=True)
     shutil.copy(ROOT / "pyproject.toml", folder)

@@ -47,14 +47,13 @@ def figure(study: Study, split: str = "test") -> Figure | None:
     labelled: dict[tuple[Axes, str], list[tuple[float, float]]] = {}  # the runs of one model share a label
     for entry, forced, beam in points:
         ece, look = forced.record.bins.ece(), looks[entry.label]
-        nll = NLL.interval([forced])
+        nll, across = NLL.interval([forced]), _bars(ece, ECE.interval([forced]))
         heights = (
             (BLEU.of_record(beam.record), BLEU.interval([beam])),
             (forced.record.perplexity, nll and (math.exp(nll[0]), math.exp(nll[1]))),
         )
         for axis, (value, bounds) in zip(axes, heights, strict=True):
-            bars = _bars(value, bounds), _bars(ece, ECE.interval([forced]))
-            axis.errorbar(ece, value, *bars, lw=0.8, ms=5, marker=look.marker, color=look.colour)
+            axis.errorbar(ece, value, _bars(value, bounds), across, lw=0.8, ms=5, marker=look.marker, color=look.colour)
             labelled.setdefault((axis, names[entry.label]), []).append((ece, value or 0.0))
     for (axis, label), at in labelled.items():
         axis.annotate(label, np.mean(at, axis=0), xytext=(6, 4), textcoords="offset points")

@@ -67,16 +67,16 @@ def write(study: Study, out: Path) -> str:
 
 def _figures(study: Study, folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """The figures as the page shows them, and the names of those whose records were not measured."""
-    shown, missing = [], []
+    shown, missing, numbers = [], [], in_words(study)
     for drawing in drawings(study):
         if drawing.figure is None:
             missing.append(f"figure “{drawing.title}”: its records were not measured")
         else:
-            shown.append(_figure(study, drawing, folder))
+            shown.append(_figure(drawing, numbers, folder))
     return shown, missing
 
 
-def _figure(study: Study, drawing: Drawing, folder: Path) -> dict[str, Any]:
+def _figure(drawing: Drawing, numbers: str, folder: Path) -> dict[str, Any]:
     assert drawing.figure is not None
     svg = save(drawing.figure, folder, drawing.name)[0].read_text(encoding="utf-8")
     return {
@@ -84,7 +84,7 @@ def _figure(study: Study, drawing: Drawing, folder: Path) -> dict[str, Any]:
         "how": drawing.how,
         "paper": drawing.paper,
         "svg": Markup(svg[svg.index("<svg") :]),
-        "alt": f"{drawing.title}. {in_words(study)}",
+        "alt": f"{drawing.title}. {numbers}",
     }
 
 

@@ -8,7 +8,7 @@ from ..study import Study
 from .layout import Table
 
 HEADER = ("model", "split", "within", "between", "own distance", "spread of others", "NC1", "NC2 norms", "NC2 angles")
-_FIELDS = (
+FIELDS = (
     "variance_within",
     "variance_between",
     "distance_to_own",
@@ -30,7 +30,7 @@ def table(study: Study) -> Table:
             if values:
                 architecture = str(entry.model.architecture)
                 named = entry.label if architecture in entry.label else f"{architecture}, {entry.label}"
-                numbers = (number(mean(one.get(field) for one in values), 3) for field in _FIELDS)
+                numbers = (number(mean(one.get(field) for one in values), 3) for field in FIELDS)
                 cells.append([named, split, *numbers])
     figure, of = ("Figure 1", "all classes") if study.is_of_images else ("Figure 7", "three pieces of the target")
     return Table(

@@ -1,4 +1,4 @@
-"""What is measured on arrays.
+"""Statistics of predictions, measured on arrays.
 
 - `bins`: `Bins`, sums a bin and every measure that follows from them (numpy).
 - `sums`: the same sums on a device (torch).

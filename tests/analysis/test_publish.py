@@ -1,4 +1,4 @@
-"""What is published gives the same tables as the runs, and is smaller."""
+"""Published evidence gives the same tables as the runs, and is smaller."""
 
 import numpy as np
 import pytest

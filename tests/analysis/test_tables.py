@@ -157,7 +157,7 @@ def test_items_that_chose_the_temperature_are_not_in_its_gain(made):
 
 
 def test_geometry_names_the_architecture():
-    values = dict.fromkeys(geometry._FIELDS, 0.5)
+    values = dict.fromkeys(geometry.FIELDS, 0.5)
     of = [row(mode="activations", split=split, architecture="tiny", geometry=values) for split in ("train", "valid")]
     cells = geometry.table(study(*of)).cells
     assert [line[:3] for line in cells] == [["tiny, alpha 0.1", split, "0.500"] for split in ("train", "valid")]

@@ -59,6 +59,18 @@ class Campaign:
             shutil.rmtree(output) if output.is_dir() else output.unlink()
 
 
+def _settings(n: int) -> hypothesis.settings:
+    """n examples, the same ones in every run."""
+    return hypothesis.settings(
+        max_examples=n,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        print_blob=False,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+
+
 def call(main: Main, words: list[str]) -> tuple[Any, str]:
     """(Status, text on stderr) of an entry point."""
     errors = io.StringIO()
@@ -198,14 +210,7 @@ def records(campaign: Campaign, n: int, run: Path) -> None:
             raise RuntimeError(f"sound records are refused: {errors}")
         shutil.rmtree(out, ignore_errors=True)
 
-    @hypothesis.settings(
-        max_examples=n,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        print_blob=False,
-        suppress_health_check=list(hypothesis.HealthCheck),
-    )
+    @_settings(n)
     @hypothesis.given(
         st.integers(0, len(lines) - 1), st.sampled_from(_RECORD_SPOILS), _JUNK, st.randoms(use_true_random=False)
     )
@@ -328,14 +333,7 @@ def command_lines(campaign: Campaign, n: int, data: Path, checkpoint: Path) -> N
         st.sampled_from(["0", "-1", "nan", "inf", "-inf", "1e999", "''"]),
     )
 
-    @hypothesis.settings(
-        max_examples=n,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        print_blob=False,
-        suppress_health_check=list(hypothesis.HealthCheck),
-    )
+    @_settings(n)
     @hypothesis.given(st.sampled_from(range(6)), names, numbers)
     def spoil(number_of_command: int, name: str, number: str) -> None:
         out = folder / "nothing here"

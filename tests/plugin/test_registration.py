@@ -1,4 +1,4 @@
-"""What importing the plugin does: registered names, named architectures, and checkpoints for the safe unpickler."""
+"""Effects of importing the plugin: registered names, named architectures, and checkpoints for the safe unpickler."""
 
 import pickle
 import subprocess

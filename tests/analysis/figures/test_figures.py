@@ -1,4 +1,4 @@
-"""What the figures draw, how models look, and the signatures below."""
+"""The curves and points of the figures, the looks of models, and the signatures below."""
 
 import numpy as np
 import pytest
