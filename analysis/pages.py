@@ -142,7 +142,7 @@ def _in_short(verdict: Verdict) -> str:
     estimate = verdict.estimate
     if estimate is None:
         return verdict.word
-    digits = 1 if abs(estimate.value) >= 1 or "BLEU(" in verdict.part else 3
+    digits = 1 if claims.is_coarse(verdict.part, estimate.value) else 3
     return f"{verdict.word} ({verdict.part}: {estimate.value:+.{digits}f})"
 
 

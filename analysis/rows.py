@@ -66,8 +66,6 @@ def select(rows: Iterable[Row], **wanted: Any) -> list[Row]:
 
 
 def _value(record: Record, name: str) -> Any:
-    if name == "amount":
-        return amount_of(record)
     return getattr(record, name) if hasattr(record, name) else getattr(record.model, name)
 
 
@@ -75,11 +73,6 @@ def _equal(value: Any, wanted: Any) -> bool:
     if isinstance(value, float) and isinstance(wanted, float | int):
         return abs(value - wanted) <= 1e-6
     return value == wanted
-
-
-def amount_of(record: Record) -> float | None:
-    """The amount of smoothing of the record's model; None where it is not known."""
-    return None if record.model.smoothing is None else record.model.smoothing.amount
 
 
 def at_fitted(rows: Iterable[Row]) -> list[Row]:

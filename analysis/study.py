@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-import msgspec
-
 from mt_ls.records import Model, RecordError, Smoothing, Teacher
 
 from .rows import Row, select
@@ -31,7 +29,7 @@ class Entry:
     @property
     def amount(self) -> float | None:
         """The amount of smoothing, None if it is not known."""
-        return None if self.model.smoothing is None else self.model.smoothing.amount
+        return self.model.amount
 
     @property
     def information(self) -> dict[int, list[tuple[int, float]]]:
@@ -46,7 +44,7 @@ class Entry:
     def is_plain(self) -> bool:
         """Whether the smoothing is none, or the paper's: uniform, in its convention."""
         smoothing = self.model.smoothing
-        return smoothing is not None and (smoothing.kind, smoothing.convention) == ("uniform", "paper")
+        return smoothing is not None and smoothing.is_of_paper
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +107,7 @@ class Study:
         beside: dict[Model, dict[float, Entry]] = {}
         for entry in self.untaught if self.by == "model" else ():
             if entry.is_plain and entry.amount in (0.0, 0.1):
-                alike = msgspec.structs.replace(entry.model, smoothing=None)
-                beside.setdefault(alike, {})[entry.amount] = entry
+                beside.setdefault(entry.model.without_smoothing, {})[entry.amount] = entry
         pairs = [(models.get(0.0), models.get(0.1)) for models in beside.values()]
         return [pair for pair in pairs if all(pair)] or pairs
 

@@ -31,7 +31,7 @@ def _line(verdict: Verdict) -> list[str]:
     if estimate is None:
         return [*line, "", "", ""]
     low, high = estimate.interval()
-    digits = 2 if abs(estimate.value) >= 1 or "BLEU(" in verdict.part else 4
+    digits = 2 if is_coarse(verdict.part, estimate.value) else 4
     seeds = f"{estimate.n_seeds} seed" + "s" * (estimate.n_seeds > 1)
     known = high > low + 1e-12 or estimate.n_seeds > 1  # one seed, not resampled: no interval but rounding
     return [
@@ -40,3 +40,8 @@ def _line(verdict: Verdict) -> list[str]:
         f"{low:+.{digits}f} to {high:+.{digits}f}" if known else "",
         f"{verdict.part} ({claim.unit}; {seeds})",
     ]
+
+
+def is_coarse(part: str, value: float) -> bool:
+    """Whether a quantity is shown with two digits fewer: BLEU, and whatever is at least 1."""
+    return abs(value) >= 1 or "BLEU(" in part

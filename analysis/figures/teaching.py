@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import numpy as np
@@ -54,16 +54,17 @@ def accuracies(study: Study) -> dict[str, Points]:
     students differ in more than the smoothing and the temperature of their teacher.
     """
     taught = [entry for entry in study.entries if _is_taught(entry)]
-    kinds = {msgspec.structs.replace(entry.model, teacher=None) for entry in taught}
-    if len(kinds) > 1 or any(len(entries) > 1 for entries in _by_teacher(taught).values()):
+    by_teacher = _by_teacher(taught)
+    learners = {msgspec.structs.replace(entry.model, teacher=None) for entry in taught}
+    if len(learners) > 1 or len(by_teacher) < len(taught):
         return {}
     curves: dict[str, Points] = defaultdict(lambda: defaultdict(list))
-    for (alpha, temperature), entries in _by_teacher(taught).items():
-        rows = [row for entry in entries for row in entry.select(mode="images", split="test", temperature=1.0)]
+    for (alpha, temperature), entry in by_teacher.items():
+        rows = entry.select(mode="images", split="test", temperature=1.0)
         gamma = mean(row.record.teacher_run.gamma if row.record.teacher_run else None for row in rows)
         if gamma is None:
             continue
-        best = alpha > 0 and temperature == _best_temperature(taught, alpha)
+        best = alpha > 0 and temperature == _best_temperature(by_teacher, alpha)
         for name, belongs in ((HARD, alpha == 0), (AT_ONE, temperature == 1), (AT_BEST, best)):
             if belongs:
                 curves[name][gamma] += [row.record.accuracy or 0.0 for row in rows]
@@ -80,29 +81,24 @@ def accuracies(study: Study) -> dict[str, Points]:
 def _is_taught(entry: Entry) -> bool:
     """Whether a network with the paper's smoothing, or none, taught this one by probabilities."""
     teacher = entry.model.teacher
-    if teacher is None or teacher.temperature is None:
-        return False
-    return (teacher.smoothing.kind, teacher.smoothing.convention) == ("uniform", "paper")
+    return teacher is not None and teacher.temperature is not None and teacher.smoothing.is_of_paper
 
 
-def _by_teacher(taught: Iterable[Entry]) -> dict[tuple[float, float], list[Entry]]:
-    """The entries by smoothing and temperature of the teacher."""
-    groups: dict[tuple[float, float], list[Entry]] = defaultdict(list)
+def _by_teacher(taught: Iterable[Entry]) -> dict[tuple[float, float], Entry]:
+    """The entries by smoothing and temperature of the teacher; the last one of those that share them."""
+    found: dict[tuple[float, float], Entry] = {}
     for entry in taught:
         teacher = entry.model.teacher
         if teacher is not None and teacher.temperature is not None:
-            groups[teacher.smoothing.amount, teacher.temperature].append(entry)
-    return groups
+            found[teacher.smoothing.amount, teacher.temperature] = entry
+    return found
 
 
-def _best_temperature(taught: Iterable[Entry], alpha: float) -> float | None:
+def _best_temperature(by_teacher: Mapping[tuple[float, float], Entry], alpha: float) -> float | None:
     """The temperature other than 1 of the teacher with this smoothing whose students are best on valid."""
     means = {
-        temperature: ACCURACY.mean(
-            [row for entry in entries for row in entry.select(mode="images", split="valid", temperature=1.0)]
-        )
-        or 0.0
-        for (of, temperature), entries in _by_teacher(taught).items()
+        temperature: ACCURACY.mean(entry.select(mode="images", split="valid", temperature=1.0)) or 0.0
+        for (of, temperature), entry in by_teacher.items()
         if of == alpha and temperature != 1
     }
     return max(means, key=lambda temperature: means[temperature], default=None)

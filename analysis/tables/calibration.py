@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-import msgspec
-
 from mt_ls.records import Model
 
 from .. import paper
@@ -26,7 +24,7 @@ def table(study: Study) -> Table:
     networks: dict[Model, list[Entry]] = {}
     for entry in study.untaught:
         if entry.is_plain:
-            networks.setdefault(msgspec.structs.replace(entry.model, smoothing=None), []).append(entry)
+            networks.setdefault(entry.model.without_smoothing, []).append(entry)
     names = Counter(str(model.architecture) for model in networks)
     lines = []
     for model, entries in networks.items():

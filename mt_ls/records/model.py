@@ -30,3 +30,13 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     precision: str | None = None
     teacher: Teacher | None = None
     checkpoint: str | None = None
+
+    @property
+    def amount(self) -> float | None:
+        """The amount of smoothing; None where it is not known."""
+        return None if self.smoothing is None else self.smoothing.amount
+
+    @property
+    def without_smoothing(self) -> Model:
+        """What models that differ in their smoothing alone have in common."""
+        return msgspec.structs.replace(self, smoothing=None)

@@ -48,6 +48,11 @@ class Smoothing(msgspec.Struct, frozen=True):
         return self.amount * n_classes / (n_classes - 1) if self.convention == "fairseq" else self.amount
 
     @property
+    def is_of_paper(self) -> bool:
+        """Whether it is the paper's, of any amount: uniform, in the paper's convention."""
+        return (self.kind, self.convention) == ("uniform", "paper")
+
+    @property
     def label(self) -> str:
         """The smoothing in a signature: "0.10paper", or "0.10unigram" for a prior that is not uniform."""
         return f"{self.amount:.2f}{self.convention if self.kind == 'uniform' else self.kind}"
