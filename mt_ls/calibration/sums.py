@@ -6,6 +6,8 @@ import torch
 
 from .bins import N_BINS
 
+_FEW_BINS = 64
+
 
 def bin_index(confidence: torch.Tensor, n_bins: int = N_BINS) -> torch.Tensor:
     """Index (N,) of the equal-width bin of each confidence (N,): bin b is [b/n, (b+1)/n), the last is closed at 1.0.
@@ -15,9 +17,22 @@ def bin_index(confidence: torch.Tensor, n_bins: int = N_BINS) -> torch.Tensor:
     return (confidence * n_bins).long().clamp_(0, n_bins - 1)
 
 
-def bin_sums(confidence: torch.Tensor, hit: torch.Tensor, n_bins: int = N_BINS) -> torch.Tensor:
-    """Sums (3, n_bins) in float64 of count, confidence and hits, for ``confidence`` (N,) and ``hit`` (N,)."""
-    return grouped_bin_sums(confidence, hit, torch.zeros_like(hit, dtype=torch.long), 1, n_bins)[0]
+def bin_sums(
+    confidence: torch.Tensor, hit: torch.Tensor, n_bins: int = N_BINS, where: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Sums (3, n_bins) in float64 of count, confidence and hits, for ``confidence`` (N,) and ``hit`` (N,).
+
+    Only the predictions ``where`` (N,) is true count. On a GPU nothing waits for the device, and a few bins are summed
+    as products with 0 and 1: they all add to the same places, which is slow by atomic additions.
+    """
+    index = bin_index(confidence, n_bins)
+    if where is not None:
+        index = torch.where(where, index, n_bins)
+    values = torch.stack((torch.ones_like(confidence), confidence, hit.to(confidence.dtype))).double()
+    if confidence.device.type == "cuda" and n_bins <= _FEW_BINS:
+        bins = torch.arange(n_bins, device=index.device)
+        return values @ (index.unsqueeze(1) == bins).double()
+    return values.new_zeros(3, n_bins + 1).index_add_(1, index, values)[:, :n_bins]
 
 
 def grouped_bin_sums(
