@@ -1,4 +1,4 @@
-"""For GPUs only: which tensors Triton's kernels serve, and the launch of the kernel of many temperatures."""
+"""For GPUs only: which tensors Triton's kernels serve, and the kernels of `bin_kernel` and `temperature_kernel`."""
 
 from __future__ import annotations
 
@@ -33,3 +33,12 @@ def statistics_at(
     if len(target):
         at_temperatures_of_rows(logits.contiguous(), target.contiguous(), inverse, columns, hit)
     return columns, hit
+
+
+def sums_of_bins(confidence: torch.Tensor, hit: torch.Tensor, n_bins: int, where: torch.Tensor | None) -> torch.Tensor:
+    """Sums (3, n_bins) in float64 of count, confidence and hits of the predictions ``where`` is true (None: all)."""
+    from .bin_kernel import sums_of_predictions
+
+    return sums_of_predictions(
+        confidence.contiguous(), hit.contiguous(), n_bins, None if where is None else where.contiguous()
+    )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from . import gpu
 from .bins import N_BINS
-
-_FEW_BINS = 64
 
 
 def bin_index(confidence: torch.Tensor, n_bins: int = N_BINS) -> torch.Tensor:
@@ -22,16 +21,15 @@ def bin_sums(
 ) -> torch.Tensor:
     """Sums (3, n_bins) in float64 of count, confidence and hits, for ``confidence`` (N,) and ``hit`` (N,).
 
-    Only the predictions ``where`` (N,) is true count. On a GPU nothing waits for the device, and a few bins are summed
-    as products with 0 and 1: they all add to the same places, which is slow by atomic additions.
+    Only the predictions ``where`` (N,) is true count. On a GPU with Triton one kernel does it, and nothing waits for
+    the device.
     """
+    if gpu.serves(confidence):
+        return gpu.sums_of_bins(confidence, hit, n_bins, where)
     index = bin_index(confidence, n_bins)
     if where is not None:
         index = torch.where(where, index, n_bins)
     values = torch.stack((torch.ones_like(confidence), confidence, hit.to(confidence.dtype))).double()
-    if confidence.device.type == "cuda" and n_bins <= _FEW_BINS:
-        bins = torch.arange(n_bins, device=index.device)
-        return values @ (index.unsqueeze(1) == bins).double()
     return values.new_zeros(3, n_bins + 1).index_add_(1, index, values)[:, :n_bins]
 
 

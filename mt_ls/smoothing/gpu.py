@@ -1,7 +1,7 @@
 """For GPUs only: the loss of hidden states with cuBLAS's products and the Triton kernel of `row_kernel`.
 
 A row of logits is written once by the product, read and overwritten with its gradient by the kernel, and read by the
-other two products. Gradients are summed in float32.
+other two products. Products accumulate in float32, and so do the chunks of the weight's gradient.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ class LinearSmoothedCrossEntropy(torch.autograd.Function):
             prior = prior.to(hidden.device, torch.float32)
         w = weight.to(hidden.dtype)
         scale = _gradient_scale(hidden.dtype) if with_gradient else 0
-        d_hidden: list[torch.Tensor] = []
+        parts: list[torch.Tensor] = []  # of the gradient of hidden
         d_weight = None
         step = chunk_rows(n_classes, hidden.device)
+        exact = n > step or scale > 1  # sums of chunks, and what float16 cannot hold, need float32
         buffer = _aligned_rows(min(n, step), n_classes, hidden)
         ignored = _NO_ROW if ignore_index is None else ignore_index
         for start in range(0, n, step):
@@ -52,22 +53,21 @@ class LinearSmoothedCrossEntropy(torch.autograd.Function):
             y = target[rows].contiguous()
             row_kernel.loss_of_rows(z, y, alpha, prior, ignored, scale, statistics[:, rows], hit[rows])
             if with_gradient:
-                d_hidden.append(_product(z, w))
-                part = _product(z.t(), x)
-                d_weight = part if d_weight is None else d_weight.add_(part)
+                parts.append(_product(z, w, exact))
+                added = _product(z.t(), x, exact)
+                d_weight = added if d_weight is None else d_weight.add_(added)
         loss, nll, confidence, entropy = statistics
         if with_gradient:
-            ctx.save_for_backward(
-                d_hidden[0] if len(d_hidden) == 1 else torch.cat([hidden.new_empty(0, width), *d_hidden]),
-                weight.new_zeros(weight.shape) if d_weight is None else d_weight,
-            )
+            d_hidden = parts[0] if len(parts) == 1 else torch.cat([hidden[:0].float(), *parts])
+            ctx.save_for_backward(d_hidden, weight.new_zeros(weight.shape) if d_weight is None else d_weight)
             ctx.scale, ctx.dtypes = scale, (hidden.dtype, weight.dtype)
+        ctx.set_materialize_grads(False)  # or backward fills five tensors with zeros
         ctx.mark_non_differentiable(loss, nll, confidence, hit, entropy)
         return loss.sum(), loss, nll, confidence, hit, entropy
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        factor = grads[0].float() / ctx.scale
+        factor = grads[0] if ctx.scale == 1 else grads[0] / ctx.scale
         d_hidden, d_weight = (
             torch.mul(gradient, factor, out=torch.empty_like(gradient, dtype=dtype))
             for gradient, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
@@ -86,9 +86,9 @@ def _aligned_rows(n: int, n_classes: int, like: torch.Tensor) -> torch.Tensor:
     return like.new_empty(n, -(-n_classes // multiple) * multiple)[:, :n_classes]
 
 
-def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """The product in float32, of factors that may have half the precision."""
-    if left.dtype == torch.float32:
+def _product(left: torch.Tensor, right: torch.Tensor, exact: bool) -> torch.Tensor:
+    """The product of two matrices, ``exact`` in float32 for factors of half the precision."""
+    if not exact or left.dtype == torch.float32:
         return torch.mm(left, right)
     if _has_float32_results(left.device.type):
         return torch.mm(left, right, out_dtype=torch.float32)

@@ -23,15 +23,16 @@ def _load(logits_ptr, column, CLASSES: tl.constexpr):
 
 
 @triton.jit
-def _prior_times(z, prior_ptr, column, CLASSES: tl.constexpr, PRIOR: tl.constexpr):
-    """Sum of prior z over a block; 0 without smoothing, where a logit of -inf is legal."""
-    dot = 0.0
+def _times_prior(z, prior_ptr, column, CLASSES: tl.constexpr, PRIOR: tl.constexpr):
+    """The terms of prior . z; without smoothing 0, as a logit of -inf is legal then."""
     if PRIOR == 1:
-        dot = tl.sum(tl.where(column < CLASSES, z, 0.0), 0) / CLASSES
+        terms = tl.where(column < CLASSES, z, 0.0) / CLASSES
     elif PRIOR == 2:
         prior = tl.load(prior_ptr + column, mask=column < CLASSES, other=0.0)
-        dot = tl.sum(tl.where(column < CLASSES, prior * z, 0.0), 0)
-    return dot
+        terms = tl.where(column < CLASSES, prior * z, 0.0)
+    else:
+        terms = tl.zeros_like(z)
+    return terms
 
 
 @triton.jit
@@ -88,22 +89,22 @@ def _row(
                 zeros = tl.zeros((BLOCK,), tl.float32).to(logits_ptr.dtype.element_ty)
                 tl.store(logits_ptr + start + block, zeros, mask=start + block < CLASSES)
     else:
+        # Sums stay spread over the block until the end: a sum over threads is slow.
         z = _load(logits_ptr, block, CLASSES)
-        dot = _prior_times(z, prior_ptr, block, CLASSES, PRIOR)
+        terms = _times_prior(z, prior_ptr, block, CLASSES, PRIOR)
         greatest = tl.maximum(tl.max(z, 0), _LOWEST)
-        e = tl.exp(z - greatest)
-        total = tl.sum(e, 0)
-        weighted = tl.sum(tl.where(e > 0, e * (z - greatest), 0.0), 0)  # of the logits below the greatest
+        totals = tl.exp(z - greatest)
+        below = tl.where(totals > 0, totals * (z - greatest), 0.0)  # logits minus the greatest, weighted
         for start in range(BLOCK, CLASSES, BLOCK):
             more = _load(logits_ptr, start + block, CLASSES)
-            dot += _prior_times(more, prior_ptr, start + block, CLASSES, PRIOR)
+            terms += _times_prior(more, prior_ptr, start + block, CLASSES, PRIOR)
             higher = tl.maximum(greatest, tl.max(more, 0))
             shrink = tl.exp(greatest - higher)
             e = tl.exp(more - higher)
-            weighted = shrink * (weighted + total * (greatest - higher))
-            weighted += tl.sum(tl.where(e > 0, e * (more - higher), 0.0), 0)
-            total = shrink * total + tl.sum(e, 0)
+            below = shrink * (below + totals * (greatest - higher)) + tl.where(e > 0, e * (more - higher), 0.0)
+            totals = shrink * totals + e
             greatest = higher
+        total, weighted, dot = tl.sum(totals, 0), tl.sum(below, 0), tl.sum(terms, 0)
         # A target that is no class makes the loss NaN, in place of a fault of the device.
         known = (target >= 0) & (target < CLASSES)
         target_logit = tl.load(logits_ptr + target, mask=known, other=float("nan")).to(tl.float32)
