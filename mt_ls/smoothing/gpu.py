@@ -33,7 +33,7 @@ class LinearSmoothedCrossEntropy(torch.autograd.Function):
     ) -> tuple[torch.Tensor, ...]:
         from . import row_kernel
 
-        (n, width), n_classes = hidden.shape, weight.size(0)
+        n, n_classes = len(hidden), weight.size(0)
         statistics = hidden.new_empty(4, n, dtype=torch.float32)
         hit = torch.empty(n, dtype=torch.bool, device=hidden.device)
         if prior is not None:
