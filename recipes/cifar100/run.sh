@@ -7,7 +7,7 @@ plane="beaver;dolphin;otter"
 case ${SCALE:-cpu} in
   smoke) data=synthetic_images resnet=resnet_8 updates=5 alphas=(0.0 0.1) plane="pattern 0;pattern 5;pattern 3" ;;
   cpu) data=cifar100 resnet=resnet_20 updates=6260 alphas=(0.0 0.05 0.1) ;;
-  paper) data=cifar100 resnet=resnet_56_wide updates=64000 alphas=(0.0 0.05 0.1) ;;
+  paper) data=cifar100 resnet=resnet_56_t2t updates=64000 alphas=(0.0 0.05 0.1) ;;
   *) fail "SCALE=$SCALE: choose smoke, cpu or paper" ;;
 esac
 set_up fast

@@ -106,7 +106,7 @@ def test_students_are_apart_by_what_their_teacher_saw():
         "alexnet, alpha 0, of resnet alpha 0.1, T 1, beta 1, augmented images",
         "alexnet, alpha 0, of resnet alpha 0.1, T 1, beta 1",
     ]
-    sources = [line[1] for line in teaching.table(of).lines]
+    sources = [line[1] for line in teaching.table(of).cells]
     assert sources == ["resnet, alpha 0.1", "resnet, alpha 0.1, augmented images"]
 
 

@@ -17,6 +17,7 @@ from mt_ls.vision.epochs import Part
 from mt_ls.vision.images import Images
 from mt_ls.vision.measure import empty_record
 from mt_ls.vision.training import Training
+from mt_ls.vision.updates import Updates
 from mt_ls.weights import weights_hash
 
 SETTINGS = Settings(
@@ -130,6 +131,31 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(splits, tmp_path, mo
     torch.testing.assert_close(_weights(resumed.network), _weights(unbroken.network), rtol=0, atol=0)
     network, _ = checkpoints.trained(file.parent, torch.device("cpu"))
     torch.testing.assert_close(_weights(network), _weights(unbroken.network), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("network", "bf16", "sees"),
+    [("mlp_1200_dropout", False, None), ("resnet_8", False, "whole"), ("alexnet", True, "augmented")],
+)
+def test_recorded_updates_in_blocks_train_as_eager_ones_do(tmp_path, recorder, network, bf16, sees):
+    """As a GPU takes them: images augmented for four updates at once, and one recording for each size of batch."""
+    rng = torch.Generator().manual_seed(3)
+    data = Images(torch.randint(256, (400, 3, 24, 24), generator=rng).to(torch.uint8), torch.arange(400) % 4)
+    settings = replace(SETTINGS, network=network, shape=(3, 24, 24), updates=20, bf16=bf16)
+    distillation = None
+    if sees is not None:
+        teacher = replace(SETTINGS, network="resnet_8_t2t", shape=(3, 24, 24)).build().eval()
+        distillation = Distillation(teacher, "resnet_8_t2t", data, 0.5, 2.0, sees, bf16)
+    eager, recorded = (Training(settings, data, tmp_path / str(i) / "checkpoint.pt", distillation) for i in range(2))
+    recorded._n_at_once, recorded._updates = 4, Updates(recorded._update, 4, recorder)
+    losses = {training: [] for training in (eager, recorded)}
+    for training, of in losses.items():
+        mean = training._mean
+        training._mean = lambda values, first, mean=mean, of=of: of.extend(values) or mean(values, first)
+        list(training.epochs())
+    assert recorder.n_recorded == (1 if network.startswith("mlp") else 2) and recorder.n_repeated > 10
+    tolerance = 0.05 if bf16 else 1e-3
+    torch.testing.assert_close(torch.stack(losses[recorded]), torch.stack(losses[eager]), rtol=tolerance, atol=1e-3)
 
 
 def test_a_checkpoint_is_written_after_some_time_when_asked_for_and_at_the_end(splits, tmp_path, monkeypatch):

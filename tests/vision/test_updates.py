@@ -1,31 +1,10 @@
 """Updates that are recorded and repeated: the bookkeeping on a CPU with a recorder of Python calls."""
 
-import contextlib
-
 import pytest
 import torch
 
 from mt_ls.vision import updates as module
 from mt_ls.vision.updates import Batch, Updates
-
-
-class Calls:
-    """Records work as the call of it, which a CPU can repeat. Counts recordings and repetitions."""
-
-    def __init__(self):
-        self.n_recorded = self.n_repeated = 0
-
-    def stream(self):
-        return contextlib.nullcontext()
-
-    def record(self, work):
-        self.n_recorded += 1
-
-        def repeat():
-            self.n_repeated += 1
-            work()
-
-        return repeat
 
 
 class Steps:
@@ -48,9 +27,8 @@ def _block(n, size, seed, n_taught=5):
 
 
 @pytest.mark.parametrize("n_taught", [0, 5])
-def test_recorded_updates_are_the_eager_ones(n_taught):
+def test_recorded_updates_are_the_eager_ones(recorder, n_taught):
     """Blocks of several lengths and of two shapes of batch, in turns, with and without a teacher."""
-    recorder = Calls()
     eager, recorded = Updates(Steps(), 8), Updates(Steps(), 8, recorder)
     lengths = ((8, 6), (8, 6), (3, 6), (1, 4), (8, 6), (1, 4), (2, 4), (1, 4))
     for seed, (n, size) in enumerate(lengths):
@@ -62,8 +40,8 @@ def test_recorded_updates_are_the_eager_ones(n_taught):
     assert recorder.n_repeated == sum(n for n, _ in lengths) - 2 * module.WARM_UP
 
 
-def test_losses_of_a_block_stay_when_the_next_one_runs():
-    recorded = Updates(Steps(), 4, Calls())
+def test_losses_of_a_block_stay_when_the_next_one_runs(recorder):
+    recorded = Updates(Steps(), 4, recorder)
     recorded(_block(3, 6, 0))
     first = recorded(_block(4, 6, 1))
     before = first.clone()
