@@ -3,7 +3,7 @@
 # SCALE=smoke (minutes) | cpu (hours on 2 cores: ResNet-20, a coarser grid, shorter) | paper (one GPU).
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
-alphas=(0.0 0.1) pair=(airplane dog) planes=("airplane;automobile;bird" "cat;dog;airplane")
+alphas=(0.0 0.1) every=1 sees=whole pair=(airplane dog) planes=("airplane;automobile;bird" "cat;dog;airplane")
 case ${SCALE:-cpu} in
   smoke)
     corpus=synthetic_images data=cifar10_smoke resnet=resnet_8 teacher=5 student=5
@@ -15,7 +15,7 @@ case ${SCALE:-cpu} in
     of_hard=(1 2 4) of_smoothed=(0.5 1 2)
     ;;
   paper)
-    corpus=cifar10 data=cifar10 resnet=resnet_56_wide teacher=64000 student=390000
+    corpus=cifar10 data=cifar10 resnet=resnet_56_t2t teacher=64000 student=390000 every=4000 sees=augmented
     alphas=(0.0 0.05 0.1 0.15 0.3 0.45 0.6 0.75)
     of_hard=(1 2 3 4 8 12 16) of_smoothed=(0.25 0.5 1 2 4)
     ;;
@@ -29,7 +29,7 @@ for seed in ${SEEDS:-1}; do
   # Table 2; of Figure 5 the teachers and the students without a teacher
   for alpha in "${alphas[@]}"; do
     image_network "$data" "${resnet}_a$alpha" "$seed" --network "$resnet" --alpha "$alpha" --updates "$teacher" \
-      --information "${pair[@]}" --planes "${planes[@]}"
+      --information "${pair[@]}" --information-every "$every" --planes "${planes[@]}"
     image_network "$data" "alexnet_a$alpha" "$seed" --network alexnet --alpha "$alpha" --updates "$student" \
       --planes "${planes[@]}"
   done
@@ -43,7 +43,8 @@ for seed in ${SEEDS:-1}; do
     if [[ $alpha =~ ^0?\.?0*$ ]]; then temperatures=("${of_hard[@]}"); else temperatures=("${of_smoothed[@]}"); fi
     for temperature in "${temperatures[@]}"; do
       image_network "$data" "alexnet_of_a${alpha}_T$temperature" "$seed" --network alexnet --updates "$student" \
-        --teacher "$(image_folder "$data" "${resnet}_a$alpha" "$seed")" --teacher-temperature "$temperature"
+        --teacher "$(image_folder "$data" "${resnet}_a$alpha" "$seed")" --teacher-temperature "$temperature" \
+        --teacher-sees "$sees"
     done
   done
 done

@@ -10,7 +10,7 @@ case ${SCALE:-cpu} in
     plane="pattern 0;pattern 5;pattern 3"
     ;;
   cpu) corpus=cifar100 data=cifar100 resnet=resnet_20 updates=6260 alphas=(0.0 0.05 0.1) ;;
-  paper) corpus=cifar100 data=cifar100 resnet=resnet_56_wide updates=64000 alphas=(0.0 0.05 0.1) ;;
+  paper) corpus=cifar100 data=cifar100 resnet=resnet_56_t2t updates=64000 alphas=(0.0 0.05 0.1) ;;
   *) fail "SCALE=$SCALE: choose smoke, cpu or paper" ;;
 esac
 set_up fast

@@ -89,7 +89,7 @@ TRANSLATION = {
     "synthetic": (4, 16),
     "wmt14": (4, 16),
 }
-IMAGES = {"cifar10": 16, "cifar100": 4, "imagenet": 4, "mnist": 12}
+IMAGES = {"cifar10": 16, "cifar100": 4, "mnist": 12}
 
 
 def _printed(tree, recipe, **environment):
