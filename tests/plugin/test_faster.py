@@ -1,15 +1,11 @@
 """--faster: the same training as fairseq's. Here the parts for a GPU run on a CPU too."""
 
-import json
 import math
 
 import numpy as np
 import pytest
 import torch
 from commands import MODEL
-from fairseq import checkpoint_utils, options
-from fairseq.dataclass.utils import convert_namespace_to_omegaconf
-from fairseq_cli import train as command
 
 from mt_ls.plugin import attention, optimizer, trainer
 from mt_ls.plugin import train as plugin_command
@@ -17,8 +13,6 @@ from mt_ls.plugin.faster import NAMES, parse_names
 
 STOCK = ["--task", "translation", "--criterion", "label_smoothed_cross_entropy"]
 OURS = ["--smoothing-convention", "fairseq"]
-SIZE = ["--max-tokens", "800", "--max-update", "11", "--log-interval", "3", "--log-format", "json", "--clip-norm", "1"]
-KEYS = ("loss", "nll_loss", "num_updates", "gnorm", "clip", "wpb", "bsz", "lr")
 FLOAT_NOISE = 1e-4
 """Of a parameter after eleven updates."""
 
@@ -28,33 +22,6 @@ def as_on_a_gpu(monkeypatch):
     """Run the parts for a GPU on this machine's CPU."""
     monkeypatch.setattr(trainer.Trainer, "on_gpu", lambda self: True)
     monkeypatch.setattr(attention, "_is_fused", lambda module, tokens: module.training)
-
-
-@pytest.fixture
-def train(data, tmp_path, caplog, ragged):
-    """fairseq-train here, of sentences of many lengths: what its log says of training, and its last checkpoint."""
-    trainer.install()
-    plain = [option for option in MODEL if option not in ("--user-dir", "mt_ls")]
-
-    def train(name, *more):
-        folder = tmp_path / name
-        arguments = [str(data), *plain, *SIZE, "--save-dir", str(folder), "--no-epoch-checkpoints", *map(str, more)]
-        args = options.parse_args_and_arch(options.get_training_parser(), input_args=arguments)
-        caplog.clear()
-        with caplog.at_level("INFO"):
-            command.main(convert_namespace_to_omegaconf(args))
-        inner, epoch = (_lines(caplog.records, stage) for stage in ("train_inner", "train"))
-        epoch = [{key.removeprefix("train_"): value for key, value in line.items()} for line in epoch]
-        values = [[float(line[key]) for key in KEYS] for line in inner + epoch]
-        return values, torch.load(folder / "checkpoint_last.pt", weights_only=True)
-
-    yield train
-    if hasattr(checkpoint_utils.save_checkpoint, "best"):
-        del checkpoint_utils.save_checkpoint.best
-
-
-def _lines(records, stage):
-    return [json.loads(record.getMessage()) for record in records if record.name == stage]
 
 
 def _distance(state, other):
@@ -107,6 +74,15 @@ def test_a_checkpoint_is_gone_on_from_with_and_without_the_parts(train, as_on_a_
     assert names and all(of == ["exp_avg", "exp_avg_sq", "step"] for of in names)
     assert all(values["step"] == 6 for values in half["last_optimizer_state"]["state"].values())
     assert half["optimizer_history"][-1]["optimizer_name"] == "FairseqAdam"
+
+
+def test_a_signal_is_seen_after_the_update_it_comes_in(train, as_on_a_gpu, monkeypatch):
+    """The log is asked at once then, whatever its interval."""
+    read, copied = [], trainer._on_the_host
+    monkeypatch.setattr(trainer, "_on_the_host", lambda updates: read.append(len(updates)) or copied(updates))
+    monkeypatch.setattr(trainer.STOP, "asked", True)
+    train("run", *OURS, "--log-interval", "100")
+    assert read[:11] == [1] * 11
 
 
 def test_losses_are_read_when_the_log_prints_them(train, as_on_a_gpu, monkeypatch):
