@@ -83,14 +83,17 @@ def at_fitted(rows: Iterable[Row]) -> list[Row]:
 def main_search(rows: Sequence[Row]) -> list[Row]:
     """The rows without the beam searches other than the one that was measured at the most temperatures.
 
-    Tables and curves over temperature are of one beam and one length penalty.
+    Tables and curves over temperature are of one beam, one length penalty and one precision.
     """
-    measured: dict[tuple[int | None, float | None], set[float]] = {}
+    measured: dict[tuple[Any, ...], set[float]] = {}
     for row in select(rows, mode="beam"):
-        record = row.record
-        measured.setdefault((record.beam, record.lenpen), set()).add(record.temperature)
+        measured.setdefault(_search(row.record), set()).add(row.record.temperature)
     main = max(measured, key=lambda search: len(measured[search]), default=None)
-    return [row for row in rows if row.record.mode != "beam" or (row.record.beam, row.record.lenpen) == main]
+    return [row for row in rows if row.record.mode != "beam" or _search(row.record) == main]
+
+
+def _search(record: Record) -> tuple[Any, ...]:
+    return record.beam, record.lenpen, record.search_precision
 
 
 def pooled(rows: Iterable[Row]) -> Bins:

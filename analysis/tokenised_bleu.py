@@ -43,7 +43,8 @@ def lines(rows: Sequence[Row], references: Sequence[str], language: str) -> list
         score = sacrebleu.corpus_bleu(tokenise(hypotheses), [tokenised], tokenize="none", force=True).score
         known = [None if scores is None else scores["score"] for scores in (record.bleu, record.bleu_uncased)]
         numbers = (number(value, 2) for value in (record.temperature, *known, score))
-        cells.append([record.run, str(record.beam), *numbers])
+        search = " ".join(filter(None, (str(record.beam), record.search_precision)))
+        cells.append([record.run, search, *numbers])
     return cells
 
 

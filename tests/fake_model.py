@@ -76,7 +76,7 @@ class FakeModel:
         sentence = torch.tensor([s for s, tokens in zip(sentences, ids, strict=True) for _ in tokens])
         return ForcedTokens(states if self.projection is not None else states @ self.weight.t(), target, sentence)
 
-    def search(self, beam, lenpen):
+    def search(self, beam, lenpen, precision=None):
         return GreedySearch(self)
 
     def fast_search(self, beam, lenpen):
@@ -108,12 +108,16 @@ class GreedySearch:
     """The most probable token at each step: the same hypotheses at all temperatures."""
 
     name = "greedy"
+    at_once = False
 
     def __init__(self, model):
         self._model = model
 
-    def best(self, split, batches, temperature):
-        return {sentence: self._best(split, sentence) for batch in batches for sentence in batch}
+    def best(self, split, batches, temperatures):
+        for batch in batches:
+            for sentence in batch:
+                for number in range(len(temperatures)):
+                    yield sentence, number, self._best(split, sentence)
 
     def _best(self, split, sentence):
         model, ids = self._model, []

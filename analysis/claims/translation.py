@@ -69,7 +69,8 @@ class Pair:
         return vector
 
     def _rows(self, split: str, alpha: float, seed: int, beam: int | None) -> list[Row]:
-        return self._entries[alpha].select(split=split, seed=seed, mode=_mode(beam), beam=beam)
+        rows = self._entries[alpha].select(split=split, seed=seed, mode=_mode(beam), beam=beam)
+        return select(rows, search_precision=None)  # a search in half precision decides no claim
 
     def temperatures(self, split: str, beam: int | None = None) -> list[float]:
         """The temperatures that every run was measured at."""

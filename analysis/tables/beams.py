@@ -11,13 +11,14 @@ HEADER = ("model", "beam", "length penalty", "seeds", "BLEU", "length")
 
 
 def table(study: Study, split: str = "test") -> Table:
-    """A line for each model and search, means over training seeds. No line where there was one search only."""
-    searched = select(study.rows, mode="beam", split=split, temperature=1.0)
+    """A line for each model and float32 search, means over training seeds. No line where there was one search only."""
+    wanted = {"mode": "beam", "split": split, "temperature": 1.0, "search_precision": None}
+    searched = select(study.rows, **wanted)
     searches = sorted({(row.record.beam or 0, row.record.lenpen or 0.0) for row in searched})
     cells = []
     for entry in study.entries if len(searches) > 1 else []:
         for beam, lenpen in searches:
-            rows = entry.select(mode="beam", split=split, temperature=1.0, beam=beam, lenpen=lenpen)
+            rows = entry.select(**wanted, beam=beam, lenpen=lenpen)
             if rows:
                 cells.append(
                     [

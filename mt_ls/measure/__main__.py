@@ -11,6 +11,7 @@ on detokenised text, with beam ECE. Each record is a line of FILE; records that 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import sys
 import warnings
@@ -27,6 +28,7 @@ from ..records import Record, RecordError, read
 from .fairseq_model import FairseqModel
 from .plan import Plan, measure
 from .protocol import BatchLimits, MeasureError
+from .references import scoring_processes
 from .workers import joined, local_rank, rank
 
 
@@ -34,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure a checkpoint; return 0, or 2 after one line on stderr."""
     options = _options(arguments)
     try:
+        cuda = torch.cuda.is_available() and not options.cpu
+        if options.search_precision and not cuda:
+            raise MeasureError(f"a search in {options.search_precision} needs a GPU: leave out --search-precision")
         plan = Plan(
             split=options.gen_subset,
             temperatures=tuple(options.temperatures),
@@ -42,18 +47,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             beam=options.beam,
             lenpen=options.lenpen,
             own_search=options.search == "fairseq",
+            search_precision=options.search_precision,
             pieces=options.pieces and tuple(options.pieces),
         )
-        cuda = torch.cuda.is_available() and not options.cpu
-        model = FairseqModel(
-            options.path,
-            options.data,
-            limits=BatchLimits(options.max_tokens, options.batch_size),
-            device=torch.device(f"cuda:{local_rank()}" if cuda else "cpu"),
-            run=options.run,
-        )
-        workers = joined()
-        measure(model, plan, options.records, workers)
+        # A CPU that searches has no core to spare for other processes.
+        with scoring_processes() if cuda and "beam" in plan.modes else contextlib.nullcontext() as pool:
+            model = FairseqModel(
+                options.path,
+                options.data,
+                limits=BatchLimits(options.max_tokens, options.batch_size),
+                device=torch.device(f"cuda:{local_rank()}" if cuda else "cpu"),
+                run=options.run,
+            )
+            workers = joined()
+            measure(model, plan, options.records, workers, pool)
         if workers.is_first:
             sha = model.provenance(plan.split).sha
             print(summary([r for r in read(options.records) if r.split == plan.split and _is_of(r, sha)]))
@@ -85,7 +92,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--beam", type=int, default=5, help="hypotheses that the search keeps (default: 5)")
     add("--lenpen", type=float, default=1.0, help="length penalty of the search (default: 1)")
-    add("--max-tokens", type=int, default=4000, help="target tokens a batch: memory and speed only")
+    add("--max-tokens", type=int, help="most tokens a batch (default: by the device): memory and speed only")
     add("--batch-size", type=int, help="most sentences a batch: memory and speed only")
     add("--records", required=True, type=Path, metavar="FILE", help="JSON lines file to append to")
     add(
@@ -93,6 +100,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         choices=("auto", "fairseq"),
         default="auto",
         help="auto: CTranslate2's where it is installed and finds fairseq's hypotheses",
+    )
+    add(
+        "--search-precision",
+        choices=("fp16", "bf16"),
+        help="fairseq's search in half precision, on a GPU; the probabilities of its tokens stay those in float32",
     )
     add("--run", help="name of the run (default: the folder above the checkpoint's)")
     add("--cpu", action="store_true", help="do not use a GPU")
@@ -111,11 +123,12 @@ def summary(records: Sequence[Record]) -> str:
         "mode             T   tokens    NLL  accuracy  confidence     ECE   BLEU",
     ]
     for record in sorted(records, key=lambda record: (record.mode != "forced", record.temperature)):
+        mode = " ".join(filter(None, (record.mode, record.search_precision)))
         mark = "*" if record.temperature == record.fitted_temperature else " "
         nll = "" if record.nll is None else f"{record.nll:.3f}"
         bleu = "" if record.bleu is None else f"{record.bleu['score']:.1f}"
         lines.append(
-            f"{record.mode:11}{record.temperature:6.2f}{mark}{record.n_tokens:9}{nll:>7}{record.accuracy:10.3f}"
+            f"{mode:11}{record.temperature:6.2f}{mark}{record.n_tokens:9}{nll:>7}{record.accuracy:10.3f}"
             f"{record.confidence:12.3f}{record.bins.ece():8.4f}{bleu:>7}".rstrip()
         )
     lines.append("* fitted by likelihood; a beam ECE leaves out EOS and shifted tokens")

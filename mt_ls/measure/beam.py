@@ -1,41 +1,27 @@
-"""Beam mode: a search at each temperature, scores of its translations, and hits of its tokens by TER alignment."""
+"""Beam mode: searches at temperatures, scores of their translations, and hits of their tokens by TER alignment."""
 
 from __future__ import annotations
 
-import functools
 import time
+from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from msgspec.structs import replace
 from tqdm import tqdm
 
-from ..calibration.alignment import align_ids
 from ..calibration.bins import Bins
 from ..calibration.generated import GeneratedTokens
-from ..calibration.scores import Scorer, Statistics
+from ..calibration.scores import Statistics
 from ..records import Record, append
 from ..records.items import ItemsWriter, item_writers
 from .protocol import Search, TranslationModel
+from .references import Comparison, References
 from .windows import Window, windows
 from .workers import ALONE, Workers
-
-_REMEMBERED = 2**13
-"""Hypotheses whose comparison is remembered: most are the same at the next temperature."""
-
-
-class Comparison(NamedTuple):
-    """A hypothesis compared with its reference: its text, flags (L,) of its tokens, and its part of the scores.
-
-    ``hit`` and ``kept`` are those of `Alignment`.
-    """
-
-    text: str
-    hit: torch.Tensor
-    kept: torch.Tensor
-    statistics: Statistics
 
 
 class Hypothesis(NamedTuple):
@@ -44,29 +30,6 @@ class Hypothesis(NamedTuple):
     ids: torch.Tensor
     probability: torch.Tensor
     comparison: Comparison
-
-
-class References:
-    """The references of a split, with which hypotheses are compared."""
-
-    def __init__(self, model: TranslationModel, split: str) -> None:
-        self._model = model
-        self._split = split
-        self._text = model.references(split)
-        self._scorer = Scorer()
-        self.compare = functools.lru_cache(_REMEMBERED)(self._compare)
-
-    def _compare(self, sentence: int, *ids: int) -> Comparison:
-        """Return the comparison of a sentence's hypothesis, given by its token ids."""
-        model = self._model
-        text = model.text_of(torch.tensor(ids))
-        flags = align_ids(ids, model.target(self._split, sentence), model.eos)
-        statistics = self._scorer.statistics(text, self._text[sentence])
-        return Comparison(text, torch.tensor(flags.hit), torch.tensor(flags.kept), statistics)
-
-    def scores(self, total: Statistics) -> dict[str, Any]:
-        """The scores of a record (see `Scorer.scores`)."""
-        return self._scorer.scores(total)
 
 
 class _Sums:
@@ -93,61 +56,94 @@ def measure_beam(
     model: TranslationModel,
     search: Search,
     references: References,
-    planned: Record,
+    planned: Sequence[Record],
     records: Path,
     workers: Workers = ALONE,
 ) -> None:
-    """Measure the planned record, and append it to ``records`` with its items beside it.
+    """Measure the planned records together, and append them to ``records`` with their items beside it.
 
-    Only the first worker writes. The bins of an item are those of the tokens other than EOS that TER has not shifted.
-    Items have values of each token at T = 1 and at the fitted temperature.
+    All are of one split, at different temperatures. Only the first worker writes. The bins of an item are those of the
+    tokens other than EOS that TER has not shifted. Items have values of each token at T = 1 and at the fitted
+    temperature.
     """
     start = time.perf_counter()
-    split, temperature = planned.split, planned.temperature
-    keeps_tokens = temperature in (1.0, planned.fitted_temperature)
-    total = _Sums()
-    label = f"beam {split} T={temperature:g} ({search.name})"
+    split, temperatures = planned[0].split, [record.temperature for record in planned]
+    totals = [_Sums() for _ in planned]
+    grid = f"T={temperatures[0]:g}" if len(temperatures) == 1 else f"at {len(temperatures)} temperatures"
+    label = f"beam {split} {grid} ({search.name})"
     with (
-        item_writers(records, [planned] if workers.is_first else []) as writers,
-        tqdm(total=planned.n_sentences, desc=label, unit="sentence", disable=None) as bar,
+        item_writers(records, planned if workers.is_first else []) as writers,
+        tqdm(total=planned[0].n_sentences, desc=label, unit="sentence", disable=None) as bar,
     ):
         for window in windows(model, split, workers):
-            parts = workers.gather(_hypotheses(model, search, references, split, window, temperature))
+            parts = workers.gather(_hypotheses(model, search, references, split, window, temperatures))
             if parts:
-                by_sentence = {sentence: hypothesis for part in parts for sentence, hypothesis in part.items()}
-                window.check_whole(sorted(by_sentence))
-                hypotheses = [by_sentence[sentence] for sentence in sorted(by_sentence)]
-                _add(total, writers[0], hypotheses, model.eos, keeps_tokens)
+                for total, writer, record, *of_workers in zip(totals, writers, planned, *parts, strict=True):
+                    by_sentence = {sentence: hypothesis for part in of_workers for sentence, hypothesis in part.items()}
+                    window.check_whole(sorted(by_sentence))
+                    hypotheses = [by_sentence[sentence] for sentence in sorted(by_sentence)]
+                    _add(total, writer, hypotheses, model.eos, record.temperature in (1.0, record.fitted_temperature))
             bar.update(window.n)
     if workers.is_first:
-        others = total.bins["others"]
-        record = replace(
-            planned,
-            bins=others,
-            bins_by_class=total.bins,
-            n_tokens=total.n_tokens,
-            n_left_out=total.n_left_out,
-            accuracy=others.accuracy,
-            confidence=others.mean_confidence,
-            **references.scores(total.scores),
-            items=f"{planned.name}.parquet",
-            seconds=round(time.perf_counter() - start, 2),
-        )
-        append(records, record)
+        seconds = round(time.perf_counter() - start, 2)
+        for record, total in zip(planned, totals, strict=True):
+            append(records, _measured(record, total, references, seconds))
+
+
+def _measured(planned: Record, total: _Sums, references: References, seconds: float) -> Record:
+    """The planned record with what was measured."""
+    others = total.bins["others"]
+    return replace(
+        planned,
+        bins=others,
+        bins_by_class=total.bins,
+        n_tokens=total.n_tokens,
+        n_left_out=total.n_left_out,
+        accuracy=others.accuracy,
+        confidence=others.mean_confidence,
+        **references.scores(total.scores),
+        items=f"{planned.name}.parquet",
+        seconds=seconds,
+    )
 
 
 def _hypotheses(
-    model: TranslationModel, search: Search, references: References, split: str, window: Window, temperature: float
-) -> dict[int, Hypothesis]:
-    """The hypothesis of each sentence in the window's batches."""
-    best = search.best(split, window.batches, temperature)
-    hypotheses = {}
+    model: TranslationModel,
+    search: Search,
+    references: References,
+    split: str,
+    window: Window,
+    temperatures: Sequence[float],
+) -> list[dict[int, Hypothesis]]:
+    """The hypothesis of each sentence in the window's batches, at each temperature.
+
+    The comparisons are begun as hypotheses are found, and are waited for when the device has done its part.
+    """
+    ids: list[dict[int, torch.Tensor]] = [{} for _ in temperatures]
+    begun: list[dict[int, Future[Comparison]]] = [{} for _ in temperatures]
+    for sentence, number, tokens in search.best(split, window.batches, temperatures):
+        ids[number][sentence] = tokens
+        begun[number][sentence] = references.compare(sentence, *tokens.tolist())
+    references.flush()
+    probabilities = [
+        _probabilities(model, split, window, of_sentences, temperature)
+        for of_sentences, temperature in zip(ids, temperatures, strict=True)
+    ]
+    return [
+        {s: Hypothesis(tokens[s], probability[s], references.result(comparison[s])) for s in tokens}
+        for tokens, probability, comparison in zip(ids, probabilities, begun, strict=True)
+    ]
+
+
+def _probabilities(
+    model: TranslationModel, split: str, window: Window, ids: dict[int, torch.Tensor], temperature: float
+) -> dict[int, torch.Tensor]:
+    """The probabilities of the tokens ``ids`` of each sentence of the window's batches."""
+    probabilities: dict[int, torch.Tensor] = {}
     for batch in window.batches:
-        ids = [best[sentence] for sentence in batch]
-        probabilities = model.token_probabilities(split, batch, ids, temperature)
-        for sentence, tokens, probability in zip(batch, ids, probabilities, strict=True):
-            hypotheses[sentence] = Hypothesis(tokens, probability, references.compare(sentence, *tokens.tolist()))
-    return hypotheses
+        of_batch = model.token_probabilities(split, batch, [ids[sentence] for sentence in batch], temperature)
+        probabilities.update(zip(batch, of_batch, strict=True))
+    return probabilities
 
 
 def _add(total: _Sums, writer: ItemsWriter, hypotheses: list[Hypothesis], eos: int, keeps_tokens: bool) -> None:
@@ -157,8 +153,8 @@ def _add(total: _Sums, writer: ItemsWriter, hypotheses: list[Hypothesis], eos: i
     lengths = torch.tensor([len(hypothesis.ids) for hypothesis in hypotheses])
     tokens = GeneratedTokens(
         probability=torch.cat([hypothesis.probability for hypothesis in hypotheses]),
-        hit=torch.cat([comparison.hit for comparison in comparisons]),
-        kept=torch.cat([comparison.kept for comparison in comparisons]),
+        hit=torch.tensor([hit for comparison in comparisons for hit in comparison.hit]),
+        kept=torch.tensor([kept for comparison in comparisons for kept in comparison.kept]),
         eos=ids == eos,
         sentence=torch.arange(len(hypotheses)).repeat_interleave(lengths),
     )

@@ -7,7 +7,7 @@ hypothesis reaches the length limit fairseq searches again: CTranslate2 does not
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,6 +23,7 @@ class CTranslate2Search:
     """See `Search`. Raises MeasureError, with the reason, for a model that CTranslate2 cannot run."""
 
     name = "ctranslate2"
+    at_once = False
 
     def __init__(self, model: FairseqModel, beam: int, lenpen: float) -> None:
         self._model = model
@@ -41,8 +42,16 @@ class CTranslate2Search:
             reason = " ".join(str(error).split())
             raise MeasureError(f"CTranslate2's converter does not know this model ({reason})") from None
 
-    def best(self, split: str, batches: list[list[int]], temperature: float) -> dict[int, torch.Tensor]:
+    def best(
+        self, split: str, batches: list[list[int]], temperatures: Sequence[float]
+    ) -> Iterator[tuple[int, int, torch.Tensor]]:
         """See `Search`."""
+        for number, temperature in enumerate(temperatures):
+            for sentence, ids in self._best(split, batches, temperature).items():
+                yield sentence, number, ids
+
+    def _best(self, split: str, batches: list[list[int]], temperature: float) -> dict[int, torch.Tensor]:
+        """The hypothesis of each sentence at one temperature."""
         dictionary = self._model.target_dictionary
         hypotheses = {
             sentence: torch.tensor([*map(dictionary.index, tokens), dictionary.eos()])
@@ -51,7 +60,8 @@ class CTranslate2Search:
         }
         unfinished = {sentence for batch in batches for sentence in batch} - hypotheses.keys()
         if unfinished:
-            hypotheses |= self._own.best(split, regrouped(batches, unfinished), temperature)
+            again = self._own.best(split, regrouped(batches, unfinished), [temperature])
+            hypotheses |= {sentence: ids for sentence, _, ids in again}
         return hypotheses
 
     def _translate(self, split: str, batches: list[list[int]], temperature: float) -> Iterator[tuple[int, list[str]]]:

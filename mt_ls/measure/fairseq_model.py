@@ -7,7 +7,6 @@ import contextlib
 import io
 import json
 import re
-from argparse import Namespace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,10 +18,15 @@ from fairseq import checkpoint_utils, utils
 from ..plugin.hypotheses import token_probabilities  # importing the plugin lets checkpoints load
 from ..plugin.projection import output_projection
 from ..records import Model, code_hash, sha256_of, versions
+from ..smoothing.chunks import chunk_rows
 from ..smoothing.kinds import Smoothing
 from ..weights import broken_entry, weights_hash
 from .ctranslate2_search import CTranslate2Search
+from .fairseq_search import FairseqSearch
 from .protocol import BatchLimits, ForcedTokens, MeasureError, Provenance, Search
+
+_CPU_TOKENS = 4000
+"""Tokens of a batch on a CPU."""
 
 
 class FairseqModel:
@@ -54,7 +58,7 @@ class FairseqModel:
         self.projection = output_projection(self.network)
         self._pad = self.target_dictionary.pad()
         self._subwords = subword_scheme(self.target_dictionary)
-        self._limits = limits or BatchLimits()
+        self.limits = limits or BatchLimits()
         self._manifest = _manifest(self.data)
         self._orders: dict[str, np.ndarray] = {}
         self._weights, self._updates = loaded.weights, loaded.updates
@@ -94,8 +98,8 @@ class FairseqModel:
         order = self._order(split)
         batches = self._dataset(split).batch_by_size(
             order[(order >= sentences.start) & (order < sentences.stop)],
-            max_tokens=self._limits.max_tokens,
-            max_sentences=self._limits.max_sentences,
+            max_tokens=self.limits.max_tokens or self._device_tokens,
+            max_sentences=self.limits.max_sentences,
             required_batch_size_multiple=1,
         )
         return [[int(sentence) for sentence in batch] for batch in batches]
@@ -103,18 +107,21 @@ class FairseqModel:
     @torch.no_grad()
     def forced(self, split: str, sentences: list[int]) -> ForcedTokens:
         """See `TranslationModel`. Without a projection the logits are log-probabilities."""
-        sample = self.sample(split, sentences)
+        sample = self.collated(split, sentences)
         real = sample["target"].ne(self._pad)
+        sentence = sample["id"].unsqueeze(1).expand_as(real)[real]
+        # Places are found before the batch moves: a mask on a GPU would make the host wait for its number of them.
+        moved = (sample, sample["target"][real], sentence, real.nonzero(as_tuple=True))
+        sample, target, sentence, places = self.on_device(moved)
         if self.projection is None:
             states = self.network.get_normalized_probs(self.network(**sample["net_input"]), log_probs=True)
         else:
             states = self.network(**sample["net_input"], features_only=True)[0]
-        sentence = sample["id"].unsqueeze(1).expand_as(real)
-        return ForcedTokens(states[real], sample["target"][real], sentence[real])
+        return ForcedTokens(states[places], target, sentence)
 
-    def search(self, beam: int, lenpen: float) -> Search:
+    def search(self, beam: int, lenpen: float, precision: str | None = None) -> Search:
         """See `TranslationModel`."""
-        return FairseqSearch(self, beam, lenpen)
+        return FairseqSearch(self, beam, lenpen, precision)
 
     def fast_search(self, beam: int, lenpen: float) -> Search:
         """See `TranslationModel`."""
@@ -124,8 +131,9 @@ class FairseqModel:
         self, split: str, sentences: list[int], hypotheses: list[torch.Tensor], temperature: float
     ) -> list[torch.Tensor]:
         """See `TranslationModel`. One teacher-forced pass over the hypotheses."""
-        sample = self.sample(split, sentences)
+        sample = self.collated(split, sentences)
         rows = sample["id"].tolist()  # the collater sorts a batch by length
+        sample = self.on_device(sample)
         ids = dict(zip(sentences, hypotheses, strict=True))
         ranked = token_probabilities([self.network], sample, [[{"tokens": ids[row]}] for row in rows], temperature)
         probabilities = {row: best.probability for row, (best,) in zip(rows, ranked, strict=True)}
@@ -161,11 +169,22 @@ class FairseqModel:
         ids = self._dataset(split)[sentence]["source"].tolist()
         return [self.source_dictionary[token] for token in ids if token not in special]
 
-    def sample(self, split: str, sentences: list[int]) -> dict[str, Any]:
-        """Return fairseq's batch of these sentences, on the device."""
+    def collated(self, split: str, sentences: list[int]) -> dict[str, Any]:
+        """Return fairseq's batch of these sentences, on the CPU. A sentence may occur several times."""
         dataset = self._dataset(split)
-        sample = dataset.collater([dataset[sentence] for sentence in sentences])
-        return utils.move_to_cuda(sample, self.device) if self.device.type == "cuda" else sample
+        items = {sentence: dataset[sentence] for sentence in dict.fromkeys(sentences)}
+        return dataset.collater([items[sentence] for sentence in sentences])
+
+    def on_device(self, sample: Any) -> Any:
+        """Return a tensor, or what holds tensors, on the device of the model."""
+        if self.device.type != "cuda":
+            return sample
+        return utils.apply_to_sample(lambda tensor: tensor.pin_memory().to(self.device, non_blocking=True), sample)
+
+    @property
+    def _device_tokens(self) -> int:
+        """The most tokens of a batch that suit the device."""
+        return _CPU_TOKENS if self.device.type == "cpu" else chunk_rows(len(self.target_dictionary), self.device)
 
     def _dataset(self, split: str) -> Any:
         """fairseq's data set of a split."""
@@ -193,27 +212,6 @@ class FairseqModel:
                 )
             self._orders[split] = order
         return self._orders[split]
-
-
-class FairseqSearch:
-    """The beam search of the checkpoint's own task; see `Search`."""
-
-    name = "fairseq"
-
-    def __init__(self, model: FairseqModel, beam: int, lenpen: float) -> None:
-        self._model = model
-        self._options = {"beam": beam, "lenpen": lenpen, "nbest": 1, "max_len_b": model.max_length}
-
-    def best(self, split: str, batches: list[list[int]], temperature: float) -> dict[int, torch.Tensor]:
-        """See `Search`."""
-        models, task = [self._model.network], self._model.task
-        generator = task.build_generator(models, Namespace(**self._options, temperature=temperature))
-        hypotheses: dict[int, torch.Tensor] = {}
-        for batch in batches:
-            sample = self._model.sample(split, batch)
-            ranked = task.inference_step(generator, models, sample)
-            hypotheses |= {s: best["tokens"].cpu() for s, (best, *_) in zip(sample["id"].tolist(), ranked, strict=True)}
-        return hypotheses
 
 
 class _Loaded(NamedTuple):

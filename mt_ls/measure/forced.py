@@ -76,7 +76,7 @@ class ForcedPass:
         def pairs() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
             for _, batches in self.windows(keep=True):
                 for tokens in batches:
-                    even = tokens.sentence % 2 == 0
+                    even = (tokens.sentence % 2 == 0).nonzero()[:, 0]
                     for logits, target, _ in self.logits(ForcedTokens(*(column[even] for column in tokens))):
                         yield logits, target
 
@@ -121,12 +121,16 @@ class _Tokens(NamedTuple):
 
 
 def _statistics(forced: ForcedPass, batches: list[ForcedTokens], temperatures: list[float]) -> list[_Tokens]:
-    """The statistics of batches, on the CPU: all temperatures of a chunk while its logits are in cache."""
-    return [
-        _Tokens(*(column.cpu() for column in (*at_temperatures(logits, target, temperatures), target, sentence)))
+    """The statistics of batches, on the CPU: all temperatures of a chunk while its logits are in cache.
+
+    They leave a GPU together, so that it computes without waiting for the host.
+    """
+    parts = [
+        _Tokens(*at_temperatures(logits, target, temperatures), target, sentence)
         for tokens in batches
         for logits, target, sentence in forced.logits(tokens)
     ]
+    return [_Tokens(*(torch.cat(column, dim=-1).cpu() for column in zip(*parts, strict=True)))] if parts else []
 
 
 def _sorted_tokens(window: Window, parts: list[_Tokens]) -> _Tokens:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,9 +17,10 @@ from ..calibration.bins import Bins
 from ..calibration.temperature import check_temperature
 from ..records import Record, read, versions, written_whole
 from .activations import measure_activations
-from .beam import References, measure_beam
+from .beam import measure_beam
 from .forced import ForcedPass, measure_forced
 from .protocol import MeasureError, TranslationModel
+from .references import References
 from .search import exact_search
 from .workers import ALONE, Workers
 
@@ -29,8 +32,9 @@ class Plan:
     """The wanted records of a model on ``split``. Raises ValueError for a temperature that is not > 0.
 
     T = 1 is always measured, and so is the temperature fitted on half of ``fit_split`` (None: no temperature is
-    fitted). ``own_search`` keeps the beam search to that of the model. With ``pieces``, three target tokens, the
-    record of mode "activations" is the only one wanted.
+    fitted). ``own_search`` keeps the beam search to that of the model, and so does ``search_precision``, "fp16" or
+    "bf16": it searches in half precision. With ``pieces``, three target tokens, the record of mode "activations" is the
+    only one wanted.
     """
 
     split: str = "test"
@@ -40,6 +44,7 @@ class Plan:
     beam: int = 5
     lenpen: float = 1.0
     own_search: bool = False
+    search_precision: str | None = None
     pieces: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -47,8 +52,12 @@ class Plan:
             check_temperature(temperature)
 
 
-def measure(model: TranslationModel, plan: Plan, records: Path, workers: Workers = ALONE) -> None:
+def measure(
+    model: TranslationModel, plan: Plan, records: Path, workers: Workers = ALONE, pool: Executor | None = None
+) -> None:
     """Append the wanted records that ``records`` does not hold yet. Every worker calls this; the first one writes.
+
+    ``pool`` are processes that score translations while the model searches (see `References`).
 
     Raises MeasureError for a split that is missing or empty, or too long for the model, and RecordError for a records
     file that cannot be read.
@@ -71,7 +80,7 @@ def measure(model: TranslationModel, plan: Plan, records: Path, workers: Workers
     if of_forced:
         measure_forced(forced, of_forced, records)
     if of_beam:
-        _measure_searches(model, plan, of_beam, records, workers)
+        _measure_searches(model, plan, of_beam, records, workers, pool)
 
 
 def blank_record(model: TranslationModel, split: str) -> Record:
@@ -96,23 +105,29 @@ def _wanted(plan: Plan, blank: Record) -> list[Record]:
     """The wanted records of the modes "forced" and "beam", without measured numbers."""
     fitted = set() if blank.fitted_temperature is None else {blank.fitted_temperature}
     temperatures = sorted({*plan.temperatures, 1.0} | fitted)
-    modes = {"forced": blank, "beam": replace(blank, mode="beam", beam=plan.beam, lenpen=plan.lenpen)}
+    searched = {"beam": plan.beam, "lenpen": plan.lenpen, "search_precision": plan.search_precision}
+    modes = {"forced": blank, "beam": replace(blank, mode="beam", **searched)}
     return [replace(modes[mode], temperature=t) for mode in modes if mode in plan.modes for t in temperatures]
 
 
 def _measure_searches(
-    model: TranslationModel, plan: Plan, planned: list[Record], records: Path, workers: Workers
+    model: TranslationModel,
+    plan: Plan,
+    planned: Sequence[Record],
+    records: Path,
+    workers: Workers,
+    pool: Executor | None,
 ) -> None:
-    if plan.own_search:
-        search, reason = model.search(plan.beam, plan.lenpen), None
+    if plan.own_search or plan.search_precision:
+        search, reason = model.search(plan.beam, plan.lenpen, plan.search_precision), None
     else:
         search, reason = exact_search(model, plan.split, plan.beam, plan.lenpen, workers)
     if reason and workers.is_first:
         print(f"mt_ls.measure: beam search by {search.name}: {reason}", file=sys.stderr)
-    references = References(model, plan.split)
-    for record in planned:
-        record = replace(record, versions=record.versions | versions(search.name))
-        measure_beam(model, search, references, record, records, workers)
+    references = References(model, plan.split, pool)
+    planned = [replace(record, versions=record.versions | versions(search.name)) for record in planned]
+    for group in [planned] if search.at_once else [[record] for record in planned]:
+        measure_beam(model, search, references, group, records, workers)
 
 
 def _fitted_temperature(

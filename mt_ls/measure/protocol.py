@@ -12,6 +12,7 @@ A sentence is its number in its split, counted from 0. A token is its id in the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -26,10 +27,18 @@ class MeasureError(Exception):
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """The most target tokens and the most sentences of a batch (None: no limit). They change memory and speed only."""
+    """The most tokens of a batch (None: by the device) and the most sentences (None: no limit).
 
-    max_tokens: int = 4000
+    They change memory and speed only.
+    """
+
+    max_tokens: int | None = None
     max_sentences: int | None = None
+
+    @property
+    def named(self) -> bool:
+        """Whether there is a limit other than the device's."""
+        return self.max_tokens is not None or self.max_sentences is not None
 
 
 @dataclass(frozen=True)
@@ -62,14 +71,21 @@ class ForcedTokens(NamedTuple):
 
 
 class Search(Protocol):
-    """A beam search. ``name`` is the distribution that implements it, for example "fairseq"."""
+    """A beam search. ``name`` is the distribution that implements it, for example "fairseq".
+
+    ``at_once`` says whether a search at several temperatures costs less than one search after the other.
+    """
 
     name: str
+    at_once: bool
 
-    def best(self, split: str, batches: list[list[int]], temperature: float) -> dict[int, torch.Tensor]:
-        """Return the token ids (L,), on the CPU, of the best hypothesis of each sentence of the batches.
+    def best(
+        self, split: str, batches: list[list[int]], temperatures: Sequence[float]
+    ) -> Iterator[tuple[int, int, torch.Tensor]]:
+        """Yield the best hypothesis of each sentence of the batches at each temperature, as they are found.
 
-        A hypothesis ends with EOS unless it reached the length limit of the search.
+        Each is the sentence, the number of the temperature, and token ids (L,) on the CPU. A hypothesis ends with EOS
+        unless it reached the length limit of the search.
         """
         ...
 
@@ -103,8 +119,8 @@ class TranslationModel(Protocol):
         """Return the predictions for every token of the references of a batch of sentences."""
         ...
 
-    def search(self, beam: int, lenpen: float) -> Search:
-        """Return the beam search that the model comes with."""
+    def search(self, beam: int, lenpen: float, precision: str | None = None) -> Search:
+        """Return the beam search that the model comes with, in half precision where ``precision`` names one."""
         ...
 
     def fast_search(self, beam: int, lenpen: float) -> Search:

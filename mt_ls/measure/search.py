@@ -35,5 +35,7 @@ def sentences_that_differ(model: TranslationModel, split: str, first: Search, se
     window = next(windows(model, split))
     spread = range(window.first, window.first + window.n, max(1, window.n // _SAMPLE))
     sample = regrouped(window.batches, spread)
-    hypotheses, others = (search.best(split, sample, 1.0) for search in (first, second))
+    hypotheses, others = (
+        {sentence: ids for sentence, _, ids in search.best(split, sample, [1.0])} for search in (first, second)
+    )
     return [sentence for sentence in sorted(hypotheses) if not torch.equal(hypotheses[sentence], others[sentence])]

@@ -21,8 +21,9 @@ from ..smoothing.chunks import chunk_rows
 from ..smoothing.products import project
 from .projection import output_projection
 
-# Decoder positions of one pass: many small passes pad little, as lengths vary widely in a batch of equal sources.
-_POSITIONS = 1024
+# Decoder positions of one pass on a CPU: many small passes pad little, as lengths vary widely in a batch of equal
+# sources. On a GPU a pass costs nearly the same for many positions as for few.
+_CPU_POSITIONS = 1024
 
 
 class TokenProbabilities(NamedTuple):
@@ -51,18 +52,26 @@ def token_probabilities(
     Raises ValueError for a temperature that is not > 0.
     """
     check_temperature(temperature)
+    device = sample["net_input"]["src_tokens"].device
+    positions = _CPU_POSITIONS if device.type == "cpu" else chunk_rows(len(models[0].decoder.dictionary), device)
     places = [(row, rank) for row, ranked in enumerate(hypotheses) for rank in range(len(ranked))]
     places.sort(key=lambda place: len(hypotheses[place[0]][place[1]]["tokens"]))
     encoded = encoded or [model.encoder.forward_torchscript(sample["net_input"]) for model in models]
-    statistics: dict[tuple[int, int], TokenProbabilities] = {}
+    scored: list[tuple[int, int]] = []
+    lengths: list[int] = []
+    parts: list[torch.Tensor] = []
     while places:
         # The longest hypothesis goes with those that are nearly as long.
         longest = len(hypotheses[places[-1][0]][places[-1][1]]["tokens"])
-        count = max(1, _POSITIONS // longest)
+        count = max(1, positions // longest)
         batch, places = places[-count:], places[:-count]
         tokens = [hypotheses[row][rank]["tokens"] for row, rank in batch]
-        rows = torch.tensor([row for row, _ in batch], device=sample["net_input"]["src_tokens"].device)
-        statistics.update(zip(batch, _score(models, encoded, rows, tokens, temperature), strict=True))
+        rows = torch.tensor([row for row, _ in batch], device=device)
+        parts += _score(models, encoded, rows, tokens, temperature)
+        scored += batch
+        lengths += map(len, tokens)
+    columns = torch.cat(parts, dim=1).cpu().split(lengths, dim=1) if parts else ()  # one transfer
+    statistics = {place: TokenProbabilities(*values) for place, values in zip(scored, columns, strict=True)}
     return [[statistics[row, rank] for rank in range(len(ranked))] for row, ranked in enumerate(hypotheses)]
 
 
@@ -92,29 +101,32 @@ def encoder_states(generator: Any) -> Iterator[list[Any]]:
 
 def _score(
     models: list[Any], encoded: list[Any], rows: torch.Tensor, tokens: list[torch.Tensor], temperature: float
-) -> list[TokenProbabilities]:
-    """Statistics of hypotheses ``tokens`` of the sentences ``rows`` of the encoded batch."""
+) -> list[torch.Tensor]:
+    """Statistics of hypotheses ``tokens`` of the sentences ``rows`` of the encoded batch.
+
+    Each part is (3, tokens), with the rows of `TokenProbabilities`, on the device of the models.
+    """
     dictionary = models[0].decoder.dictionary
     target = pad_sequence(tokens, batch_first=True, padding_value=dictionary.pad()).to(rows.device)
     previous = target.roll(1, dims=1)
     previous[:, 0] = dictionary.eos()
-    lengths = [len(hypothesis) for hypothesis in tokens]
-    real = (torch.arange(target.size(1)) < torch.tensor(lengths).unsqueeze(1)).to(rows.device)
+    lengths = torch.tensor([len(hypothesis) for hypothesis in tokens])
+    real = torch.arange(target.size(1)) < lengths.unsqueeze(1)
+    # Places, and not a mask, which on a GPU makes the host wait for its number of places.
+    places = tuple(index.to(rows.device) for index in real.nonzero(as_tuple=True))
     members = []
     for model, states in zip(models, encoded, strict=True):
         states = model.encoder.reorder_encoder_out(states, rows)
         weight = output_projection(model)
         output = model.decoder(previous, encoder_out=states, features_only=weight is not None)
         values = output[0] if weight is not None else model.get_normalized_probs(output, log_probs=True)
-        members.append((values[real], weight))
-    chosen = target[real]
+        members.append((values[places], weight))
+    chosen = target[places]
     step = chunk_rows(len(dictionary), rows.device)
-    parts = [
+    return [
         _statistics(_log_probabilities(members, slice(start, start + step), temperature), chosen[start : start + step])
         for start in range(0, len(chosen), step)
     ]
-    columns = (torch.cat(part).cpu().split(lengths) for part in zip(*parts, strict=True))
-    return [TokenProbabilities(*values) for values in zip(*columns, strict=True)]
 
 
 def _log_probabilities(members: list[tuple[Any, Any]], rows: slice, temperature: float) -> torch.Tensor:
@@ -131,8 +143,8 @@ def _log_probabilities(members: list[tuple[Any, Any]], rows: slice, temperature:
     return functools.reduce(torch.logaddexp, (torch.log_softmax(member, dim=-1) for member in logits))
 
 
-def _statistics(logits: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Probability of ``chosen``, greatest probability and entropy in nats, each (N,), of softmax(logits).
+def _statistics(logits: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """Probability of ``chosen``, greatest probability and entropy in nats, (3, N), of softmax(logits).
 
     With shifted logits z <= 0, e = exp z and s = sum e, the entropy is log s - sum(e z) / s.
     """
@@ -142,4 +154,4 @@ def _statistics(logits: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tenso
     s = e.sum(dim=-1)
     # Where a logit is -inf, e z is 0: its limit.
     weighted = e.mul_(z.clamp_min_(torch.finfo(z.dtype).min)).sum(dim=-1)
-    return chosen_logit.exp() / s, s.reciprocal(), s.log() - weighted / s
+    return torch.stack((chosen_logit.exp() / s, s.reciprocal(), s.log() - weighted / s))

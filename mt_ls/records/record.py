@@ -60,6 +60,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     geometry: dict[str, Any] | None = None
     beam: int | None = None
     lenpen: float | None = None
+    search_precision: Literal["fp16", "bf16"] | None = None
     n_left_out: int | None = None
     nll: float | None = None
     perplexity: float | None = None
@@ -93,6 +94,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             f"bins:{len(self.bins.count)}w",
             f"T:{self.temperature:.2f}",
             "" if self.beam is None else f"b:{self.beam}",
+            "" if self.search_precision is None else f"search:{self.search_precision}",
             "" if smoothing is None else f"a:{smoothing.label}",
             f"n:{self.bins.n}",
             "" if self.seed is None else f"s:{self.seed}",
@@ -107,7 +109,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def key(self) -> tuple[Any, ...]:
         """Two records of one key are the same work: a run that was killed goes on after the keys that it finds."""
         sha = (self.sha["checkpoint"], self.sha["data"])
-        return (*sha, self.split, self.mode, round(self.temperature, 6), self.beam, self.lenpen)
+        search = (self.beam, self.lenpen, self.search_precision)
+        return (*sha, self.split, self.mode, round(self.temperature, 6), *search)
 
     @property
     def name(self) -> str:
@@ -117,6 +120,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """
         search = "" if self.beam is None else str(self.beam)
         search += "" if self.lenpen in (None, 1.0) else f"_lenpen{self.lenpen:g}"
+        search += "" if self.search_precision is None else f"_{self.search_precision}"
         return f"{self.mode}{search}_{self.split}_T{self.temperature:.4f}_{self._hashes}"
 
     @property

@@ -62,6 +62,8 @@ def test_curves_are_of_the_beam_that_was_searched_most():
     rows = [row(mode="beam", beam=beam, lenpen=1.0, temperature=t) for beam, t in ((5, 0.9), (5, 1.0), (50, 1.0))]
     forced = row()
     assert main_search([*rows, forced]) == [*rows[:2], forced]
+    half = [row(mode="beam", beam=5, lenpen=1.0, search_precision="fp16", temperature=t) for t in (0.9, 1.0, 1.1)]
+    assert main_search([*rows, *half[1:]]) == rows[:2] and main_search([*rows, *half]) == half
     assert main_search([forced]) == [forced]
 
 

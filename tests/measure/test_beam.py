@@ -10,11 +10,17 @@ from pyarrow import parquet
 
 from mt_ls.calibration.bins import Bins
 from mt_ls.measure import windows
-from mt_ls.measure.beam import References, measure_beam
+from mt_ls.measure.beam import measure_beam
 from mt_ls.measure.plan import blank_record
 from mt_ls.measure.protocol import MeasureError
+from mt_ls.measure.references import References
 from mt_ls.records import read
 from mt_ls.records.items import read_items
+
+
+def _best(model):
+    """The hypothesis of each sentence."""
+    return {sentence: ids for sentence, _, ids in model.search(3, 1.0).best("test", [list(range(31))], [1.0])}
 
 
 def _measured(model, folder, temperature=1.0, references=None):
@@ -23,7 +29,7 @@ def _measured(model, folder, temperature=1.0, references=None):
         blank_record(model, "test"), mode="beam", beam=3, lenpen=1.0, temperature=temperature, fitted_temperature=0.8
     )
     path = folder / "records.jsonl"
-    measure_beam(model, model.search(3, 1.0), references or References(model, "test"), plan, path)
+    measure_beam(model, model.search(3, 1.0), references or References(model, "test"), [plan], path)
     record = read(path)[-1]
     return record, parquet.read_table(folder / record.items).to_pydict()
 
@@ -31,7 +37,7 @@ def _measured(model, folder, temperature=1.0, references=None):
 def test_scores_are_those_of_the_hypotheses(tmp_path):
     model = FakeModel()
     record, columns = _measured(model, tmp_path)
-    best = model.search(3, 1.0).best("test", [list(range(31))], 1.0)
+    best = _best(model)
     texts, references = [model.text_of(best[sentence]) for sentence in range(31)], model.references("test")
     assert columns["text"] == texts == read_items(tmp_path, record).text
     for name, metric in {
@@ -55,7 +61,7 @@ def test_tokens_and_bins_are_those_of_the_hypotheses(tmp_path):
     model = FakeModel()
     model.max_length = 4
     record, columns = _measured(model, tmp_path)
-    best = model.search(3, 1.0).best("test", [list(range(31))], 1.0)
+    best = _best(model)
     assert any(ids[-1] != EOS for ids in best.values()) and any(ids[-1] == EOS for ids in best.values())
     assert columns["token"] == [best[sentence].tolist() for sentence in range(31)]
     expected = model.token_probabilities("test", list(range(31)), [best[sentence] for sentence in range(31)], 1.0)

@@ -104,6 +104,10 @@ def test_bad_input_gives_one_line(data, checkpoint, tmp_path, capsys):
         ((tmp_path / "none", checkpoint), "no such data folder"),
         ((data, checkpoint, "--gen-subset", "test2"), "no split 'test2'; it has test, train, valid"),
         ((data, checkpoint, "--temperatures", "-1"), "greater than 0, not -1"),
+        (
+            (data, checkpoint, "--search-precision", "fp16"),
+            "a search in fp16 needs a GPU: leave out --search-precision",
+        ),
         ((data, checkpoint, "--pieces", "▁der", "▁die", "▁xyz"), "'▁xyz' is not in the target vocabulary"),
         ((data, checkpoint, "--pieces", "▁der", "▁die", "▁die"), "three templates on a line span no plane"),
         ((other, checkpoint), "another dictionary?"),

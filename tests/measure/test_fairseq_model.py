@@ -13,7 +13,6 @@ from fairseq.data import Dictionary
 from mt_ls.measure import fairseq_model
 from mt_ls.measure.fairseq_model import (
     FairseqModel,
-    FairseqSearch,
     architecture_of,
     checkpoint_family,
     precision_of,
@@ -185,16 +184,6 @@ def test_token_probabilities_are_in_the_order_of_the_sentences(model, temperatur
     p = p.gather(-1, tokens.target.unsqueeze(-1))[:, 0].detach()
     for sentence, probability in zip(sentences, probabilities, strict=True):
         torch.testing.assert_close(probability, p[tokens.sentence == sentence], atol=1e-5, rtol=1e-4)
-
-
-def test_the_search_is_that_of_the_task(model, loaded):
-    (network,), task, sample = loaded
-    options = SimpleNamespace(beam=3, lenpen=1.0, nbest=1, max_len_b=200, temperature=1.0)
-    expected = task.inference_step(task.build_generator([network], options), [network], sample)
-    best = FairseqSearch(model, 3, 1.0).best("test", model.batches("test", range(211)), 1.0)
-    assert sorted(best) == list(range(211))
-    for sentence, ranked in zip(sample["id"].tolist(), expected, strict=True):
-        assert torch.equal(best[sentence], ranked[0]["tokens"])
 
 
 def test_references_without_text_beside_them_are_decoded(data, checkpoint, tmp_path, model):

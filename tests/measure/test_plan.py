@@ -3,8 +3,10 @@
 import json
 
 import pytest
-from fake_model import FakeModel
+from fake_model import FakeModel, GreedySearch
+from pyarrow import parquet
 
+from mt_ls.measure import windows
 from mt_ls.measure.plan import Plan, measure
 from mt_ls.measure.protocol import MeasureError
 from mt_ls.measure.workers import Workers
@@ -109,6 +111,36 @@ def test_the_reason_for_the_slow_search_is_said_once(tmp_path, capsys):
     assert "mt_ls.measure: beam search by greedy: no fast search of a fake\n" in capsys.readouterr().err
     measure(FakeModel(), Plan(modes=("beam",), own_search=True), tmp_path / "b" / "records.jsonl")
     assert "beam search by" not in capsys.readouterr().err
+
+
+def test_a_search_in_half_precision_is_work_of_its_own(tmp_path, capsys):
+    """Its records say so, and a float32 search of the same file is measured beside them."""
+    path = tmp_path / "records.jsonl"
+    precisions = []
+    model = FakeModel()
+    search = model.search
+    model.search = lambda beam, lenpen, precision=None: precisions.append(precision) or search(beam, lenpen)
+    for precision in ("fp16", None, "fp16"):
+        measure(model, Plan(fit_split=None, search_precision=precision), path)
+    records = read(path)
+    assert [(r.mode, r.search_precision) for r in records] == [("forced", None), ("beam", "fp16"), ("beam", None)]
+    assert len({record.items for record in records}) == 3 and precisions == ["fp16", None]
+    assert capsys.readouterr().err.count("beam search by greedy: no fast search") == 1  # that of float32
+
+
+def test_a_search_at_once_gives_the_records_of_one_a_temperature(tmp_path, monkeypatch):
+    plan = Plan(temperatures=(0.5, 2.0), modes=("beam",))
+    measure(FakeModel(), plan, tmp_path / "each" / "records.jsonl")
+    monkeypatch.setattr(GreedySearch, "at_once", True)
+    monkeypatch.setattr(windows, "WINDOW_SENTENCES", 10)
+    measure(FakeModel(), plan, tmp_path / "once" / "records.jsonl")
+    each, once = (read(tmp_path / name / "records.jsonl") for name in ("each", "once"))
+    assert len(each) == 4 and len({record.seconds for record in once}) == 1
+    for record, other in zip(each, once, strict=True):
+        assert (record.key, record.bleu, record.n_left_out) == (other.key, other.bleu, other.n_left_out)
+        assert record.bins.ece() == pytest.approx(other.bins.ece(), rel=1e-6)
+        items = [(tmp_path / name / record.items) for name in ("each", "once")]
+        assert parquet.read_table(items[0]).equals(parquet.read_table(items[1]))
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])

@@ -5,7 +5,8 @@ import torch
 from fake_model import FakeModel, GreedySearch
 
 from mt_ls.measure.ctranslate2_search import CTranslate2Search
-from mt_ls.measure.fairseq_model import FairseqModel, FairseqSearch
+from mt_ls.measure.fairseq_model import FairseqModel
+from mt_ls.measure.fairseq_search import FairseqSearch
 from mt_ls.measure.protocol import MeasureError
 from mt_ls.measure.search import exact_search, sentences_that_differ
 
@@ -20,10 +21,10 @@ class _Other(GreedySearch):
         self.wrong = wrong
         self.n = 0
 
-    def best(self, split, batches, temperature):
-        hypotheses = super().best(split, batches, temperature)
-        self.n += len(hypotheses)
-        return {s: torch.tensor([1]) if s in self.wrong else ids for s, ids in hypotheses.items()}
+    def best(self, split, batches, temperatures):
+        for sentence, number, ids in super().best(split, batches, temperatures):
+            self.n += 1
+            yield sentence, number, torch.tensor([1]) if sentence in self.wrong else ids
 
 
 def _with(n_sentences, wrong):
@@ -66,8 +67,10 @@ def model(data, checkpoint):
 
 def _assert_equal_hypotheses(model, temperature):
     batches = model.batches("test", range(211))
-    expected = FairseqSearch(model, 4, 1.0).best("test", batches, temperature)
-    hypotheses = CTranslate2Search(model, 4, 1.0).best("test", batches, temperature)
+    expected, hypotheses = (
+        {sentence: ids for sentence, _, ids in search(model, 4, 1.0).best("test", batches, [temperature])}
+        for search in (FairseqSearch, CTranslate2Search)
+    )
     assert expected.keys() == hypotheses.keys() == set(range(211))
     assert [s for s in expected if not torch.equal(expected[s], hypotheses[s])] == []
     return hypotheses
@@ -91,7 +94,7 @@ def test_a_translator_leaves_torch_its_threads(model):
     try:
         search = CTranslate2Search(model, 2, 1.0)
         for temperature in (1.0, 1.2):
-            search.best("test", model.batches("test", range(10)), temperature)
+            list(search.best("test", model.batches("test", range(10)), [temperature]))
             assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

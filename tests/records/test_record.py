@@ -60,6 +60,7 @@ def test_the_signature_of_an_ece(record):
         "ECE|mode:beam|hit:ter|unit:word|split:test|bins:15w|T:0.80|b:4|n:2|ck:cccccccc|data:dddddddd"
         "|code:eeeeeee|v:0.1.0"
     )
+    assert "|b:4|search:fp16|a:0.10paper|" in record(mode="beam", beam=4, search_precision="fp16").signature
     unigram = record(model=Model(corpus="toy", smoothing=Smoothing("unigram", 0.2)))
     assert "|a:0.20unigram|" in unigram.signature
 
@@ -73,6 +74,7 @@ def test_the_key_tells_work_apart(record):
         {"split": "valid"},
         {"beam": 4},
         {"lenpen": 0.6},
+        {"search_precision": "fp16"},
         {"sha": {**sha, "data": "f" * 64}},
         {"sha": {**sha, "checkpoint": "f" * 64}},
     )
@@ -90,6 +92,7 @@ def test_names_are_different_within_a_folder(record):
     assert record().name == "forced_test_T1.0000_cccccccc_dddddddd"
     assert record(**beam, lenpen=1.0).name == "beam5_test_T1.0000_cccccccc_dddddddd"
     assert record(**beam, lenpen=0.6, temperature=0.75).name == "beam5_lenpen0.6_test_T0.7500_cccccccc_dddddddd"
+    assert record(**beam, search_precision="bf16").name == "beam5_bf16_test_T1.0000_cccccccc_dddddddd"
     assert record(sha={**record().sha, "data": "f" * 64}).name == "forced_test_T1.0000_cccccccc_ffffffff"
 
 
