@@ -21,6 +21,8 @@ class Scorer:
             "chrf": sacrebleu.CHRF(),
             "ter": sacrebleu.TER(case_sensitive=True),
         }
+        # sacrebleu's signature has the number of references, which a metric knows when it has counted a sentence.
+        self.statistics("", "")
 
     def statistics(self, text: str, reference: str) -> Statistics:
         """Counts of one sentence for each metric."""

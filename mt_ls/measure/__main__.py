@@ -52,13 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         # A CPU that searches has no core to spare for other processes.
         with scoring_processes() if cuda and "beam" in plan.modes else contextlib.nullcontext() as pool:
-            model = FairseqModel(
-                options.path,
-                options.data,
-                limits=BatchLimits(options.max_tokens, options.batch_size),
-                device=torch.device(f"cuda:{local_rank()}" if cuda else "cpu"),
-                run=options.run,
-            )
+            device = torch.device(f"cuda:{local_rank()}" if cuda else "cpu")
+            if cuda:
+                torch.cuda.set_device(device)
+            limits = BatchLimits(options.max_tokens, options.batch_size)
+            model = FairseqModel(options.path, options.data, limits, device, options.run)
             workers = joined()
             measure(model, plan, options.records, workers, pool)
         if workers.is_first:

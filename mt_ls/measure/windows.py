@@ -30,11 +30,18 @@ class Window(NamedTuple):
 
 
 def windows(model: TranslationModel, split: str, workers: Workers = ALONE) -> Iterator[Window]:
-    """Every sentence of a split once, in order, a window at a time, with this worker's share of the batches."""
+    """Every sentence of a split once, in order, a window at a time, with this worker's share of the batches.
+
+    Batches are cut where they are fewer than the workers, as large batches for a GPU can be.
+    """
     n = model.n_sentences(split)
     for first in range(0, n, WINDOW_SENTENCES):
         sentences = range(first, min(first + WINDOW_SENTENCES, n))
-        yield Window(first, len(sentences), workers.share(model.batches(split, sentences)))
+        batches = model.batches(split, sentences)
+        if len(batches) < workers.n:
+            parts = (batch[number :: workers.n] for batch in batches for number in range(workers.n))
+            batches = [part for part in parts if part]
+        yield Window(first, len(sentences), workers.share(batches))
 
 
 def regrouped(batches: list[list[int]], chosen: Container[int]) -> list[list[int]]:

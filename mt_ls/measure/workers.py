@@ -2,7 +2,8 @@
 
 Each worker computes its share of the batches, and the first one writes. The result of a batch does not depend on its
 worker, and the first worker sorts all results by sentence before it adds them up. So the records are those of a single
-worker, bit for bit.
+worker, bit for bit, where the batches are the same: on a CPU, unless they are fewer than the workers. Other batches
+(see `windows`, and a search on a GPU, which joins them) round otherwise.
 """
 
 from __future__ import annotations

@@ -153,6 +153,16 @@ def test_batches_hold_every_sentence_once(data, checkpoint):
     assert all(len(batch) * max(len(model.target("test", s)) + 1 for s in batch) <= 50 for batch in small)
 
 
+def test_batches_without_limits_are_as_large_as_suits_the_device(data, checkpoint, monkeypatch):
+    model, limited = (FairseqModel(checkpoint, data, limits=BatchLimits(n)) for n in (None, 500))
+    monkeypatch.setattr(fairseq_model, "_CPU_TOKENS", 500)
+    assert model.batches("test", range(211)) == limited.batches("test", range(211))
+    assert len(model.batches("test", range(211))) > 3
+    model.device = limited.device = torch.device("cuda")
+    assert len(model.batches("test", range(211))) == 1
+    assert len(limited.batches("test", range(211))) > 3
+
+
 def test_predictions_are_those_of_fairseqs_forward(model, loaded):
     (network,), task, sample = loaded
     order = sample["id"].argsort()

@@ -152,23 +152,19 @@ def test_a_gpu_searches_at_once_unless_limits_are_named(data, checkpoint, loaded
     model = FairseqModel(checkpoint, data, device=device)
     named = FairseqModel(checkpoint, data, limits=BatchLimits(max_tokens=500), device=device)
     assert FairseqSearch(model, 3, 1.0).at_once and not FairseqSearch(named, 3, 1.0).at_once
-    found = _found(FairseqSearch(model, 3, 1.0), model, TEMPERATURES)
-    assert found == _found(FairseqSearch(named, 3, 1.0), named, TEMPERATURES)
+    found, others = (_found(FairseqSearch(each, 3, 1.0), each, TEMPERATURES) for each in (model, named))
+    same = [a[s] == b[s] for a, b in zip(found, others, strict=True) for s in range(211)]
+    assert sum(same) >= 0.99 * len(same)  # products of other sizes round otherwise, which may decide a tie
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_a_search_in_half_precision_names_itself(data, checkpoint, tmp_path, precision):
-    folder = tmp_path / "records"
-    plan = {"fit_split": None, "modes": ("beam",)}
-    in_float32 = _records(data, checkpoint, folder, "cuda", **plan)
-    records = [r for r in _all(data, checkpoint, folder, precision, **plan) if r.search_precision == precision]
-    assert len(records) == 3 and len(read(folder / "records.jsonl")) == 6
-    for record in records:
-        assert f"|search:{precision}|" in record.signature and precision in record.items
-        assert abs(record.bleu["score"] - in_float32["beam", record.temperature].bleu["score"]) < 5
-
-
-def _all(data, checkpoint, folder, precision, **options):
-    _records(data, checkpoint, folder, "cuda", search_precision=precision, **options)
-    return read(folder / "records.jsonl")
+    for search_precision in (None, precision):
+        plan = {"fit_split": None, "modes": ("beam",), "search_precision": search_precision}
+        _records(data, checkpoint, tmp_path, "cuda", **plan)
+    records = {(record.search_precision, record.temperature): record for record in read(tmp_path / "records.jsonl")}
+    assert records.keys() == {(name, t) for name in (None, precision) for t in (0.7, 1.0, 1.3)}
+    for (name, temperature), record in records.items():
+        assert (f"|search:{precision}|" in record.signature) == (precision in record.items) == (name is not None)
+        assert record.bleu["score"] == pytest.approx(records[None, temperature].bleu["score"], abs=1.5)

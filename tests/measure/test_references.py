@@ -51,9 +51,10 @@ def test_equal_hypotheses_are_compared_once(pool):
 
 
 def test_records_do_not_depend_on_the_processes(tmp_path, pool):
+    references._scorer.cache_clear()  # as in a process that compares nothing itself
     plan = Plan(temperatures=(0.5, 2.0), own_search=True)
-    measure(FakeModel(), plan, tmp_path / "alone" / "records.jsonl")
     measure(FakeModel(), plan, tmp_path / "pool" / "records.jsonl", pool=pool)
+    measure(FakeModel(), plan, tmp_path / "alone" / "records.jsonl")
     alone, others = (read(tmp_path / name / "records.jsonl") for name in ("alone", "pool"))
     for record, other in zip(alone, others, strict=True):
         assert {**json.loads(record.to_json()), "seconds": 0} == {**json.loads(other.to_json()), "seconds": 0}

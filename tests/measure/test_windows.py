@@ -33,6 +33,18 @@ def test_workers_share_the_batches_of_each_window(monkeypatch):
         assert all(window[:2] == whole[:2] for window in shared)
 
 
+@pytest.mark.parametrize("n", [2, 8])
+def test_no_worker_is_idle_where_batches_are_few(n):
+    model = FakeModel()
+    model.batches = lambda split, sentences: [list(sentences)]
+    parts = [list(windows.windows(model, "test", Workers(n, rank))) for rank in range(n)]
+    shares = [batch for (window,) in parts for batch in window.batches]
+    assert len(shares) == n and max(map(len, shares)) - min(map(len, shares)) <= 1
+    assert sorted(sentence for batch in shares for sentence in batch) == list(range(31))
+    (window,) = windows.windows(model, "test")
+    assert window.batches == [list(range(31))]
+
+
 @pytest.mark.parametrize("sentences", [[5, 6], [5, 6, 7, 8], [5, 5, 6], [4, 5, 6]])
 def test_a_window_that_is_not_whole_is_an_error(sentences):
     with pytest.raises(MeasureError, match=f"of sentences 5 to 7 {len(sentences)} were measured, and not all 3"):
