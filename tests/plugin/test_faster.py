@@ -35,6 +35,7 @@ def _distance(state, other):
     [
         [],
         ["--adam-eps", "1e-3", "--weight-decay", "0.01"],
+        ["--left-pad-target", "--left-pad-source"],
         ["--update-freq", "2", "--encoder-normalize-before", "--decoder-normalize-before"],
         ["--arch", "transformer_iwslt_de_en", "--decoder-layers", "2", "--encoder-layers", "2", "--max-update", "4"],
     ],
