@@ -40,7 +40,10 @@ def _bytes(iterator: Any) -> int:
 
 
 class KeptBatches(iterators.EpochBatchIterator):
-    """fairseq's iterator; each batch is collated once, in the thread that prepares fairseq's batches ahead."""
+    """fairseq's iterator; each batch is collated once, in the thread that prepares fairseq's batches ahead.
+
+    Processes of ``--num-workers`` are not started: after an epoch there is nothing left for them to do.
+    """
 
     device: torch.device
     collated: dict[tuple[int, ...], Any]

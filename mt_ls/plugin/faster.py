@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from .batches import MEMORY
+
 NAMES = {
     "adam": "the update of fairseq's Adam is one kernel (on a GPU)",
     "attention": "a training Transformer has fused attention everywhere, and makes no attention weights (on a GPU)",
-    "batches": "collated batches of a small corpus stay in memory, on a GPU in its memory, for later epochs",
+    "batches": f"collated batches stay on the device for later epochs if they take at most {MEMORY >> 20} MB",
     "clipping": "the gradient's norm takes a few kernels in place of some for each parameter (on a GPU)",
     "copies": "--fp16 and --bf16 copy gradients and parameters in a few kernels; --fp16 waits once an update",
     "dropout": "dropout draws its masks in less time (on some CPUs)",

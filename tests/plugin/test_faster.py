@@ -7,9 +7,10 @@ import pytest
 import torch
 from commands import MODEL
 
-from mt_ls.plugin import attention, optimizer, trainer
+from mt_ls.plugin import attention, optimizer, task, trainer
 from mt_ls.plugin import train as plugin_command
 from mt_ls.plugin.faster import NAMES, parse_names
+from mt_ls.plugin.stopping import Stop
 
 STOCK = ["--task", "translation", "--criterion", "label_smoothed_cross_entropy"]
 OURS = ["--smoothing-convention", "fairseq"]
@@ -35,6 +36,7 @@ def _distance(state, other):
     [
         [],
         ["--adam-eps", "1e-3", "--weight-decay", "0.01"],
+        ["--left-pad-target", "--left-pad-source"],
         ["--update-freq", "2", "--encoder-normalize-before", "--decoder-normalize-before"],
         ["--arch", "transformer_iwslt_de_en", "--decoder-layers", "2", "--encoder-layers", "2", "--max-update", "4"],
     ],
@@ -80,9 +82,12 @@ def test_a_signal_is_seen_after_the_update_it_comes_in(train, as_on_a_gpu, monke
     """The log is asked at once then, whatever its interval."""
     read, copied = [], trainer._on_the_host
     monkeypatch.setattr(trainer, "_on_the_host", lambda updates: read.append(len(updates)) or copied(updates))
-    monkeypatch.setattr(trainer.STOP, "asked", True)
+    stop = Stop()
+    stop.asked = True
+    for module in (trainer, task):
+        monkeypatch.setattr(module, "STOP", stop)
     train("run", *OURS, "--log-interval", "100")
-    assert read[:11] == [1] * 11
+    assert read[:11] == [1] * 11 and stop.agreed
 
 
 def test_losses_are_read_when_the_log_prints_them(train, as_on_a_gpu, monkeypatch):
