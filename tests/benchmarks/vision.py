@@ -145,7 +145,7 @@ def on_gpu(network: OnGpu, rounds: int) -> list[Row]:
 
 
 def benchmark(rounds: int = 3) -> list[Row]:
-    """An epoch in turns; on a GPU the updates of each network."""
+    """An MNIST epoch in turns; on a GPU the updates of each network instead."""
     if DEVICE == "cuda":
         return [one for network in ON_GPU for one in on_gpu(network, rounds)]
     run(module("data_prep", "mnist", "--out", DATA))
