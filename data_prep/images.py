@@ -27,8 +27,7 @@ class ImageSet:
 
     - ``source`` names the hub's data set, ``revision`` pins it. ``columns`` are those of images and labels.
     - ``licence`` and ``size`` are for readers.
-    - Images have ``side`` x ``side`` pixels, and Pillow's ``mode`` "L" (grey) or "RGB". With ``resize`` the source may
-      have any size and mode: the shorter side is scaled to ``side``, and the middle is cut out.
+    - Images have ``side`` x ``side`` pixels, and Pillow's ``mode`` "L" (grey) or "RGB".
     - ``held_out`` images of train become valid.
     """
 
@@ -41,7 +40,6 @@ class ImageSet:
     side: int
     mode: str
     held_out: int
-    resize: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -84,18 +82,6 @@ IMAGE_SETS = {
             32,
             "RGB",
             10_000,
-        ),
-        ImageSet(
-            "imagenet",
-            "ILSVRC/imagenet-1k (hub)",
-            None,
-            "research only: see image-net.org",
-            "1 231 167 / 50 000 / 50 000 images",
-            ("image", "label"),
-            342,
-            "RGB",
-            50_000,
-            resize=True,
         ),
         ImageSet(
             "synthetic_images",
@@ -222,7 +208,7 @@ def _read_hub(name: str, images: ImageSet) -> tuple[list[str], dict[str, Split],
 
     data = sources.load_hub(name, images.revision)
     image, label = images.columns
-    for split in ("train", "test" if "test" in data else "validation"):
+    for split in ("train", "test"):
         if split not in data:
             raise DataError(f"{name}: has no split {split!r}; it has {', '.join(data)}")
         for column, feature in ((image, datasets.Image), (label, datasets.ClassLabel)):
@@ -233,14 +219,43 @@ def _read_hub(name: str, images: ImageSet) -> tuple[list[str], dict[str, Split],
                 )
     classes = list(data["train"].features[label].names)
     train, n_train = data["train"], len(data["train"]) - images.held_out
-    # ImageNet's test labels are secret, so its validation images are the test set, as in the paper.
-    test = data["test"] if "test" in data and images.name != "imagenet" else data["validation"]
     if n_train < 1:
         raise DataError(f"{name}: train has {len(train)} images, but {images.held_out} go to valid")
-    parts = {"train": train.select(range(n_train)), "valid": train.select(range(n_train, len(train))), "test": test}
+    parts = {
+        "train": train.select(range(n_train)),
+        "valid": train.select(range(n_train, len(train))),
+        "test": data["test"],
+    }
     splits = {split: Split(len(rows), _decoded(split, rows, images)) for split, rows in parts.items()}
     first = train.cast_column(image, datasets.Image(decode=False))[0][image]["bytes"] or b""
-    return classes, splits, "PNG" if first.startswith(b"\x89PNG") else "JPEG" if first.startswith(b"\xff\xd8") else "?"
+    return classes, splits, _encoding(first)
+
+
+def _encoding(file: bytes) -> str:
+    """The encoding of an image's file by its first bytes, "?" where it is another than PNG, JPEG and WebP.
+
+    A WebP file holds one lossless image (``VP8L``), one that is not (``VP8 ``), or an extended header (``VP8X``) with
+    chunks after it, of which one is the image.
+    """
+    if file.startswith(b"\x89PNG"):
+        return "PNG"
+    if file.startswith(b"\xff\xd8"):
+        return "JPEG"
+    if file[:4] == b"RIFF" and file[8:12] == b"WEBP":
+        return "WebP, lossless" if _has_lossless_chunk(file) else "WebP"
+    return "?"
+
+
+def _has_lossless_chunk(webp: bytes) -> bool:
+    """Whether a WebP file has a chunk of a lossless image. A chunk is a name, its size, and as many bytes, padded to an
+    even number."""
+    start = 12
+    while start + 8 <= len(webp):
+        if webp[start : start + 4] == b"VP8L":
+            return True
+        size = int.from_bytes(webp[start + 4 : start + 8], "little")
+        start += 8 + size + size % 2
+    return False
 
 
 def _decoded(split: str, rows: Any, images: ImageSet) -> Iterator[tuple[np.ndarray, int]]:
@@ -258,15 +273,13 @@ def _pixels(stored: dict[str, Any], where: str, images: ImageSet) -> np.ndarray:
 
     Raises DataError, with the image's place ``where``, for a file that is no image, or has another size or mode.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         image: Image.Image = Image.open(io.BytesIO(stored["bytes"]) if stored["bytes"] else stored["path"])
         image.load()
     except (OSError, ValueError, SyntaxError) as error:  # Pillow's errors for a file that is no image
         raise DataError(f"{where}: cannot be read as an image ({error})") from None
-    if images.resize:
-        image = ImageOps.fit(image.convert(images.mode), (images.side, images.side), Image.Resampling.BICUBIC)
     if image.mode != images.mode or image.size != (images.side, images.side):
         raise DataError(
             f"{where}: it is {image.mode} of {image.width} x {image.height} pixels, but {images.name} is {images.mode} "

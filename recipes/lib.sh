@@ -67,7 +67,7 @@ install_in_venv() {
   free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1024) }')
   [ "$free" -ge "${MT_LS_MIN_FREE_MB:-4000}" ] ||
     fail "only $free MB are free here; the environment needs ${MT_LS_MIN_FREE_MB:-4000} MB"
-  say "environment in .venv (about two minutes, 1.5 GB)"
+  say "environment in .venv (about two minutes, 1.5 GB; 2.2 GB with the tests)"
   .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv
   # A CPU build of torch where the index has one; otherwise what the index gives (TORCH="torch==2.x" overrides).
   if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
@@ -91,12 +91,22 @@ progress() {
   done
 }
 
-# The folder of one run: runs/<data>_a<alpha>_s<seed>.
-run_folder() { printf 'runs/%s_a%s_s%s' "$1" "$(LC_ALL=C printf '%.2f' "$2")" "$3"; }
+# image_folder DATA NAME SEED: the folder of one run, runs/<data>_<name>_s<seed>. Of PRECISION=bf16 it is
+# runs/<data>_<name>_bf16_s<seed>, since a folder's name says what made it.
+image_folder() {
+  local precision=${PRECISION:-float32}
+  if [ "$precision" = float32 ]; then precision=; fi
+  printf 'runs/%s_%s%s_s%s' "$1" "$2" "${precision:+_$precision}" "$3"
+}
+
+# run_folder DATA ALPHA SEED: the folder of one translation model, runs/<data>_a<alpha>_s<seed>.
+run_folder() { image_folder "$1" "a$(LC_ALL=C printf '%.2f' "$2")" "$3"; }
 
 # Workers of a training: GPUS=8 on this machine, GPUS times NODES under SLURM. Without a GPU they are gloo processes.
 gpus=${GPUS:-1} nodes=${NODES:-1}
 [[ $gpus =~ ^[1-9][0-9]*$ && $nodes =~ ^[1-9][0-9]*$ ]] || fail "GPUS=$gpus NODES=$nodes: give whole numbers"
+# shellcheck source=recipes/jobs.sh
+source recipes/jobs.sh
 # A scheduler warns with USR1. mt_ls.train handles it; the shell and every other command must survive it.
 trap '' USR1
 
@@ -231,17 +241,36 @@ activations() {
   done
 }
 
-# image_network DATA NAME SEED OPTIONS...: train and measure one network on images in runs/<data>_<name>_s<seed>.
+# image_network DATA NAME SEED OPTIONS...: train and measure one network on images in its run folder, as a job.
 image_network() {
-  local data=$1 name=$2 seed=$3
-  shift 3
+  local folder
+  folder=$(image_folder "$1" "$2" "$3")
+  job "$folder" train_and_measure_images "$folder" "data-bin/$1" --seed "$3" "${@:4}"
+}
+
+train_and_measure_images() {
+  local folder=$1
+  shift
   case ${PRECISION:-float32} in
     float32) ;;
     bf16) set -- "$@" --bf16 ;;
     *) fail "PRECISION=$PRECISION: images are trained in float32 or bf16" ;;
   esac
-  say "training and measuring runs/${data}_${name}_s$seed"
-  run python -m mt_ls.vision "data-bin/$data" --seed "$seed" --run "runs/${data}_${name}_s$seed" "$@"
+  say "training and measuring $folder"
+  run python -m mt_ls.vision "$@" --run "$folder"
+}
+
+# translation_models DATA FUNCTION: FUNCTION DATA ALPHA SEED for each of SEEDS and ALPHAS, which trains and measures one
+# model, each as a job.
+translation_models() {
+  local folder seed alpha
+  for seed in ${SEEDS:-1}; do
+    for alpha in ${ALPHAS:-0.0 0.1}; do
+      folder=$(run_folder "$1" "$alpha" "$seed")
+      job "$folder" "$2" "$1" "$alpha" "$seed"
+    done
+  done
+  wait_jobs
 }
 
 # report DATA OUT: figures, tables and one page from every translation run on this data.

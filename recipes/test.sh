@@ -1,10 +1,28 @@
 #!/usr/bin/env bash
 # The whole test suite on a fresh machine: style, types, import contract, shell, tests. In an environment of your own:
 # MT_LS_VENV=FOLDER bash recipes/test.sh, or python -m pytest alone.
+# bash recipes/test.sh -m gpu [PYTEST-OPTIONS] runs the tests that need a GPU alone; they are skipped where there is none.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/lib.sh"
 set_up fast,test
 
+# needs COMMANDS...: fail if the environment, which may be the user's own, lacks one of them.
+needs() {
+  local name missing=()
+  for name in "$@"; do
+    command -v "$name" >/dev/null || missing+=("$name")
+  done
+  ((${#missing[@]} == 0)) || fail "the environment lacks ${missing[*]}: run pip install -e '.[fast,test]' in it"
+}
+
+if [ "${1:-} ${2:-}" = "-m gpu" ]; then
+  python -c 'import pytest' 2>/dev/null || fail "the environment lacks pytest: run pip install -e '.[fast,test]' in it"
+  # Only the files that hold such tests: others may import what a GPU machine lacks. One process: they share one GPU.
+  mapfile -t files < <(grep -rl --include='test_*.py' 'mark\.gpu' tests)
+  ((${#files[@]})) || fail "no test is marked gpu"
+  exec python -m pytest "${@:1:2}" "${files[@]}" "${@:3}"
+fi
+needs ruff mypy lint-imports shellcheck pytest
 ruff check .
 ruff format --check .
 mypy

@@ -8,6 +8,7 @@ import shutil
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
+import torch
 from commands import MODEL, ROOT, SIZE, command, logged, module, run, train_command
 from trees import copy_of_the_tree, run_recipe
 
@@ -36,13 +37,16 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Order the test files by how long they take, as far as that is known."""
+    """Order the test files by how long they take, as far as that is known. Skip tests for a GPU where there is none."""
 
     def rank(item):
         path = item.path.relative_to(ROOT / "tests").as_posix()
         return next((i for i, start in enumerate(SLOWEST_FIRST) if path.startswith(start)), len(SLOWEST_FIRST))
 
     items.sort(key=rank)
+    for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a GPU: torch.cuda.is_available() is False"))
 
 
 def _shared(tmp_path_factory, name, fill):

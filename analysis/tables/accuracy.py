@@ -50,8 +50,8 @@ def table(study: Study) -> Table:
     return Table(
         "accuracy",
         "Accuracy (Table 2)",
-        "Test set, T = 1; networks that learnt from labels alone. The paper's accuracies on CIFAR and ImageNet are of "
-        "images held out of train, as those on valid.",
+        "Test set, T = 1; networks that learnt from labels alone. The paper's accuracies on CIFAR are of images "
+        "held out of train, as those on valid.",
         HEADER,
         cells,
         whole=False,

@@ -59,7 +59,8 @@ def _source(entry: Entry) -> str:
     """The source that the network learnt from."""
     teacher = entry.model.teacher
     if teacher is not None:
-        return f"{teacher.architecture}, {alpha_label(teacher.smoothing)}"
+        sees = "" if teacher.sees == "whole" else f", {teacher.sees} images"
+        return f"{teacher.architecture}, {alpha_label(teacher.smoothing)}{sees}"
     return "labels" if entry.amount == 0 else f"labels, {alpha_label(entry.model.smoothing)}"
 
 

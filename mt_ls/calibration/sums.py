@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from . import gpu
 from .bins import N_BINS
 
 
@@ -15,9 +16,21 @@ def bin_index(confidence: torch.Tensor, n_bins: int = N_BINS) -> torch.Tensor:
     return (confidence * n_bins).long().clamp_(0, n_bins - 1)
 
 
-def bin_sums(confidence: torch.Tensor, hit: torch.Tensor, n_bins: int = N_BINS) -> torch.Tensor:
-    """Sums (3, n_bins) in float64 of count, confidence and hits, for ``confidence`` (N,) and ``hit`` (N,)."""
-    return grouped_bin_sums(confidence, hit, torch.zeros_like(hit, dtype=torch.long), 1, n_bins)[0]
+def bin_sums(
+    confidence: torch.Tensor, hit: torch.Tensor, n_bins: int = N_BINS, where: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Sums (3, n_bins) in float64 of count, confidence and hits, for ``confidence`` (N,) and ``hit`` (N,).
+
+    Only the predictions ``where`` (N,) is true count. On a GPU with Triton one kernel does it, and nothing waits for
+    the device.
+    """
+    if gpu.serves(confidence):
+        return gpu.sums_of_bins(confidence, hit, n_bins, where)
+    index = bin_index(confidence, n_bins)
+    if where is not None:
+        index = torch.where(where, index, n_bins)
+    values = torch.stack((torch.ones_like(confidence), confidence, hit.to(confidence.dtype))).double()
+    return values.new_zeros(3, n_bins + 1).index_add_(1, index, values)[:, :n_bins]
 
 
 def grouped_bin_sums(

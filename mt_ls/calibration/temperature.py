@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 import torch
 
+from . import gpu
 from .hits import is_hit
 
-# Logits of a chunk of rows: 4 MB in float32, which stay in a CPU's cache for all temperatures.
-_CHUNK_ELEMENTS = 2**20
+# Logits of a chunk of rows: 4 MB in float32, which stay in a CPU's cache for all temperatures. Elsewhere 256 MB.
+_CPU_ELEMENTS = 2**20
+_DEVICE_ELEMENTS = 2**26
 _LOG2_E = 1 / math.log(2)
 
 Batches = Callable[[], Iterable[tuple[torch.Tensor, torch.Tensor]]]
@@ -45,16 +47,20 @@ def at_temperatures(logits: torch.Tensor, target: torch.Tensor, temperatures: Se
     """Statistics of ``logits`` (N, K) for ``target`` (N,) at each of the temperatures, in order.
 
     With e = exp((z - max z) / T) and s = sum e: confidence = 1 / s, nll = log s - (z_y - max z) / T, and the sum of
-    squared probabilities is |e|^2 / s^2. So each temperature costs one exponential and two reductions. The Brier score
-    is the multi-class one, sum_k (p_k - [k = y])^2, in [0, 2] (Brier 1950). Raises ValueError for a temperature that
-    is not > 0.
+    squared probabilities is |e|^2 / s^2. So each temperature costs one exponential and two reductions; on a GPU with
+    Triton one kernel reads the logits once for all of them. The Brier score is the multi-class one,
+    sum_k (p_k - [k = y])^2, in [0, 2] (Brier 1950). Raises ValueError for a temperature that is not > 0.
     """
     for temperature in temperatures:
         check_temperature(temperature)
+    if gpu.serves(logits):
+        (nll, confidence, brier), hit = gpu.statistics_at(logits, target, temperatures)
+        return TokenStatistics(nll, confidence, brier, hit)
     logits = logits if logits.dtype == torch.float64 else logits.float()
     columns = logits.new_empty(3, len(temperatures), len(target))
     hit = torch.empty(len(target), dtype=torch.bool, device=logits.device)
-    step = max(16, _CHUNK_ELEMENTS // logits.size(-1))
+    elements = _CPU_ELEMENTS if logits.device.type == "cpu" else _DEVICE_ELEMENTS
+    step = max(16, elements // logits.size(-1))
     buffer = logits.new_empty(min(step, len(target)), logits.size(-1))
     for start in range(0, len(target), step):
         rows = slice(start, start + step)
@@ -94,7 +100,7 @@ def fit_temperature(batches: Batches, low: float = 0.05, high: float = 20.0, tol
 
 def _nll_derivatives(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], inverse: float) -> tuple[float, float]:
     """First and second derivative of the mean NLL with respect to 1/T."""
-    slope = curvature = 0.0
+    slope = curvature = torch.zeros((), dtype=torch.float64)  # on the device of the data: a GPU is asked once
     n = 0
     for logits, target in batches:
         z = logits if logits.dtype == torch.float64 else logits.float()
@@ -102,10 +108,10 @@ def _nll_derivatives(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], inver
         z = z - z.gather(-1, target.unsqueeze(-1))
         weighted = torch.softmax(z * inverse, dim=-1).mul_(z)
         mean = weighted.sum(-1)
-        slope += mean.sum(dtype=torch.float64).item()
+        slope = slope.to(z.device) + mean.sum(dtype=torch.float64)
         variance = weighted.mul_(z).sum(-1) - mean.square()
-        curvature += variance.sum(dtype=torch.float64).item()
+        curvature = curvature.to(z.device) + variance.sum(dtype=torch.float64)
         n += len(target)
     if not n:
         raise ValueError("no token to fit a temperature on")
-    return slope / n, curvature / n
+    return slope.item() / n, curvature.item() / n

@@ -7,6 +7,7 @@ Registered by import:
 - `architectures`: the small Transformers of the recipes.
 - `safe_globals`: checkpoints load with torch's safe unpickler.
 - `precision`: ``--bf16`` trains on a GPU, and half precision on a CPU ends in one line.
+- `trainer`: fairseq's trainer with the faster parts of ``--faster``, in a process that trains.
 
 Parts of them:
 
@@ -14,9 +15,15 @@ Parts of them:
 - `target_counts`: token counts of the training targets.
 - `hypotheses`: probabilities of the tokens of finished hypotheses.
 - `recording`: the file of ``--calibration-records``.
-- `dropout`: fairseq's dropout, the same masks in less time on some CPUs.
+- `faster`: the names of ``--faster``.
+- `dropout`, `attention`, `optimizer`, `batches`: fairseq's parts of those names in less time.
 - `stopping`: a stop that all workers agree on.
 - `train`: the command ``python -m mt_ls.train``.
 """
 
+import sys
+
 from . import architectures, criterion, precision, safe_globals, task  # noqa: F401
+
+if "fairseq.trainer" in sys.modules:  # only a training command has imported it by now
+    from . import trainer  # noqa: F401

@@ -96,29 +96,29 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
         The loss is the sum over tokens in nats, or with ``reduce=False`` that of each position (B * T,), zero at PAD.
         """
         target = model.get_targets(sample, None)[:, self.ignore_prefix_size :].reshape(-1)
+        total, rows = self._loss(model, sample, target)
         real = target.ne(self.padding_idx)
-        total, rows = self._loss(model, sample, target, real)
         sample_size = sample["target"].size(0) if self.sentence_avg else sample["ntokens"]
         logging_output = {
-            "loss": rows.loss.detach().sum(),
+            "loss": total.detach(),
             "nll_loss": rows.nll.sum(),
             "ntokens": sample["ntokens"],
             "nsentences": sample["target"].size(0),
             "sample_size": sample_size,
-            "calibration": bin_sums(rows.confidence, rows.hit),
+            "calibration": bin_sums(rows.confidence, rows.hit, where=real),
         }
+        if rows.entropy is not None:
+            logging_output["entropy"] = rows.entropy.sum()
         if self.report_accuracy:
-            logging_output["n_correct"] = int(rows.hit.sum())
-            logging_output["total"] = len(rows.hit)
-        if reduce:
-            return total, sample_size, logging_output
-        return total.new_zeros(target.shape).masked_scatter(real, rows.loss), sample_size, logging_output
+            logging_output["n_correct"] = rows.hit.sum()
+            logging_output["total"] = real.sum()
+        return total if reduce else rows.loss, sample_size, logging_output
 
-    def _loss(self, model, sample, target, real) -> tuple[torch.Tensor, SmoothedLoss]:
-        """Sum of the loss, and the loss and statistics of each real token.
+    def _loss(self, model, sample, target) -> tuple[torch.Tensor, SmoothedLoss]:
+        """Sum of the loss, and the loss and statistics of each position, zero at PAD.
 
-        Where the model's last step is one matrix, the criterion takes hidden states and does that step itself, for the
-        real tokens only. Any other model gives its log-probabilities.
+        Where the model's last step is one matrix, the criterion takes hidden states and does that step itself. Any
+        other model gives its log-probabilities.
         """
         if self._prior is not None:
             self._prior = self._prior.to(target.device)
@@ -129,19 +129,22 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
                 "probabilities, in more time and memory"
             )
             log_p = model.get_normalized_probs(model(**sample["net_input"]), log_probs=True)
-            rows = smoothed_cross_entropy(self._rows(log_p, real), target[real], self.smoothing, self._prior)
+            log_p = self._positions(log_p)
+            rows = smoothed_cross_entropy(log_p, target, self.smoothing, self._prior, self.padding_idx)
             return rows.loss.sum(), rows
-        hidden = self._rows(model(**sample["net_input"], features_only=True)[0], real)
-        return linear_smoothed_cross_entropy(hidden, weight, target[real], self.smoothing, self._prior, self.products)
+        hidden = self._positions(model(**sample["net_input"], features_only=True)[0])
+        return linear_smoothed_cross_entropy(
+            hidden, weight, target, self.smoothing, self._prior, self.products, self.padding_idx
+        )
 
     def _explain_once(self, message: str) -> None:
         if not self._explained:
             logger.info(message)
         self._explained = True
 
-    def _rows(self, output, real) -> torch.Tensor:
-        """The rows (N, ...) of the real tokens of ``output`` (B, T, ...), without the prefix."""
-        return output[:, self.ignore_prefix_size :].flatten(0, 1)[real]
+    def _positions(self, output) -> torch.Tensor:
+        """The rows (B * T, ...) of ``output`` (B, T, ...), without the prefix."""
+        return output[:, self.ignore_prefix_size :].flatten(0, 1)
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
@@ -154,6 +157,8 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
         metrics.log_scalar("loss", total_of("loss") / sample_size / math.log(2), sample_size, round=3)
         metrics.log_scalar("nll_loss", total_of("nll_loss") / ntokens / math.log(2), ntokens, round=3)
         metrics.log_derived("ppl", lambda meters: utils.get_perplexity(meters["nll_loss"].avg))
+        if "entropy" in logging_outputs[0]:
+            metrics.log_scalar("entropy", total_of("entropy") / ntokens, ntokens, round=4)
 
         sums = total_of("calibration")
         if isinstance(sums, torch.Tensor):

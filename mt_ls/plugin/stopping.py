@@ -14,10 +14,10 @@ _KEY = "asked_to_stop"
 
 
 class Stop:
-    """Whether the workers have agreed to stop, and the action then."""
+    """Whether a signal has asked this worker to stop, whether all have agreed, and the action then."""
 
     def __init__(self) -> None:
-        self._asked = False
+        self.asked = False
         self.agreed = False
         self._act: Callable[[], None] = lambda: None
 
@@ -27,11 +27,11 @@ class Stop:
         signal.signal(signal_number, self._ask)
 
     def _ask(self, *_: Any) -> None:
-        self._asked = True
+        self.asked = True
 
     def logged(self) -> dict[str, int]:
         """This worker's entry in the log of its batch."""
-        return {_KEY: int(self._asked)}
+        return {_KEY: int(self.asked)}
 
     def seen(self, logs: list[dict[str, Any]]) -> None:
         """Act if a signal has asked any worker. ``logs``: the logs of all workers of an update."""

@@ -10,6 +10,7 @@ from fairseq.tasks import register_task
 from fairseq.tasks.translation import TranslationConfig, TranslationTask
 
 from ..calibration.temperature import check_temperature
+from . import faster
 from .dropout import hasten_dropout
 from .hypotheses import encoder_states, token_probabilities
 from .recording import HypothesisFile
@@ -18,12 +19,13 @@ from .stopping import STOP
 
 @dataclass
 class TranslationWithCalibrationConfig(TranslationConfig):
-    """The options of fairseq's translation task, and one more."""
+    """The options of fairseq's translation task, and two more."""
 
     calibration_records: Optional[str] = field(
         default=None,
         metadata={"help": "write probabilities and entropy of every generated token to this file (JSON lines)"},
     )
+    faster: str = field(default="all", metadata={"help": faster.HELP})
 
 
 @register_task("translation_with_calibration", dataclass=TranslationWithCalibrationConfig)
@@ -32,10 +34,14 @@ class TranslationWithCalibrationTask(TranslationTask):
 
     It iterates over every sentence of every set but train, where fairseq drops the remainder of a last batch. With
     ``--calibration-records FILE`` it writes a `HypothesisFile`. ``update`` is the number of updates before the current
-    one.
+    one. Raises ValueError for an unknown name in ``--faster``.
     """
 
     update = 0
+
+    def __init__(self, cfg, src_dict, tgt_dict):
+        super().__init__(cfg, src_dict, tgt_dict)
+        self._faster = faster.names_of(self)
 
     def get_batch_iterator(self, dataset, *args, **kwargs):
         """fairseq's iterator; only a pass over ``train`` may drop the remainder of a last batch.
@@ -58,9 +64,10 @@ class TranslationWithCalibrationTask(TranslationTask):
         return iterator
 
     def build_model(self, cfg, from_checkpoint=False):
-        """The stock model, whose dropout draws the same masks in less time."""
+        """The stock model; its dropout draws the same masks in less time."""
         model = super().build_model(cfg, from_checkpoint)
-        hasten_dropout(model)
+        if "dropout" in self._faster:
+            hasten_dropout(model)
         return model
 
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):

@@ -36,6 +36,7 @@ from ..weights import broken_entry
 from .precision import prepare_precision
 from .stopping import STOP
 from .task import TranslationWithCalibrationTask
+from .trainer import install
 
 NOT_FINISHED = 75  # EX_TEMPFAIL of sysexits.h
 
@@ -73,6 +74,7 @@ def _train(cfg: Any) -> None:
             cfg.dataset.disable_validation = True  # the time left is for the checkpoint
 
     STOP.listen(signal.SIGUSR1, end_after_this_update)
+    install()
     stock.main(cfg)
 
 
@@ -140,7 +142,7 @@ def _reason(error: Exception, folder: Path) -> str:
     while cause and not isinstance(cause, FloatingPointError):  # fairseq searches for its source, and may fail in turn
         cause = cause.__context__
     if cause:
-        number = TranslationWithCalibrationTask.update + 1
+        number = getattr(cause, "update", TranslationWithCalibrationTask.update + 1)
         return (
             f"update {number}: the loss or its gradient is not finite; the last good checkpoint in {folder} stays. "
             "Lower --lr, or set --clip-norm"

@@ -11,7 +11,7 @@ Reading records needs neither torch nor fairseq.
 
 from ..smoothing.kinds import Smoothing
 from .files import append, read, written_whole
-from .model import Model, Teacher
+from .model import Model, Sight, Teacher
 from .provenance import code_hash, sha256_of, versions
 from .record import SCHEMA, Record, RecordError, TeacherRun
 
@@ -20,6 +20,7 @@ __all__ = [
     "Model",
     "Record",
     "RecordError",
+    "Sight",
     "Smoothing",
     "Teacher",
     "TeacherRun",

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from ..smoothing.kinds import Smoothing
 
+Sight = Literal["whole", "augmented"]
+"""The images that a teacher sees: whole ones, or those of its student's augmentation."""
 
-class Teacher(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+
+class Teacher(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The network that a student learnt from: ``beta`` is the teacher's part of the loss, ``temperature`` that of its
-    probabilities, None where the student matched its logits."""
+    probabilities, None where the student matched its logits, and ``sees`` which images it is given."""
 
     architecture: str
     smoothing: Smoothing
     temperature: float | None
     beta: float
+    sees: Sight = "whole"
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -11,11 +11,13 @@ from typing import Any
 
 import torch
 
+from ..calibration.gpu import serves
 from ..calibration.hits import is_hit
+from . import gpu
 from .chunks import chunk_rows
 from .cpu import RoundedTies
 from .kinds import NO_SMOOTHING, Smoothing
-from .logits import SmoothedLoss
+from .logits import SmoothedLoss, scattered
 from .prior import checked_prior
 from .products import check_products, project
 
@@ -29,11 +31,16 @@ def linear_smoothed_cross_entropy(
     smoothing: Smoothing = NO_SMOOTHING,
     prior: torch.Tensor | None = None,
     products: str = "float32",
+    ignore_index: int | None = None,
 ) -> tuple[torch.Tensor, SmoothedLoss]:
     """Sum over rows of the loss of logits ``hidden @ weight.T``, and the loss and statistics of each row.
 
     ``hidden`` (N, D), ``weight`` (K, D), ``target`` (N,), ``prior`` (K,) for a smoothing that is not uniform. Only the
-    sum carries gradients, to ``hidden`` and ``weight``. Memory grows with N D + K D and a constant, not with N K.
+    sum carries gradients, to ``hidden`` and ``weight``. Memory grows with N D + K D and a constant, not with N K. Rows
+    whose target is ``ignore_index`` have a loss and statistics of 0, no hit, and no gradient.
+
+    On a GPU with Triton one kernel does a row's part, nothing waits for the device, and the entropy comes beside the
+    rest. Elsewhere torch's operators compute the same, without it.
 
     ``products="bfloat16"`` rounds factors and results of the three matrix products of float32 inputs to bfloat16 and
     accumulates in float32, on a CPU; the softmax stays float32, and float32 logits decide the hits of rounded ties.
@@ -45,6 +52,14 @@ def linear_smoothed_cross_entropy(
     rounds = check_products(products) == "bfloat16" and hidden.dtype == torch.float32 and hidden.device.type == "cpu"
     factors = torch.bfloat16 if rounds else hidden.dtype
     with_gradient = torch.is_grad_enabled()
+    if serves(hidden):
+        arguments = (hidden, weight, target, alpha, prior, ignore_index, with_gradient)
+        total, *rows = gpu.LinearSmoothedCrossEntropy.apply(*arguments)
+        return total, SmoothedLoss(*rows)
+    if ignore_index is not None:
+        real = target != ignore_index
+        total, kept = linear_smoothed_cross_entropy(hidden[real], weight, target[real], smoothing, prior, products)
+        return total, SmoothedLoss(*(scattered(row, real) for row in kept[:4]))
     total, *rows = _LinearSmoothedCrossEntropy.apply(hidden, weight, target, alpha, prior, factors, with_gradient)
     return total, SmoothedLoss(*rows)
 

@@ -26,13 +26,15 @@ from .prior import checked_prior
 class SmoothedLoss(NamedTuple):
     """Loss and calibration statistics of each row, each (N,).
 
-    ``loss`` and ``nll`` in nats, ``confidence`` in [0, 1], and ``hit`` by the rule of `is_hit`.
+    ``loss`` and ``nll`` in nats, ``confidence`` in [0, 1], and ``hit`` by the rule of `is_hit`. ``entropy`` of the
+    prediction in nats, where it costs nothing (on a GPU, see `hidden`), else None.
     """
 
     loss: torch.Tensor
     nll: torch.Tensor
     confidence: torch.Tensor
     hit: torch.Tensor
+    entropy: torch.Tensor | None = None
 
 
 def smoothed_cross_entropy(
@@ -40,16 +42,27 @@ def smoothed_cross_entropy(
     target: torch.Tensor,
     smoothing: Smoothing = NO_SMOOTHING,
     prior: torch.Tensor | None = None,
+    ignore_index: int | None = None,
 ) -> SmoothedLoss:
     """Loss, NLL, confidence and hit of each row of ``logits`` (N, K) for ``target`` (N,) of class indices.
 
     Only ``loss`` carries a gradient. ``prior`` (K,) is that of a smoothing that is not uniform (see `prior_of`).
-    Arithmetic is float32 at least, whatever the logits are; log-probabilities serve as logits too. The caller leaves
-    out the rows to be ignored (padding). Raises ValueError as `checked_prior` does.
+    Arithmetic is float32 at least, whatever the logits are; log-probabilities serve as logits too. Rows whose target is
+    ``ignore_index`` have a loss and statistics of 0, no hit, and no gradient. Raises ValueError as `checked_prior`
+    does.
     """
     n_classes = logits.size(-1)
     prior = checked_prior(smoothing, prior, n_classes)
-    return SmoothedLoss(*_SmoothedCrossEntropy.apply(logits, target, smoothing.alpha(n_classes), prior))
+    if ignore_index is None:
+        return SmoothedLoss(*_SmoothedCrossEntropy.apply(logits, target, smoothing.alpha(n_classes), prior))
+    real = target != ignore_index
+    kept = smoothed_cross_entropy(logits[real], target[real], smoothing, prior)
+    return SmoothedLoss(*(scattered(row, real) for row in kept[:4]))
+
+
+def scattered(row: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+    """Values (N,) at the places where ``real`` (N,) is true, in order, and 0 elsewhere."""
+    return row.new_zeros(real.shape).masked_scatter(real, row)
 
 
 class _SmoothedCrossEntropy(torch.autograd.Function):

@@ -2,7 +2,9 @@
 
 - `images`: sets of images as tensors; `augment`: random and fixed transforms of a batch.
 - `networks`: the paper's networks; `protocols`: how each of them is trained.
-- `checkpoints`: settings and weights of a run; `distillation`: targets from a teacher; `training`: the updates.
+- `epochs`: everything random of an epoch; `descent`: a step along the gradients; `updates`: many updates, on a GPU as
+  repetitions of a recorded one.
+- `checkpoints`: settings and weights of a run; `distillation`: targets from a teacher; `training`: all of a training.
 - `measure`, `mutual_information`: records of a network.
 
 ``python -m mt_ls.vision`` trains and measures one network.

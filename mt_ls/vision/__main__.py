@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import get_args
 
 import torch
 
 from ..calibration.temperature import check_temperature
+from ..records import Sight
 from . import VisionError, images, mutual_information
 from .checkpoints import FILE, Settings
 from .distillation import distillation_of
@@ -35,7 +37,13 @@ def main(arguments: list[str] | None = None) -> int:
         distillation, teacher, teacher_run = None, None, None
         if options.teacher:
             distillation, teacher, teacher_run = distillation_of(
-                options.teacher, data["train"], options.beta, options.teacher_temperature
+                options.teacher,
+                data["train"],
+                options.network,
+                options.beta,
+                options.teacher_temperature,
+                options.teacher_sees,
+                options.bf16,
             )
         height, width, channels = manifest.shape
         settings = Settings(
@@ -51,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
             bf16=options.bf16,
         )
         training = Training(settings, data["train"], options.run / FILE, distillation)
-        train_and_measure(training, manifest.name, data, planes, pair, options.run)
+        train_and_measure(training, manifest.name, data, planes, pair, options.run, options.information_every)
     except (ValueError, OSError) as error:
         print(f"mt_ls.vision: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -59,18 +67,29 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def train_and_measure(
-    training: Training, corpus: str, data: dict[str, Images], planes: list[Classes], pair: Pair | None, folder: Path
+    training: Training,
+    corpus: str,
+    data: dict[str, Images],
+    planes: list[Classes],
+    pair: Pair | None,
+    folder: Path,
+    information_every: int = 1,
 ) -> None:
-    """Train to the end and append the records to records.jsonl in ``folder``, the mutual information of ``pair`` after
-    each epoch included."""
+    """Train to the end and append the records to records.jsonl in ``folder``.
+
+    The mutual information of ``pair`` is recorded at the end of training, and of each epoch in which the number of
+    updates passes a multiple of ``information_every``.
+    """
     settings, records = training.settings, folder / "records.jsonl"
     run = folder.resolve().name
     for updates in training.epochs():
-        if pair:
-            record = empty_record(training.trained, settings, corpus, run, updates)
-            mutual_information.measure(training.trained, record, pair, records)
-    record = empty_record(training.trained, settings, corpus, run, settings.updates)
-    measure(training.trained, record, data, planes, records)
+        passed = updates // information_every > (updates - training.updates_per_epoch) // information_every
+        if pair and (passed or updates == settings.updates):
+            training.save()  # the weights of a record can then be had again, to the last bit
+            record = empty_record(training.network, settings, corpus, run, updates)
+            mutual_information.measure(training.network, record, pair, records)
+    record = empty_record(training.network, settings, corpus, run, settings.updates)
+    measure(training.network, record, data, planes, records)
 
 
 def _plane(manifest: Manifest, names: str) -> Classes:
@@ -89,13 +108,24 @@ def _teacher_temperature(text: str) -> float | None:
         raise argparse.ArgumentTypeError(f"must be a number greater than 0, or logits, not {text!r}") from None
 
 
+def _whole_number(text: str) -> int:
+    """The whole number greater than 0 of an option."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a whole number greater than 0, not {text!r}")
+    return int(text)
+
+
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m mt_ls.vision", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     add("data", type=Path, help="folder that data_prep wrote")
-    add("--network", required=True, help="mlp_1200_dropout, mlp_800, alexnet, resnet_56, resnet_20, inception_v4, ...")
+    add(
+        "--network",
+        required=True,
+        help="mlp_1200_dropout, mlp_800, alexnet, resnet_20, resnet_56_t2t, ...",
+    )
     add("--alpha", type=float, default=0.0, help="label smoothing in the paper's convention (default: 0)")
     add("--seed", type=int, default=1, help="seed of the weights and of training (default: 1)")
     add("--updates", type=int, help="length of training; the learning rate falls in proportion (default: the paper's)")
@@ -109,7 +139,20 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         metavar="T",
         help="temperature of the teacher's probabilities, or logits: half the mean squared error of the logits",
     )
+    add(
+        "--teacher-sees",
+        choices=get_args(Sight),
+        default="whole",
+        help="whole images, or augmented ones as its student does (tensor2tensor's way; default: whole)",
+    )
     add("--information", nargs=2, metavar="CLASS", help="record the mutual information of two classes after each epoch")
+    add(
+        "--information-every",
+        type=_whole_number,
+        default=1,
+        metavar="UPDATES",
+        help="only after epochs that pass a multiple of so many updates, and the last (default: after each)",
+    )
     add("--planes", nargs="*", default=[], metavar="A;B;C", help="record activations on planes through three templates")
     add("--bf16", action="store_true", help="train with products in bfloat16; measuring uses float32")
     add("--cpu", action="store_true", help="use the CPU where there is a GPU")

@@ -1,17 +1,17 @@
 """Transforms of a whole batch of images at once, on its device: the paper's augmentations and their fixed counterparts.
 
-An augmentation takes pixels (B, C, H, W) as bytes and a generator of the CPU, whatever the pixels' device, so that a
-seed gives the same images everywhere. A transform takes pixels alone. Both return floats (B, C, H', W').
+A transform takes pixels (B, C, H, W) as bytes and returns floats (B, C, H', W'). An augmentation draws its random
+numbers apart from that, on the CPU, so that a seed gives the same images on every device.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch.nn import functional
 
-Augmentation = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 Transform = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -34,52 +34,69 @@ def centre(pixels: torch.Tensor, size: int) -> torch.Tensor:
     return pixels[..., top : top + size, left : left + size]
 
 
-def random_crop(pixels: torch.Tensor, size: int, padding: int, rng: torch.Generator) -> torch.Tensor:
-    """A random window of ``size`` x ``size`` of each image with a black border of ``padding`` pixels."""
-    pixels = functional.pad(pixels, (padding,) * 4)
-    n, channels, height, width = pixels.shape
-    top, left = (torch.randint(side - size + 1, (n, 1), generator=rng) for side in (height, width))
-    rows, columns = top + torch.arange(size), left + torch.arange(size)
-    index = (rows.unsqueeze(2) * width + columns.unsqueeze(1)).view(n, 1, -1).expand(-1, channels, -1)
-    return pixels.reshape(n, channels, -1).gather(2, index.to(pixels.device)).view(n, channels, size, size)
-
-
-def random_flip(pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-    """The images, each mirrored left to right with probability 1/2."""
-    mirrored = (torch.rand(len(pixels), generator=rng) < 0.5).to(pixels.device)
-    return torch.where(mirrored[:, None, None, None], pixels.flip(-1), pixels)
-
-
-def shift(pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-    """Digits moved by up to two pixels either way, in [0, 1]: the 25 centrings of section A.5."""
-    return scaled(random_crop(pixels, pixels.size(-1), 2, rng))
-
-
-def crop_and_flip(pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-    """Random crops with a border of 4, flipped and standardised: tensor2tensor's ``cifar_image_augmentation``."""
-    return standardised(random_flip(random_crop(pixels, pixels.size(-1), 4, rng), rng))
-
-
-def distort(pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-    """Crops of 24 x 24, flipped, with brightness changed by up to 63 of 255 and contrast by a factor in [0.2, 1.8],
-    standardised: the augmentation of TensorFlow's CIFAR-10 tutorial."""
-    images = random_flip(random_crop(pixels, 24, 0, rng), rng).float()
-    brightness, contrast = torch.rand(2, len(images), 1, 1, 1, generator=rng).to(images.device)
-    images = images + 126 * brightness - 63
-    mean = images.mean(dim=(2, 3), keepdim=True)
-    return standardised((images - mean) * (0.2 + 1.6 * contrast) + mean)
-
-
 def centre_24(pixels: torch.Tensor) -> torch.Tensor:
-    """The middle 24 x 24 pixels, standardised: the tutorial's images for evaluation."""
+    """The middle 24 x 24 pixels, standardised: the images that TensorFlow's CIFAR-10 tutorial evaluates."""
     return standardised(centre(pixels, 24))
 
 
-def crop_299(pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-    """Crops of 299 x 299, flipped, in [-1, 1]: Inception-v4's training images."""
-    return 2 * scaled(random_flip(random_crop(pixels, 299, 0, rng), rng)) - 1
+def crop(pixels: torch.Tensor, size: int, top: torch.Tensor, left: torch.Tensor) -> torch.Tensor:
+    """The window of ``size`` x ``size`` of each image whose corner is at row ``top`` (B,) and column ``left`` (B,)."""
+    n, channels, _, width = pixels.shape
+    place = torch.arange(size, device=pixels.device)
+    rows, columns = top.long().unsqueeze(1) + place, left.long().unsqueeze(1) + place
+    index = (rows.unsqueeze(2) * width + columns.unsqueeze(1)).view(n, 1, -1).expand(-1, channels, -1)
+    return pixels.reshape(n, channels, -1).gather(2, index).view(n, channels, size, size)
 
 
-def centre_299(pixels: torch.Tensor) -> torch.Tensor:
-    """The middle 299 x 299 pixels, in [-1, 1]: Inception-v4's images for evaluation."""
-    return 2 * scaled(centre(pixels, 299)) - 1
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """Random windows of ``size`` x ``size`` (None: the size of the image) of each image with a black border of
+    ``padding`` pixels, then ``finish``.
+
+    With ``flips`` half of them are mirrored left to right. With ``distorts`` their brightness changes by up to 63 of
+    255, and their contrast by a factor in [0.2, 1.8].
+    """
+
+    finish: Transform
+    size: int | None = None
+    padding: int = 0
+    flips: bool = False
+    distorts: bool = False
+
+    def draw(self, n: int, shape: tuple[int, ...], rng: torch.Generator) -> torch.Tensor:
+        """Random numbers (n, 5) for ``n`` images of ``shape`` (C, H, W): row and column of the window's corner, and
+        three in [0, 1) for the mirror, the brightness and the contrast."""
+        numbers = torch.zeros(n, 5)
+        for column, side in enumerate(shape[1:]):
+            places = side + 2 * self.padding - (self.size or side) + 1
+            numbers[:, column] = torch.randint(places, (n,), generator=rng)
+        if self.flips:
+            numbers[:, 2] = torch.rand(n, generator=rng)
+        if self.distorts:
+            numbers[:, 3:] = torch.rand(2, n, generator=rng).t()
+        return numbers
+
+    def __call__(self, pixels: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        """The images of ``pixels`` (B, C, H, W) that random ``numbers`` (B, 5), on the same device, give."""
+        top, left, mirror, brightness, contrast = numbers.unbind(1)
+        images = crop(functional.pad(pixels, (self.padding,) * 4), self.size or pixels.size(-1), top, left)
+        if self.flips:
+            images = torch.where(_each(mirror < 0.5), images.flip(-1), images)
+        if self.distorts:
+            images = images.float() + 126 * _each(brightness) - 63
+            mean = images.mean(dim=(2, 3), keepdim=True)
+            images = (images - mean) * (0.2 + 1.6 * _each(contrast)) + mean
+        return self.finish(images)
+
+
+def _each(values: torch.Tensor) -> torch.Tensor:
+    """The values (B,) of images, to be combined with (B, C, H, W)."""
+    return values[:, None, None, None]
+
+
+SHIFT = Augmentation(finish=scaled, padding=2)
+"""Digits moved by up to two pixels either way, in [0, 1]: the 25 centrings of section A.5."""
+CROP_AND_FLIP = Augmentation(finish=standardised, padding=4, flips=True)
+"""tensor2tensor's ``cifar_image_augmentation``, standardised."""
+DISTORT = Augmentation(finish=standardised, size=24, flips=True, distorts=True)
+"""The augmentation of TensorFlow's CIFAR-10 tutorial."""

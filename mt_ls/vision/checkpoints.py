@@ -1,4 +1,4 @@
-"""The checkpoint of a run: its settings, and its weights after the last whole epoch."""
+"""The checkpoint of a run: its settings, and its weights after a whole epoch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .networks import Classifier
 
 FILE = "checkpoint.pt"
 """The checkpoint's name in a run's folder."""
-_KEYS = {"settings", "network", "average", "update", "optimizer"}
+_KEYS = {"settings", "network", "update", "momentum"}
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,14 +60,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """The state of a run after ``update`` updates. ``average`` is the running mean of the weights, None where the
-    protocol has none."""
+    """The state of a run after ``update`` updates: its network's state, and the momentum of each parameter by name."""
 
     settings: Settings
     network: dict[str, Any]
-    average: dict[str, Any] | None
     update: int
-    optimizer: dict[str, Any]
+    momentum: dict[str, Any]
 
     def save(self, path: Path) -> None:
         """Write a file that `load` reads."""
@@ -99,5 +97,5 @@ def trained(folder: Path, device: torch.device) -> tuple[Classifier, Settings]:
             f"{folder}: trained for {checkpoint.update} of {settings.updates} updates only; finish it first"
         )
     network = settings.build().to(device)
-    network.load_state_dict(checkpoint.average or checkpoint.network)
+    network.load_state_dict(checkpoint.network)
     return network.eval(), settings

@@ -9,32 +9,50 @@ from pathlib import Path
 import torch
 
 from .. import records
-from ..records import Teacher, TeacherRun
+from ..records import Sight, Teacher, TeacherRun
 from ..weights import weights_hash
+from . import VisionError
 from .checkpoints import trained
 from .images import Images
 from .networks import Classifier
 from .protocols import protocol_of
 
+_N_AT_ONCE = 1024
+"""Images of a teacher's pass."""
+
 
 @dataclass(frozen=True)
 class Distillation:
     """A teacher's targets for the images ``data``. ``architecture`` is the teacher's name, ``beta`` the part of the
-    loss that is `distillation_loss` at ``temperature``."""
+    loss that is `distillation_loss` at ``temperature``.
+
+    A teacher that ``sees`` "whole" images sees each one as in its own evaluation, whatever crop of it the student sees,
+    so that its recorded gamma describes these targets. One that sees "augmented" images sees the inputs of the student,
+    as in tensor2tensor: of an AlexNet's 24 x 24 crops a ResNet's mean is over fewer places. With ``bf16`` its products
+    are then in bfloat16, as the student's are.
+    """
 
     network: Classifier
     architecture: str
     data: Images
     beta: float
     temperature: float | None
+    sees: Sight = "whole"
+    bf16: bool = False
 
     @cached_property
     def logits(self) -> torch.Tensor:
-        """The teacher's logits (N, K) of all images. The teacher sees each image as in its own evaluation, whatever
-        crop of it the student sees, so that its recorded gamma describes these targets."""
+        """The teacher's logits (N, K) of all whole images."""
         prepare = protocol_of(self.architecture).prepare
         with torch.no_grad():
             return torch.cat([self.network(prepare(pixels)) for pixels in self.data.pixels.split(500)])
+
+    def targets(self, places: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """The teacher's logits (B, K) of the images at ``places`` (B,), of which the student sees ``x``."""
+        if self.sees == "whole":
+            return self.logits[places]
+        with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            return torch.cat([self.network(inputs) for inputs in x.split(_N_AT_ONCE)]).float()
 
 
 def distillation_loss(logits: torch.Tensor, teacher_logits: torch.Tensor, temperature: float | None) -> torch.Tensor:
@@ -50,19 +68,44 @@ def distillation_loss(logits: torch.Tensor, teacher_logits: torch.Tensor, temper
 
 
 def distillation_of(
-    folder: Path, data: Images, beta: float, temperature: float | None
+    folder: Path,
+    data: Images,
+    student: str,
+    beta: float,
+    temperature: float | None,
+    sees: Sight = "whole",
+    bf16: bool = False,
 ) -> tuple[Distillation, Teacher, TeacherRun]:
-    """The distillation of a finished run's network on ``data``, and the description of that teacher for records.
+    """The distillation of a finished run's network to a ``student`` on ``data``, and the description of that teacher
+    for records.
 
-    Raises VisionError without a finished run, RecordError without its records.
+    Raises VisionError without a finished run, or for a teacher that cannot take the student's images; RecordError
+    without its records.
     """
     network, settings = trained(folder, data.pixels.device)
+    if sees == "augmented":
+        _check_inputs(network, settings.network, student, data)
     checkpoint = weights_hash(network.state_dict())
     gammas = [
         record.gamma
         for record in records.read(folder / "records.jsonl")
         if record.gamma is not None and record.temperature == temperature and record.sha["checkpoint"] == checkpoint
     ]
-    teacher = Teacher(architecture=settings.network, smoothing=settings.smoothing, temperature=temperature, beta=beta)
+    teacher = Teacher(
+        architecture=settings.network, smoothing=settings.smoothing, temperature=temperature, beta=beta, sees=sees
+    )
     run = TeacherRun(run=folder.resolve().name, checkpoint=checkpoint, gamma=gammas[-1] if gammas else None)
-    return Distillation(network, settings.network, data, beta, temperature), teacher, run
+    return Distillation(network, settings.network, data, beta, temperature, sees, bf16), teacher, run
+
+
+def _check_inputs(network: Classifier, teacher: str, student: str, data: Images) -> None:
+    """Raise VisionError for a teacher that cannot take the inputs of the student."""
+    inputs = protocol_of(student).prepare(data.pixels[:1])
+    try:
+        with torch.no_grad():
+            network(inputs)
+    except RuntimeError:
+        size = " x ".join(map(str, inputs.shape[2:]))
+        raise VisionError(
+            f"{teacher} takes no images of {size} pixels, which {student} sees; let it see whole images"
+        ) from None

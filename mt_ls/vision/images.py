@@ -27,6 +27,10 @@ class Classes(NamedTuple):
     numbers: tuple[int, ...]
 
 
+_ALTERING = ("JPEG", "WebP")
+"""Encodings that lose something of the original pixels; "WebP, lossless" is another one."""
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """The fields of a set's manifest.json that are read here. ``shape`` is (H, W, C), ``hash`` is that of the images,
     ``encoding`` that of the source's files."""
@@ -40,8 +44,8 @@ class Manifest(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The corpus of a record; it names JPEG, which alters the original pixels."""
-        return f"{self.corpus} (JPEG)" if self.encoding == "JPEG" else self.corpus
+        """The corpus of a record; it names an encoding that alters the original pixels."""
+        return f"{self.corpus} ({self.encoding})" if self.encoding in _ALTERING else self.corpus
 
     def chosen(self, names: Sequence[str]) -> Classes:
         """The classes with these names. Raises VisionError for a name that no class has."""

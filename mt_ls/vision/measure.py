@@ -140,7 +140,7 @@ def activations_of(network: Classifier, architecture: str, data: Images) -> torc
     """Penultimate activations (N, D + 1) with 1 appended, float64 on the CPU, of images as prepared for evaluation."""
     prepare = protocol_of(architecture).prepare
     network.eval()
-    points = torch.cat([network.body(prepare(pixels)).double().cpu() for pixels in data.pixels.split(500)])
+    points = torch.cat([network.body(prepare(pixels)) for pixels in data.pixels.split(500)]).cpu().double()
     return torch.cat([points, torch.ones(len(points), 1, dtype=torch.float64)], dim=1)
 
 

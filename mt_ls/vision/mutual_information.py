@@ -83,13 +83,14 @@ def measure(network: Classifier, record: Record, pair: Pair, records: Path) -> N
     protocol = protocol_of(str(record.model.architecture))
     network.eval()
     rng = torch.Generator().manual_seed(record.updates or 0)
-    passes = [network(protocol.training_images(pixels, rng)) for _ in range(N_SAMPLES + 1)]
-    logits = torch.stack(passes, dim=1).cpu()
+    shape = tuple(pixels.shape[1:])
+    drawn = [protocol.draw(n, shape, rng).to(pixels.device) for _ in range(N_SAMPLES + 1)]
+    logits = torch.stack([network(protocol.training_images(pixels, numbers)) for numbers in drawn], dim=1).cpu()
     first, second = pair.classes.numbers
     difference = logits[..., first] - logits[..., second]
     nats = estimate(difference[:, :N_SAMPLES], difference[:, N_SAMPLES])
-    plain = smoothed_cross_entropy(network(protocol.prepare(pixels)), labels)
-    bins = Bins.from_sums(bin_sums(plain.confidence.clamp(max=1.0), plain.hit).cpu())
+    plain = smoothed_cross_entropy(network(protocol.prepare(pixels)).cpu(), labels.cpu())
+    bins = Bins.from_sums(bin_sums(plain.confidence.clamp(max=1.0), plain.hit))
     append(
         records,
         replace(

@@ -1,7 +1,8 @@
 """The paper's networks: a body, whose outputs are the penultimate activations, and a linear head.
 
 The paper's "AlexNet" is the network of TensorFlow's CIFAR-10 tutorial, not Krizhevsky's. ResNets of depth 6 n + 2 have
-the pre-activation blocks of tensor2tensor. Inception-v4 is `timm`'s, an optional dependency.
+the pre-activation blocks of tensor2tensor; those named "_t2t" are its network at commit bafdc1b6 (2023-04-01), with a
+first kernel of 3 instead of 7 as in the paper.
 """
 
 from __future__ import annotations
@@ -36,23 +37,24 @@ def build(name: str, shape: tuple[int, int, int], n_classes: int) -> Classifier:
     - "mlp_1200" or another width, and "mlp_1200_dropout" with the dropout of Hinton et al. 2015: 0.2 of the inputs and
       half of the hidden units;
     - "alexnet";
-    - "resnet_56" or another depth 6 n + 2, and "resnet_56_wide" with tensor2tensor's widths;
-    - "inception_v4".
+    - "resnet_56" or another depth 6 n + 2, "resnet_56_wide" with tensor2tensor's widths, and "resnet_56_t2t" with its
+      widths, shortcuts, normalisation and initialiser.
 
     Raises VisionError for another name.
     """
-    mlp, resnet = re.fullmatch(r"mlp_(\d+)(_dropout)?", name), re.fullmatch(r"resnet_(\d+)(_wide)?", name)
+    mlp, resnet = re.fullmatch(r"mlp_(\d+)(_dropout)?", name), re.fullmatch(r"resnet_(\d+)(_wide|_t2t)?", name)
     if mlp:
         network = _mlp(int(mlp[1]), shape, n_classes, dropout=bool(mlp[2]))
     elif name == "alexnet":
         network = _alexnet(shape[0], n_classes)
     elif resnet and int(resnet[1]) > 2 and int(resnet[1]) % 6 == 2:
-        network = _resnet(int(resnet[1]), (32, 64, 128) if resnet[2] else (16, 32, 64), shape[0], n_classes)
-    elif name == "inception_v4":
-        network = _inception_v4(n_classes)
+        widths = (32, 64, 128) if resnet[2] else (16, 32, 64)
+        of_t2t = resnet[2] == "_t2t"
+        network = (_t2t_resnet if of_t2t else _resnet)((int(resnet[1]) - 2) // 6, widths, shape[0], n_classes)
     else:
         raise VisionError(
-            f"no network {name!r}: choose mlp_WIDTH, mlp_WIDTH_dropout, alexnet, resnet_DEPTH (6 n + 2) or inception_v4"
+            f"no network {name!r}: choose mlp_WIDTH, mlp_WIDTH_dropout, alexnet, or resnet_DEPTH (6 n + 2), "
+            "resnet_DEPTH_wide, resnet_DEPTH_t2t"
         )
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # for faster convolutions
     return network
@@ -134,14 +136,20 @@ def _alexnet(channels: int, n_classes: int) -> Classifier:
 
 
 class _Block(nn.Module):
-    """A residual block: two convolutions, each after batch normalisation and ReLU, added to the block's input."""
+    """A residual block: two convolutions, each after batch normalisation and ReLU, added to the block's input.
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    With ``projects`` the input passes through a convolution of its own, and then through a batch normalisation where
+    ``normalised``.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int, projects: bool, normalised: bool = False) -> None:
         super().__init__()
         self.first, self.second = nn.BatchNorm2d(inputs), nn.BatchNorm2d(outputs)
         self.convolutions = nn.ModuleList([_convolution(inputs, outputs, stride), _convolution(outputs, outputs, 1)])
-        same = inputs == outputs and stride == 1
-        self.shortcut = None if same else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+        self.shortcut: nn.Module | None = None
+        if projects:
+            projection = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+            self.shortcut = nn.Sequential(projection, nn.BatchNorm2d(outputs)) if normalised else projection
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The residual stream after the block."""
@@ -154,13 +162,18 @@ def _convolution(inputs: int, outputs: int, stride: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
 
 
-def _resnet(depth: int, widths: tuple[int, ...], channels: int, n_classes: int) -> Classifier:
+_STEM = 16
+"""Channels after a ResNet's first convolution."""
+
+
+def _resnet(n_blocks: int, widths: tuple[int, ...], channels: int, n_classes: int) -> Classifier:
     """The penultimate activation is the mean of the residual stream; like tensor2tensor's it has no normalisation."""
-    layers: list[nn.Module] = [_convolution(channels, 16, 1)]
-    inputs = 16
+    layers: list[nn.Module] = [_convolution(channels, _STEM, 1)]
+    inputs = _STEM
     for group, width in enumerate(widths):
-        for i in range((depth - 2) // 6):
-            layers.append(_Block(inputs, width, 2 if group and not i else 1))
+        for i in range(n_blocks):
+            stride = 2 if group and not i else 1
+            layers.append(_Block(inputs, width, stride, projects=inputs != width or stride > 1))
             inputs = width
     network = Classifier(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), nn.Linear(inputs, n_classes))
     _initialise(network, lambda layer: nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu"))
@@ -168,12 +181,26 @@ def _resnet(depth: int, widths: tuple[int, ...], channels: int, n_classes: int) 
     return network
 
 
-def _inception_v4(n_classes: int) -> Classifier:
-    try:
-        import timm
-    except ImportError:
-        raise VisionError("inception_v4 needs timm: pip install 'mt_ls[imagenet]'") from None
-    except RuntimeError as error:
-        raise VisionError(f"timm needs the torchvision that goes with torch {torch.__version__} ({error})") from None
-    body = timm.create_model("inception_v4", num_classes=0)
-    return Classifier(body, nn.Linear(body.num_features, n_classes))
+def _t2t_resnet(n_blocks: int, widths: tuple[int, ...], channels: int, n_classes: int) -> Classifier:
+    """The ResNet of tensor2tensor.
+
+    Batch normalisation and ReLU follow the first convolution, and the first block of every group projects its input.
+    Convolutions are drawn with variance 1 / fan-in, the head with 4 / (inputs + outputs).
+    """
+    layers: list[nn.Module] = [_convolution(channels, _STEM, 1), nn.BatchNorm2d(_STEM), nn.ReLU()]
+    inputs = _STEM
+    for group, width in enumerate(widths):
+        layers.append(_Block(inputs, width, 2 if group else 1, projects=True, normalised=True))
+        layers += [_Block(width, width, 1, projects=False) for _ in range(n_blocks - 1)]
+        inputs = width
+    network = Classifier(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), nn.Linear(inputs, n_classes))
+    _initialise(network, lambda layer: _draw_truncated(layer.weight, layer.weight[0].numel() ** -0.5))
+    _draw_truncated(network.head.weight, 2 * (inputs + n_classes) ** -0.5)
+    return network
+
+
+def _draw_truncated(weight: torch.Tensor, deviation: float) -> None:
+    """Draw from a normal distribution cut at two deviations, as TensorFlow's ``variance_scaling`` does: ``deviation``
+    is that after the cut."""
+    deviation /= 0.87962566103423978  # the deviation of a standard normal distribution that is cut at 2
+    nn.init.trunc_normal_(weight, std=deviation, a=-2 * deviation, b=2 * deviation)

@@ -5,18 +5,22 @@
 source "$(dirname "$0")/../lib.sh"
 plane="beaver;dolphin;otter"
 case ${SCALE:-cpu} in
-  smoke) data=synthetic_images resnet=resnet_8 updates=5 alphas=(0.0 0.1) plane="pattern 0;pattern 5;pattern 3" ;;
-  cpu) data=cifar100 resnet=resnet_20 updates=6260 alphas=(0.0 0.05 0.1) ;;
-  paper) data=cifar100 resnet=resnet_56_wide updates=64000 alphas=(0.0 0.05 0.1) ;;
+  smoke)
+    corpus=synthetic_images data=cifar100_smoke resnet=resnet_8 updates=5 alphas=(0.0 0.1)
+    plane="pattern 0;pattern 5;pattern 3"
+    ;;
+  cpu) corpus=cifar100 data=cifar100 resnet=resnet_20 updates=6260 alphas=(0.0 0.05 0.1) ;;
+  paper) corpus=cifar100 data=cifar100 resnet=resnet_56_t2t updates=64000 alphas=(0.0 0.05 0.1) ;;
   *) fail "SCALE=$SCALE: choose smoke, cpu or paper" ;;
 esac
 set_up fast
 
-run python -m data_prep "$data" --out "data-bin/$data"
+run python -m data_prep "$corpus" --out "data-bin/$data"
 for seed in ${SEEDS:-1}; do
   for alpha in ${ALPHAS:-${alphas[*]}}; do
     image_network "$data" "${resnet}_a$alpha" "$seed" --network "$resnet" --alpha "$alpha" --updates "$updates" \
       --planes "$plane"
   done
 done
+wait_jobs
 run python -m analysis.report "runs/${data}_${resnet}_"*_s* --out "out/$data"

@@ -12,12 +12,11 @@ esac
 set_up fast
 
 run python -m data_prep home_assistant --out "data-bin/$data"
-for seed in ${SEEDS:-1}; do
-  for alpha in ${ALPHAS:-0.0 0.1}; do
-    train "$data" "$alpha" "$seed" transformer_mt_ls_small --dropout 0.2 --lr 0.004 --warmup-updates 400 \
-      --max-tokens 2048 --max-update "$updates" --no-epoch-checkpoints --validate-interval 3 --save-interval 3
-    measure "$data" "$alpha" "$seed" --temperatures "${temperatures[@]}"
-    activations "$data" "$alpha" "$seed" ▁der ▁die ▁das
-  done
-done
+train_and_measure() {
+  train "$@" transformer_mt_ls_small --dropout 0.2 --lr 0.004 --warmup-updates 400 \
+    --max-tokens 2048 --max-update "$updates" --no-epoch-checkpoints --validate-interval 3 --save-interval 3
+  measure "$@" --temperatures "${temperatures[@]}"
+  activations "$@" ▁der ▁die ▁das
+}
+translation_models "$data" train_and_measure
 report "$data" "${OUT:-$data}"

@@ -16,12 +16,11 @@ set_up fast
 set_batch "$tokens"
 
 run python -m data_prep "$corpus" --out "data-bin/$data"
-for seed in ${SEEDS:-1}; do
-  for alpha in ${ALPHAS:-0.0 0.1}; do
-    train "$data" "$alpha" "$seed" "$arch" --dropout 0.3 --weight-decay 0.0001 --lr "$lr" \
-      --warmup-updates "$warmup" --max-source-positions 512 --max-target-positions 512 "${batch[@]}" \
-      --max-update "$updates" --save-interval-updates 2000 --keep-interval-updates 2 --no-epoch-checkpoints
-    measure "$data" "$alpha" "$seed" --temperatures "${temperatures[@]}"
-  done
-done
+train_and_measure() {
+  train "$@" "$arch" --dropout 0.3 --weight-decay 0.0001 --lr "$lr" \
+    --warmup-updates "$warmup" --max-source-positions 512 --max-target-positions 512 "${batch[@]}" \
+    --max-update "$updates" --save-interval-updates 2000 --keep-interval-updates 2 --no-epoch-checkpoints
+  measure "$@" --temperatures "${temperatures[@]}"
+}
+translation_models "$data" train_and_measure
 report "$data" "$data"

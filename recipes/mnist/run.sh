@@ -4,22 +4,26 @@
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
 case ${SCALE:-cpu} in
-  smoke) data=synthetic_digits updates=12 ;;
+  smoke) corpus=synthetic_digits data=mnist_smoke updates=12 ;;
   # 100 epochs of 50 000 digits, 100 a batch
-  cpu | paper) data=mnist updates=50000 ;;
+  cpu | paper) corpus=mnist data=mnist updates=50000 ;;
   *) fail "SCALE=$SCALE: choose smoke, cpu or paper" ;;
 esac
 set_up fast
 
-run python -m data_prep "$data" --out "data-bin/$data"
+run python -m data_prep "$corpus" --out "data-bin/$data"
 for seed in ${SEEDS:-1}; do
   image_network "$data" teacher_dropout "$seed" --network mlp_1200_dropout --updates "$updates"
   image_network "$data" teacher_a0.10 "$seed" --network mlp_1200 --alpha 0.1 --updates "$updates"
   image_network "$data" student_alone "$seed" --network mlp_800 --updates "$updates"
   image_network "$data" student_alone_a0.10 "$seed" --network mlp_800 --alpha 0.1 --updates "$updates"
+done
+wait_jobs # the students need their teachers
+for seed in ${SEEDS:-1}; do
   for taught in dropout a0.10; do
     image_network "$data" "student_of_$taught" "$seed" --network mlp_800 --updates "$updates" \
-      --teacher "runs/${data}_teacher_${taught}_s$seed" --teacher-temperature logits --beta 0.6
+      --teacher "$(image_folder "$data" "teacher_$taught" "$seed")" --teacher-temperature logits --beta 0.6
   done
 done
-run python -m analysis.report "runs/${data}_"*_s* --out "out/$data"
+wait_jobs
+run python -m analysis.report "runs/${data}_"{teacher,student}_*_s* --out "out/$data"

@@ -16,16 +16,15 @@ esac
 set_up fast
 
 run python -m data_prep multi30k --out "data-bin/$data" --vocab-size "$vocabulary"
-for seed in ${SEEDS:-1}; do
-  for alpha in ${ALPHAS:-0.0 0.1}; do
-    train "$data" "$alpha" "$seed" transformer_mt_ls_tiny --dropout 0.3 --lr 0.005 --warmup-updates 2000 \
-      --clip-norm 25 --max-tokens 4096 --max-update "$updates" --keep-last-epochs 1 --update-freq "$accumulate"
-    measure "$data" "$alpha" "$seed" --modes forced --temperatures "${forced[@]}"
-    measure "$data" "$alpha" "$seed" --modes beam --temperatures "${searched[@]}"
-    for beam in "${beams[@]}"; do
-      measure "$data" "$alpha" "$seed" --modes beam --temperatures 1.0 --beam "$beam" --fit-subset none
-    done
-    activations "$data" "$alpha" "$seed" ▁ein ▁eine ▁einen
+train_and_measure() {
+  train "$@" transformer_mt_ls_tiny --dropout 0.3 --lr 0.005 --warmup-updates 2000 \
+    --clip-norm 25 --max-tokens 4096 --max-update "$updates" --keep-last-epochs 1 --update-freq "$accumulate"
+  measure "$@" --modes forced --temperatures "${forced[@]}"
+  measure "$@" --modes beam --temperatures "${searched[@]}"
+  for beam in "${beams[@]}"; do
+    measure "$@" --modes beam --temperatures 1.0 --beam "$beam" --fit-subset none
   done
-done
+  activations "$@" ▁ein ▁eine ▁einen
+}
+translation_models "$data" train_and_measure
 report "$data" "$data"

@@ -11,12 +11,11 @@ esac
 set_up fast
 
 run python -m data_prep synthetic --out "data-bin/$data"
-for seed in ${SEEDS:-1}; do
-  for alpha in ${ALPHAS:-0.0 0.1}; do
-    train "$data" "$alpha" "$seed" transformer_mt_ls_micro --dropout 0.1 --lr 0.004 --warmup-updates 60 \
-      --max-tokens 600 --max-update "$updates" --no-epoch-checkpoints
-    measure "$data" "$alpha" "$seed" --temperatures 0.8 1.0 1.25
-    activations "$data" "$alpha" "$seed" ▁der ▁die ▁das
-  done
-done
+train_and_measure() {
+  train "$@" transformer_mt_ls_micro --dropout 0.1 --lr 0.004 --warmup-updates 60 \
+    --max-tokens 600 --max-update "$updates" --no-epoch-checkpoints
+  measure "$@" --temperatures 0.8 1.0 1.25
+  activations "$@" ▁der ▁die ▁das
+}
+translation_models "$data" train_and_measure
 report "$data" "$data"

@@ -16,16 +16,15 @@ set_up fast
 set_batch "$tokens"
 
 run python -m data_prep "$corpus" --out "data-bin/$data"
-for seed in ${SEEDS:-1}; do
-  for alpha in ${ALPHAS:-0.0 0.1}; do
-    # the rate is 2.0 * 512^-0.5 * 8000^-0.5, that of Tensor2Tensor at the end of its warm-up
-    train "$data" "$alpha" "$seed" "$arch" --encoder-normalize-before --decoder-normalize-before --dropout 0.1 \
-      --attention-dropout 0.1 --activation-dropout 0.1 --adam-betas '(0.9, 0.997)' --adam-eps 1e-9 --lr "$lr" \
-      --warmup-updates "$warmup" \
-      --max-source-positions 512 --max-target-positions 512 "${batch[@]}" --max-update "$updates" \
-      --save-interval-updates 5000 --keep-interval-updates 2 --no-epoch-checkpoints
-    measure "$data" "$alpha" "$seed" --temperatures "${temperatures[@]}"
-    activations "$data" "$alpha" "$seed" ▁der ▁die ▁das
-  done
-done
+train_and_measure() {
+  # the rate is 2.0 * 512^-0.5 * 8000^-0.5, that of Tensor2Tensor at the end of its warm-up
+  train "$@" "$arch" --encoder-normalize-before --decoder-normalize-before --dropout 0.1 \
+    --attention-dropout 0.1 --activation-dropout 0.1 --adam-betas '(0.9, 0.997)' --adam-eps 1e-9 --lr "$lr" \
+    --warmup-updates "$warmup" \
+    --max-source-positions 512 --max-target-positions 512 "${batch[@]}" --max-update "$updates" \
+    --save-interval-updates 5000 --keep-interval-updates 2 --no-epoch-checkpoints
+  measure "$@" --temperatures "${temperatures[@]}"
+  activations "$@" ▁der ▁die ▁das
+}
+translation_models "$data" train_and_measure
 report "$data" "$data"

@@ -2,7 +2,9 @@
 
 import pytest
 from builders import row, study, taught_by
+from msgspec.structs import replace
 
+from analysis.tables import teaching
 from mt_ls.records import RecordError
 from mt_ls.smoothing.kinds import Smoothing
 
@@ -89,6 +91,23 @@ def test_students_are_apart_by_what_taught_them():
     of = study(*rows, row(0.0, mode="images", architecture="alexnet"))
     assert len(of.entries) == 4 and len(set(labels(of))) == 4
     assert [entry.model.teacher for entry in of.untaught] == [None]
+
+
+def test_students_are_apart_by_what_their_teacher_saw():
+    whole = taught_by("resnet", 0.1, 1.0)
+    teachers = (whole, replace(whole, sees="augmented"))
+    of = study(
+        *(
+            row(0.0, mode="images", architecture="alexnet", run=f"s{teacher.sees}", teacher=teacher, accuracy=0.5)
+            for teacher in teachers
+        )
+    )
+    assert labels(of) == [
+        "alexnet, alpha 0, of resnet alpha 0.1, T 1, beta 1, augmented images",
+        "alexnet, alpha 0, of resnet alpha 0.1, T 1, beta 1",
+    ]
+    sources = [line[1] for line in teaching.table(of).cells]
+    assert sources == ["resnet, alpha 0.1", "resnet, alpha 0.1, augmented images"]
 
 
 def test_pairs_differ_in_their_smoothing_alone():

@@ -1,14 +1,19 @@
-"""Hidden states to loss, gradients and calibration statistics, against fairseq's stock criterion and torch's own."""
+"""Hidden states to loss, gradients and calibration statistics, against fairseq's stock criterion and torch's own.
+
+On a GPU also against the compiled cross entropy of torch, and Liger's kernel where it is installed. Both give the loss
+alone.
+"""
 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import multiprocessing
 from collections.abc import Callable
 
 import torch
 from fairseq.criterions.label_smoothed_cross_entropy import label_smoothed_nll_loss
-from harness import DEVICE, Row, alternate, peak_memory, row, seconds
+from harness import DEVICE, Row, alternate, device_seconds, peak_memory, row, seconds
 from torch.nn import functional
 
 from mt_ls.calibration.sums import bin_sums
@@ -20,18 +25,33 @@ FLOOR = "three products alone"
 SIZES = ((3584, 128, 8000), (2048, 512, 32000))
 TARGETS = {(SIZES[0], "stock"): "<= 0.50", (SIZES[0], FLOOR): "<= 1.20", (SIZES[1], FLOOR): "<= 1.20"}
 IN_BFLOAT16 = {SIZES[0]: "<= 0.20", SIZES[1]: "<= 0.30"}
+GPU_SIZES = (
+    (3584, 128, 8000, torch.float32),
+    (4096, 512, 32000, torch.bfloat16),
+    (8192, 1024, 32000, torch.bfloat16),
+    (4096, 512, 32000, torch.float16),
+    (4096, 512, 32000, torch.float32),
+)
+GPU_TARGETS = {
+    (GPU_SIZES[0], "stock"): "<= 0.70",
+    (GPU_SIZES[0], "Liger"): "<= 0.25",
+    (GPU_SIZES[1], "stock"): "<= 0.36",
+    (GPU_SIZES[1], "F.cross_entropy, compiled"): "<= 1.00",
+    (GPU_SIZES[1], "Liger"): "<= 0.25",
+    (GPU_SIZES[2], FLOOR): "<= 1.35",
+}
 SMOOTHING = Smoothing(amount=0.1, convention="fairseq")
 Problem = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def problem(n: int, width: int, n_classes: int) -> Problem:
+def problem(n: int, width: int, n_classes: int, dtype: torch.dtype = torch.float32) -> Problem:
     """(Hidden states (N, D), weight (V, D), target (N,)) with logits of a standard deviation near 2."""
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(n, width, generator=generator)
     weight = torch.randn(n_classes, width, generator=generator) * 2 / width**0.5
     target = torch.randint(n_classes, (n,), generator=generator)
-    return hidden.to(DEVICE).requires_grad_(), weight.to(DEVICE).requires_grad_(), target.to(DEVICE)
+    return hidden.to(DEVICE, dtype).requires_grad_(), weight.to(DEVICE, dtype).requires_grad_(), target.to(DEVICE)
 
 
 def plugin(hidden: torch.Tensor, weight: torch.Tensor, target: torch.Tensor, products: str = "float32") -> torch.Tensor:
@@ -43,13 +63,15 @@ def plugin(hidden: torch.Tensor, weight: torch.Tensor, target: torch.Tensor, pro
 
 def stock(hidden: torch.Tensor, weight: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """The output projection and fairseq's criterion, without calibration."""
-    log_p = functional.linear(hidden, weight).log_softmax(dim=-1)
+    log_p = functional.linear(hidden, weight).log_softmax(
+        dim=-1, dtype=torch.promote_types(hidden.dtype, torch.float32)
+    )
     return label_smoothed_nll_loss(log_p, target, 0.1)[0]
 
 
 def torch_cross_entropy(hidden: torch.Tensor, weight: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """torch's cross entropy after a projection."""
-    logits = functional.linear(hidden, weight)
+    logits = functional.linear(hidden, weight).float()
     return functional.cross_entropy(logits, target, label_smoothing=0.1, reduction="sum")
 
 
@@ -74,6 +96,8 @@ def floor(hidden: torch.Tensor, weight: torch.Tensor, target: torch.Tensor, dtyp
 
 def benchmark(rounds: int = 9) -> list[Row]:
     """Every comparison at every size."""
+    if DEVICE == "cuda":
+        return [row for size in GPU_SIZES for row in _on_a_gpu(size, rounds)]
     rows = []
     for size in SIZES:
         inputs = problem(*size)
@@ -95,6 +119,43 @@ def benchmark(rounds: int = 9) -> list[Row]:
     return rows
 
 
+def _on_a_gpu(size: tuple[int, int, int, torch.dtype], rounds: int) -> list[Row]:
+    """Time, memory and error at one size; a rival's time is that of its loss and gradients."""
+    inputs, dtype = problem(*size), size[3]
+    case = "N, D, V = {}, {}, {}; {}".format(*size[:3], str(dtype).removeprefix("torch."))
+    rivals: dict[str, Callable[[], None]] = {
+        name: lambda loss=loss: step(loss, inputs)
+        for name, loss in {
+            "stock": stock,
+            "F.cross_entropy": torch_cross_entropy,
+            "F.cross_entropy, compiled": torch.compile(torch_cross_entropy),
+            **_liger(),
+        }.items()
+    }
+    rivals[FLOOR] = lambda: floor(*inputs, dtype)
+    ours = functools.partial(step, plugin, inputs)
+    rows = []
+    for name, rival in rivals.items():
+        times = alternate(lambda: device_seconds(ours), lambda rival=rival: device_seconds(rival), rounds, 3)
+        rows.append(row("criterion", case, name, *times, "s", target=GPU_TARGETS.get((size, name))))
+    memory = [[peak_memory(lambda loss=loss: step(loss, inputs)) for _ in range(3)] for loss in (plugin, stock)]
+    target = "<= 0.25" if size == GPU_SIZES[1] else None
+    rows.append(row("criterion", case, "stock", *memory, "MB, extra peak memory", target=target))
+    for name, pair in errors(*size).items():
+        target = "<= 1.00" if "gradient" in name else None
+        rows.append(row("criterion", case, "stock", *([v] for v in pair), f"relative error of the {name}", target))
+    return rows
+
+
+def _liger() -> dict[str, Loss]:
+    if importlib.util.find_spec("liger_kernel") is None:
+        return {}
+    from liger_kernel.transformers import LigerFusedLinearCrossEntropyLoss
+
+    loss = LigerFusedLinearCrossEntropyLoss(label_smoothing=0.1, reduction="sum")
+    return {"Liger": lambda hidden, weight, target: loss(weight, hidden, target)}
+
+
 def _times(first: Callable[[], None], second: Callable[[], None], rounds: int) -> tuple[list[float], list[float]]:
     return alternate(lambda: seconds(first), lambda: seconds(second), rounds)
 
@@ -110,14 +171,16 @@ def _in_bfloat16(size: tuple[int, int, int], inputs: Problem, rounds: int) -> li
     ):
         times = _times(lambda: step(rounded, inputs), baseline, rounds)
         rows.append(row("criterion", case, name, *times, "s", target=IN_BFLOAT16[size] if "stock" in name else None))
-    for name, pair in errors(*size, rounded).items():
+    for name, pair in errors(*size, loss=rounded).items():
         rows.append(row("criterion", case, "stock, float32", *([v] for v in pair), f"relative error of the {name}"))
     return rows
 
 
-def errors(n: int, width: int, n_classes: int, loss: Loss = plugin) -> dict[str, tuple[float, float]]:
+def errors(
+    n: int, width: int, n_classes: int, dtype: torch.dtype = torch.float32, loss: Loss = plugin
+) -> dict[str, tuple[float, float]]:
     """Norm of the error of ``loss`` and of stock, relative to stock in float64."""
-    inputs = problem(n, width, n_classes)
+    inputs = problem(n, width, n_classes, dtype)
     exact_inputs = [values.detach().double().requires_grad_() for values in inputs[:2]]
     exact_loss = stock(*exact_inputs, inputs[2])
     exact = [exact_loss.detach(), *torch.autograd.grad(exact_loss, exact_inputs)]

@@ -38,6 +38,16 @@ def seconds(call: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
+def device_seconds(call: Callable[[], Any]) -> float:
+    """Time of one call on a GPU, between two events of its queue."""
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin.record()
+    call()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end) / 1e3
+
+
 def alternate(
     first: Callable[[], float], second: Callable[[], float], rounds: int, warm_up: int = 1
 ) -> tuple[list[float], list[float]]:

@@ -30,6 +30,25 @@ def test_sums_are_those_of_numpy(confidence, seed, n_bins):
     assert sums.dtype == torch.float64
 
 
+@given(CONFIDENCES, st.integers(0, 2**32 - 1), st.sampled_from([15, 4096]))
+def test_only_the_chosen_predictions_count(confidence, seed, n_bins):
+    rng = np.random.default_rng(seed)
+    hit, where = torch.tensor(rng.random((2, len(confidence))) < 0.5)
+    confidence = torch.tensor(confidence)
+    expected = bin_sums(confidence[where], hit[where], n_bins)
+    torch.testing.assert_close(bin_sums(confidence, hit, n_bins, where), expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("n_bins", [15, 4096])
+def test_a_gpu_sums_as_a_cpu_does(n_bins):
+    generator = torch.Generator().manual_seed(1)
+    confidence, hit, where = torch.rand(3, 5000, generator=generator)
+    hit, where = hit < confidence, where < 0.8
+    on_gpu = bin_sums(confidence.cuda(), hit.cuda(), n_bins, where.cuda())
+    torch.testing.assert_close(on_gpu.cpu(), bin_sums(confidence, hit, n_bins, where))
+
+
 def test_the_limits_of_bins():
     confidence = torch.tensor([0.0, 1 / 15 - 1e-9, 1 / 15, 14 / 15, 1.0], dtype=torch.float64)
     assert bin_index(confidence).tolist() == [0, 0, 1, 14, 14]

@@ -32,7 +32,7 @@ def test_chunks_change_nothing(monkeypatch):
     torch.manual_seed(1)
     logits, target = 5 * torch.randn(100, 31), torch.randint(31, (100,))
     whole = at_temperatures(logits, target, [0.7, 1.0])
-    monkeypatch.setattr(temperature_module, "_CHUNK_ELEMENTS", 1)
+    monkeypatch.setattr(temperature_module, "_CPU_ELEMENTS", 1)
     for column, expected in zip(at_temperatures(logits, target, [0.7, 1.0]), whole, strict=True):
         assert torch.equal(column, expected)
     single = at_temperatures(logits.double(), target, [1.0])

@@ -68,20 +68,31 @@ def test_a_folder_in_the_hubs_schema_becomes_arrays(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "out" / "valid-labels.npy"), labels[20:])
 
 
-def test_images_of_any_size_are_scaled_and_cut_where_the_set_says_so(tmp_path, monkeypatch):
-    """The middle of an image of 40 x 20 pixels, half as large; ImageNet's test set is the hub's validation."""
-    small = dataclasses.replace(IMAGE_SETS["imagenet"], side=10, held_out=2)
-    monkeypatch.setitem(IMAGE_SETS, "imagenet", small)
-    wide = np.zeros((20, 40, 3), "u1")
-    wide[:, 20:] = 200
-    grey = np.full((30, 30), 90, "u1")
-    options = {"columns": ("image", "label"), "splits": ("train", "validation", "test")}
-    source = _folder(tmp_path / "imagenet", [wide, grey, wide], [0, 1, 2], **options)
-    assert main(["imagenet", "--out", str(tmp_path / "out"), "--source", str(source)]) == 0
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["counts"] == {"train": 1, "valid": 2, "test": 3} and manifest["shape"] == [10, 10, 3]
-    test = np.load(tmp_path / "out" / "test-images.npy")
-    assert test[0, 5, [0, 9]].tolist() == [[0] * 3, [200] * 3] and (test[1] == 90).all()
+def _encoded(pixels, form, **options):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, form, **options)
+    return {"bytes": file.getvalue(), "path": None}
+
+
+@pytest.mark.parametrize(
+    ("form", "options", "name", "is_exact"),
+    [
+        ("PNG", {}, "PNG", True),
+        ("JPEG", {}, "JPEG", False),
+        ("WEBP", {"lossless": True}, "WebP, lossless", True),
+        ("WEBP", {"lossless": True, "exif": b"Exif\x00\x00odd"}, "WebP, lossless", True),
+        ("WEBP", {}, "WebP", False),
+        ("WEBP", {"exif": b"Exif\x00\x00odd"}, "WebP", False),
+        ("BMP", {}, "?", True),
+    ],
+)
+def test_the_encoding_is_named(tmp_path, form, options, name, is_exact):
+    """A file with metadata has an extended header before its image."""
+    pixels = _colours()
+    source = _folder(tmp_path / "cifar10", [_encoded(p, form, **options) for p in pixels], np.arange(30) % 10)
+    assert main(["cifar10", "--out", str(tmp_path / "out"), "--source", str(source)]) == 0
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["encoding"] == name
+    assert np.array_equal(np.load(tmp_path / "out" / "test-images.npy"), pixels) == is_exact
 
 
 def test_a_second_run_writes_nothing_and_other_data_has_another_hash(tmp_path, capsys):
@@ -120,6 +131,7 @@ def test_bad_images_are_named(tmp_path, capsys):
     assert "its label -1 is none of the 10 classes" in line("hidden", good, np.full(30, -1))
     assert "its label 12 is none of the 10 classes" in line("outside", good, np.full(30, 12))
     assert "no column 'img'" in line("columns", good, columns=("picture", "label"))
+    assert "has no split 'test'" in line("splits", good, splits=("train", "validation"))
 
 
 def test_a_folder_without_images_is_refused(tmp_path, capsys):

@@ -1,11 +1,15 @@
 """A recipe's environment, and the commands that PRINT=1 shows."""
 
+import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
+from commands import ROOT
 from trees import environment_of, run_recipe
 
 
@@ -42,6 +46,41 @@ def test_a_named_environment_is_used_as_it_is(tree, absolute):
     assert not (tree / ".venv").exists()
 
 
+GPU_TESTS = """import pytest
+@pytest.mark.gpu
+def test_on_a_gpu(): pass
+def test_anywhere(): assert False
+"""
+
+
+def test_those_for_a_gpu_run_alone_and_are_skipped_without_one(tree):
+    """Neither tools of style nor packages that other tests import are needed."""
+    tests = tree / "tests"
+    tests.mkdir()
+    for name in ("conftest.py", "commands.py", "trees.py"):
+        shutil.copy(ROOT / "tests" / name, tests)
+    (tests / "test_device.py").write_text(GPU_TESTS)
+    (tests / "test_other.py").write_text("import a_package_that_is_not_there")
+    process = run_recipe(tree, "test.sh", "-m", "gpu", "-p", "no:cacheprovider")
+    shutil.rmtree(tests)
+    assert process.returncode == 0, process.stdout + process.stderr
+    if torch.cuda.is_available():
+        assert "1 passed, 1 deselected" in process.stdout
+    else:
+        assert "1 skipped, 1 deselected" in process.stdout and "needs a GPU" in process.stdout
+    assert "mypy" not in process.stdout
+
+
+def test_an_environment_without_the_tools_of_style_is_refused_before_any_test(tree, tmp_path):
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    process = run_recipe(tree, "test.sh", MT_LS_VENV=str(tmp_path), PATH="/usr/bin:/bin")
+    assert process.returncode == 1 and process.stdout == ""
+    assert re.fullmatch(r"error: the environment lacks ruff mypy .*'\.\[fast,test\]' in it\n", process.stderr)
+
+
 # commands of two seeds and two alphas at smoke scale: trainings or image networks, measurements
 TRANSLATION = {
     "home_assistant": (4, 16),
@@ -50,7 +89,7 @@ TRANSLATION = {
     "synthetic": (4, 16),
     "wmt14": (4, 16),
 }
-IMAGES = {"cifar10": 16, "cifar100": 4, "imagenet": 4, "mnist": 12}
+IMAGES = {"cifar10": 16, "cifar100": 4, "mnist": 12}
 
 
 def _printed(tree, recipe, **environment):
@@ -110,6 +149,30 @@ def test_all_workers_together_see_4096_tokens_an_update(tree, recipe, environmen
     (training,) = (line for line in lines if " -m mt_ls.train " in line)
     assert training.startswith(launcher) and options in training
     assert (" --bf16 " in training) == ("PRECISION" in environment)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "float32", "bf16"),
+    [
+        ("iwslt14", "runs/iwslt14_smoke_a0.10_s1", "runs/iwslt14_smoke_a0.10_bf16_s1"),
+        ("cifar10", "runs/cifar10_smoke_resnet_8_a0.1_s1", "runs/cifar10_smoke_resnet_8_a0.1_bf16_s1"),
+    ],
+)
+def test_a_run_folder_names_a_precision_other_than_float32(tree, recipe, float32, bf16):
+    for precision, folder in (("float32", float32), ("bf16", bf16)):
+        lines = _printed(tree, recipe, SCALE="smoke", ALPHAS="0.1", PRECISION=precision)
+        runs = set(re.findall(r"runs/[^/* ]+", "\n".join(lines[:-1])))
+        assert folder in runs and all(("_bf16_s1" in run) == (precision == "bf16") for run in runs)
+
+
+def test_no_two_recipes_of_images_share_a_run_folder(tree):
+    runs = [
+        line.split(" --run ")[1].split()[0]
+        for recipe in IMAGES
+        for line in _printed(tree, recipe, SCALE="smoke")
+        if " --run " in line
+    ]
+    assert len(set(runs)) == len(runs)
 
 
 @pytest.mark.parametrize("recipe", [*TRANSLATION, *IMAGES])

@@ -113,18 +113,21 @@ def test_an_audit_of_nothing_is_one_line(tree, arguments, message):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("recipe", "data", "alphas", "n_runs", "heading"),
+    ("recipe", "environment", "runs", "n_runs", "heading"),
     [
-        ("mnist", "synthetic_digits", "", 6, "Teachers and students (section 4)"),
-        ("cifar10", "synthetic_images", "0.1", 4, "Teachers and students (the paper's Figure 5)"),
+        ("mnist", {"JOBS": "2"}, "mnist_smoke_*_s1", 6, "Teachers and students (section 4)"),
+        ("cifar10", {"ALPHAS": "0.1"}, "cifar10_smoke_*_s1", 4, "Teachers and students (the paper's Figure 5)"),
+        ("cifar100", {"ALPHAS": "0.1", "PRECISION": "bf16"}, "cifar100_smoke_resnet_8_a0.1_bf16_s1", 1, ""),
     ],
 )
-def test_a_recipe_of_images_measures_each_network_and_reports(tree, recipe, data, alphas, n_runs, heading):
-    process = run_recipe(tree, f"{recipe}/run.sh", SCALE="smoke", ALPHAS=alphas)
+def test_a_recipe_of_images_measures_each_network_and_reports(tree, recipe, environment, runs, n_runs, heading):
+    process = run_recipe(tree, f"{recipe}/run.sh", SCALE="smoke", **environment)
     assert process.returncode == 0, process.stderr[-3000:]
-    folders = sorted((tree / "runs").glob(f"{data}_*_s1"))
-    assert len(folders) == n_runs and all(read(folder / "records.jsonl") for folder in folders)
-    page = (tree / "out" / data / "report.html").read_text()
+    folders = sorted((tree / "runs").glob(runs))
+    records = [record for folder in folders for record in read(folder / "records.jsonl")]
+    assert len(folders) == n_runs == len({record.run for record in records})
+    assert {record.model.precision or "float32" for record in records} == {environment.get("PRECISION", "float32")}
+    page = (tree / "out" / f"{recipe}_smoke" / "report.html").read_text()
     assert escape(heading) in page and "16. And their students are less accurate" in page
 
 

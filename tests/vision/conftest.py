@@ -1,5 +1,6 @@
 """A tiny set of images and a network trained on it, which the tests of this folder share."""
 
+import contextlib
 import json
 
 import numpy as np
@@ -65,3 +66,28 @@ def teacher(arguments, full_options, tmp_path_factory):
 def rng():
     """A generator of a fixed seed."""
     return torch.Generator().manual_seed(1)
+
+
+class Calls:
+    """Records work as the call of it, which a CPU can repeat. Counts recordings and repetitions."""
+
+    def __init__(self):
+        self.n_recorded = self.n_repeated = 0
+
+    def stream(self):
+        return contextlib.nullcontext()
+
+    def record(self, work):
+        self.n_recorded += 1
+
+        def repeat():
+            self.n_repeated += 1
+            work()
+
+        return repeat
+
+
+@pytest.fixture
+def recorder():
+    """A recorder of Python calls."""
+    return Calls()

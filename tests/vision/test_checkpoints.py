@@ -25,16 +25,17 @@ SETTINGS = Settings(
 )
 
 
-def _checkpoint(settings, update=7, average=None):
+def _checkpoint(settings, update=7):
     network = settings.build()
-    return Checkpoint(settings, network.state_dict(), average, update, {"state": {}, "param_groups": []})
+    return Checkpoint(settings, network.state_dict(), update, {"head.bias": torch.arange(5.0)})
 
 
 def test_a_checkpoint_is_read_as_it_was_saved(tmp_path):
     saved = _checkpoint(SETTINGS)
     saved.save(tmp_path / "checkpoint.pt")
     loaded = checkpoints.load(tmp_path / "checkpoint.pt", CPU)
-    assert (loaded.settings, loaded.update, loaded.average) == (SETTINGS, 7, None)
+    assert (loaded.settings, loaded.update) == (SETTINGS, 7)
+    torch.testing.assert_close(loaded.momentum, {"head.bias": torch.arange(5.0)})
     for name, values in saved.network.items():
         torch.testing.assert_close(loaded.network[name], values)
 
@@ -95,16 +96,12 @@ def test_any_other_file_is_refused_in_one_line(tmp_path, spoil):
     assert "\n" not in str(error.value)
 
 
-def test_the_trained_network_is_the_running_mean_where_there_is_one(tmp_path):
-    path = tmp_path / checkpoints.FILE
-    average = {name: values + 1 for name, values in SETTINGS.build().state_dict().items()}
-    _checkpoint(SETTINGS, average=average).save(path)
+def test_the_trained_network_is_that_of_the_checkpoint(tmp_path):
+    checkpoint = _checkpoint(SETTINGS)
+    checkpoint.save(tmp_path / checkpoints.FILE)
     network, settings = checkpoints.trained(tmp_path, CPU)
     assert settings == SETTINGS and not network.training
-    torch.testing.assert_close(dict(network.state_dict()), average)
-    checkpoint = _checkpoint(SETTINGS)
-    checkpoint.save(path)
-    torch.testing.assert_close(dict(checkpoints.trained(tmp_path, CPU)[0].state_dict()), dict(checkpoint.network))
+    torch.testing.assert_close(dict(network.state_dict()), dict(checkpoint.network))
 
 
 def test_a_run_that_has_not_ended_has_no_trained_network(tmp_path):

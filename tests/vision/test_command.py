@@ -1,5 +1,7 @@
 """The command on tiny images: its records, a run that is killed, students, and bad input in one line."""
 
+import contextlib
+import io
 import subprocess
 import sys
 
@@ -33,13 +35,13 @@ import os, signal, sys
 from mt_ls.vision import training
 from mt_ls.vision.__main__ import main
 
-save = training.Training._save
+save = training.Training.save
 
 def save_and_die(self):
     save(self)
     os.kill(os.getpid(), signal.SIGKILL)
 
-training.Training._save = save_and_die
+training.Training.save = save_and_die
 main(sys.argv[1:])
 """
 
@@ -70,11 +72,38 @@ def test_a_student_says_who_taught_it(arguments, teacher, tmp_path):
     assert (run.run, run.checkpoint, run.gamma) == ("teacher", taught.sha["checkpoint"], taught.gamma)
 
 
+def test_a_student_says_that_its_teacher_saw_its_images(arguments, teacher, tmp_path):
+    options = ("--network", "mlp_16", "--teacher", teacher)
+    for sees in ("whole", "augmented"):
+        assert main(arguments(tmp_path / sees, *options, "--teacher-sees", sees)) == 0
+    whole, augmented = (read(tmp_path / sees / "records.jsonl")[0] for sees in ("whole", "augmented"))
+    assert augmented.model.teacher == replace(whole.model.teacher, sees="augmented") != whole.model.teacher
+    assert '"sees"' in augmented.to_json() and '"sees"' not in whole.to_json()
+    assert "the checkpoint of another command" in _refused(
+        arguments(tmp_path / "whole", *options, "--teacher-sees", "augmented")
+    )
+
+
+def test_information_is_recorded_where_it_is_asked_for(arguments, tmp_path):
+    """Of four epochs of two updates those after which the updates pass a multiple of three, and the last."""
+    options = ("--information", "cat", "frog", "--information-every", 3)
+    assert main(arguments(tmp_path / "run", *options, "--updates", 8)) == 0
+    records = read(tmp_path / "run" / "records.jsonl")
+    assert [record.updates for record in records if record.mode == "information"] == [4, 6, 8]
+
+
 def test_a_student_of_logits_says_so(arguments, teacher, tmp_path):
     options = ("--network", "mlp_16", "--teacher", teacher, "--teacher-temperature", "logits")
     assert main(arguments(tmp_path / "student", *options)) == 0
     record = read(tmp_path / "student" / "records.jsonl")[0]
     assert record.model.teacher.temperature is record.teacher_run.gamma is None
+
+
+def _refused(arguments):
+    stderr = io.StringIO()
+    with contextlib.redirect_stderr(stderr):
+        assert main(arguments) == 2
+    return stderr.getvalue()
 
 
 def test_a_run_in_bfloat16_says_so(arguments, tmp_path):
@@ -118,6 +147,13 @@ def test_data_and_checkpoints_that_do_not_fit_are_one_line(arguments, error, tea
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / "checkpoint.pt").write_bytes((teacher / "checkpoint.pt").read_bytes()[:1000])
     assert "no checkpoint of this version of mt_ls.vision" in error(arguments(tmp_path / "torn"))
+
+
+@pytest.mark.parametrize("every", ["0", "-1", "often"])
+def test_information_is_asked_for_after_a_whole_number_of_updates(arguments, tmp_path, capsys, every):
+    with pytest.raises(SystemExit):
+        main(arguments(tmp_path / "run", "--information-every", every))
+    assert "must be a whole number greater than 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("temperature", ["warm", "0"])

@@ -34,7 +34,7 @@ def network(splits, tmp_path_factory):
     """A trained network."""
     training = Training(SETTINGS, splits["train"], tmp_path_factory.mktemp("run") / "checkpoint.pt")
     list(training.epochs())
-    return training.trained.eval()
+    return training.network.eval()
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ def _parameters(network):
         ("resnet_20", (3, 32, 32), 10, 272_282, 64),
         ("resnet_56", (3, 32, 32), 10, 855_578, 64),
         ("resnet_56_wide", (3, 32, 32), 100, None, 128),
+        ("resnet_56_t2t", (3, 32, 32), 10, None, 128),
     ],
 )
 def test_a_network_is_a_body_and_a_linear_head(name, shape, n_classes, parameters, width):
@@ -58,8 +59,64 @@ def test_hintons_dropout_is_for_the_fully_connected_alone():
 
 @pytest.mark.parametrize("name", ["resnet_21", "resnet_2", "vgg", "mlp_"])
 def test_an_unknown_network_is_refused(name):
-    with pytest.raises(VisionError, match="choose mlp_WIDTH, mlp_WIDTH_dropout, alexnet, resnet_DEPTH"):
+    with pytest.raises(VisionError, match="choose mlp_WIDTH, mlp_WIDTH_dropout, alexnet, or resnet_DEPTH"):
         build(name, (3, 32, 32), 10)
+
+
+@pytest.mark.parametrize("depth", [8, 56])
+def test_the_parameters_of_tensor2tensors_resnet(depth):
+    """By hand: a kernel of 3 x 3 for the images, then three groups, each with a projection and its normalisation."""
+    n, expected, inputs = (depth - 2) // 6, 3 * 16 * 9 + 2 * 16, 16
+    for width in (32, 64, 128):
+        expected += 2 * inputs + inputs * width * 9 + 2 * width + width * width * 9  # the first block
+        expected += inputs * width + 2 * width  # its shortcut
+        expected += (n - 1) * 2 * (2 * width + width * width * 9)
+        inputs = width
+    assert _parameters(build(f"resnet_{depth}_t2t", (3, 32, 32), 10)) == expected + 128 * 10 + 10
+
+
+def test_the_structure_of_tensor2tensors_resnet():
+    """Of 14 layers: normalisation and ReLU follow the first convolution, each group begins with a projection whose
+    output is normalised and not cut at 0, and nothing normalises the mean."""
+    body = build("resnet_14_t2t", (3, 32, 32), 10).body.train()
+    kinds = [type(layer).__name__ for layer in body]
+    assert kinds == ["Conv2d", "BatchNorm2d", "ReLU", *["_Block"] * 6, "AdaptiveAvgPool2d", "Flatten"]
+    assert [block.shortcut is None for block in body[3:9]] == [False, True] * 3
+    assert {(layer.momentum, layer.eps) for layer in body.modules() if isinstance(layer, torch.nn.BatchNorm2d)} == {
+        (0.1, 1e-5)
+    }
+    x = torch.randn(16, 3, 32, 32)
+    block, stem = body[3], body[:3](x)
+    assert stem.min() == 0 and stem.shape == (16, 16, 32, 32) and body[:9](x).shape == (16, 128, 8, 8)
+    convolution, normalisation = block.shortcut
+    active = torch.nn.functional.batch_norm(stem, None, None, training=True, eps=1e-5).relu()
+    projected = torch.nn.functional.batch_norm(convolution(active), None, None, training=True, eps=1e-5)
+    torch.testing.assert_close(block.shortcut(active), projected)
+    assert normalisation.num_features == 32 and projected.min() < -1
+
+
+def test_the_initialiser_of_tensor2tensors_resnet_is_a_cut_normal_of_variance_1_over_fan_in():
+    torch.manual_seed(1)
+    network = build("resnet_20_t2t", (3, 32, 32), 100)
+    for weight, variance in (
+        (network.body[8].convolutions[1].weight, 1 / (9 * 64)),
+        (network.body[9].convolutions[0].weight, 1 / (9 * 64)),
+        (network.body[9].shortcut[0].weight, 1 / 64),
+        (network.head.weight, 4 / (128 + 100)),
+    ):
+        assert weight.var().item() == pytest.approx(variance, rel=0.05)
+        greatest = 2 * variance**0.5 / 0.8796256610342398
+        assert 0.95 * greatest < weight.abs().max() <= greatest
+    assert network.head.bias.abs().max() == 0
+
+
+def test_weights_that_decay():
+    """tensor2tensor leaves out biases alone, and calls no parameter of batch normalisation a bias."""
+    network = build("resnet_8_t2t", (3, 32, 32), 10)
+    for name, decays in (("resnet_8_t2t", lambda n: n != "head.bias"), ("resnet_8", lambda n: n.endswith("weight"))):
+        protocol = protocol_of(name)
+        for parameter, _ in network.named_parameters():
+            assert protocol.decay_of(parameter) == (1e-4 if decays(parameter) else 0), (name, parameter)
 
 
 def test_learning_rates_fall_tenfold_or_in_a_line():
@@ -75,7 +132,7 @@ def test_a_network_has_its_own_protocol_or_that_of_its_family():
     assert protocol_of("mlp_1200_dropout") is PROTOCOLS["mlp_1200_dropout"]
     assert protocol_of("mlp_800") is PROTOCOLS["mlp"] is not PROTOCOLS["mlp_1200"]
     assert protocol_of("resnet_56") is protocol_of("resnet_20_wide") is PROTOCOLS["resnet"]
-    assert protocol_of("inception_v4").average == 0.9999
+    assert protocol_of("resnet_56_t2t") is protocol_of("resnet_8_t2t") is PROTOCOLS["resnet_t2t"]
     with pytest.raises(VisionError, match="no network 'vgg_16': choose one of the families mlp_1200, "):
         protocol_of("vgg_16")
 
@@ -86,14 +143,17 @@ def test_tensor2tensors_loss_multiplier_is_for_its_networks_alone():
         "mlp_1200_dropout": 1,
         "mlp": 1,
         "alexnet": 3,
-        "inception": 1,
         "resnet": 3,
+        "resnet_t2t": 3,
     }
 
 
 def test_training_images_are_augmented_where_the_protocol_says_so(rng):
     pixels = torch.randint(256, (6, 1, 28, 28), generator=rng).to(torch.uint8)
     state = rng.get_state()
-    assert torch.equal(protocol_of("mlp_800").training_images(pixels, rng), augment.scaled(pixels))
+    plain, augmented = protocol_of("mlp_800"), protocol_of("mlp_1200")
+    numbers = plain.draw(6, (1, 28, 28), rng)
+    assert torch.equal(plain.training_images(pixels, numbers), augment.scaled(pixels))
     assert torch.equal(rng.get_state(), state)
-    assert not torch.equal(protocol_of("mlp_1200").training_images(pixels, rng), augment.scaled(pixels))
+    numbers = augmented.draw(6, (1, 28, 28), rng)
+    assert not torch.equal(augmented.training_images(pixels, numbers), augment.scaled(pixels))
