@@ -5,13 +5,14 @@ import sys
 import numpy as np
 import pytest
 from builders import record, taught_by, write, write_run, write_world
+from msgspec.structs import replace
 
 from analysis import claims, publish
 from analysis.claims.__main__ import main
 from analysis.claims.rule import Claim, Missing, decide
 from analysis.claims.translation import CLAIMS
 from analysis.quantities import BLEU
-from analysis.rows import load, select
+from analysis.rows import Row, load, select
 from analysis.study import Study
 from mt_ls.calibration.bins import Bins
 
@@ -140,6 +141,15 @@ def test_what_is_published_gives_the_same_findings(grid, tmp_path):
     published = decided(load([tmp_path]))
     assert claims.cells(published) == claims.cells(decided(rows))
     assert all(verdict.estimate for verdict in published)
+
+
+def test_a_search_in_half_precision_decides_no_claim(grid):
+    rows = load([grid])
+    half = [
+        Row(replace(row.record, search_precision="fp16", bleu={"score": 0.0}), row.folder)
+        for row in select(rows, mode="beam")
+    ]
+    assert half and claims.cells(decided([*rows, *half])) == claims.cells(decided(rows))
 
 
 def test_models_of_two_architectures_are_not_averaged(grid, tmp_path):

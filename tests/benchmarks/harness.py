@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 DEVICE_OPTIONS = ["--cpu"] if DEVICE == "cpu" else []
 """fairseq's option for this device."""
-NAMES = ("criterion", "training", "temperatures", "decoding", "bins", "vision", "scale", "growth")
+NAMES = ("criterion", "training", "temperatures", "decoding", "measuring", "bins", "vision", "scale", "growth")
 COMMIT = code_hash()  # before the first result changes a tracked file
 Row = dict[str, Any]
 
