@@ -1,9 +1,9 @@
 """python -m analysis.pages [--check]: write, or verify, what is generated in README, docs and recipe pages.
 
 A block stands between ``<!-- NAME of RECIPE -->`` and ``<!-- end of NAME of RECIPE -->``; it is made from
-``recipes/RECIPE/published``. NAME is that of a table (`analysis.tables`), or "claims". Two blocks are of no recipe:
-``<!-- claims in short -->`` and ``<!-- benchmarks -->``. A figure that a page shows as ``published/NAME.svg`` is made
-from the records beside it.
+``recipes/RECIPE/published``. NAME is that of a table (`analysis.tables`), or "claims". Three blocks are of no recipe:
+``<!-- claims in short -->``, ``<!-- benchmarks cpu -->`` and ``<!-- benchmarks gpu -->``. A figure that a page shows as
+``published/NAME.svg`` is made from the records beside it.
 """
 
 from __future__ import annotations
@@ -71,13 +71,18 @@ def _block(root: Path, page: Path, name: str) -> str:
     """The block with its marks. Raises RecordError for a name that is none."""
     makers: dict[str, Callable[[], str]] = {
         "claims in short": lambda: _claims_in_short(root),
-        "benchmarks": lambda: benchmarks.table(benchmarks.results(root / "recipes" / "benchmarks.json")),
+        "benchmarks cpu": lambda: _benchmarks(root, "cpu"),
+        "benchmarks gpu": lambda: _benchmarks(root, "gpu"),
     }
     part, _, recipe = name.partition(" of ")
     if name not in makers and not recipe:
         raise RecordError(f"{page}: no block {name!r}: give NAME of RECIPE, or one of {', '.join(makers)}")
     text = makers[name]() if name in makers else _of_recipe(root, page, part, recipe)
     return f"<!-- {name} -->\n{text}\n<!-- end of {name} -->"
+
+
+def _benchmarks(root: Path, kind: benchmarks.Kind) -> str:
+    return benchmarks.table(benchmarks.results(root / "recipes" / "benchmarks.json"), kind)
 
 
 def _of_recipe(root: Path, page: Path, name: str, recipe: str) -> str:

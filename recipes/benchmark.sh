@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Time and memory of mt_ls beside those of the stock tools: bash recipes/benchmark.sh [NAME ...], all by default, of
-# criterion, training, temperatures, decoding, measuring, bins, vision, scale and growth (recipes/benchmarks.svg).
-# Run it on an idle machine, on two cores with OMP_NUM_THREADS=2; on a GPU it synchronises and reports the GPU's memory.
+# Time and memory of mt_ls beside those of the stock tools: bash recipes/benchmark.sh [NAME ...]. All by default: on a
+# CPU criterion, training, temperatures, decoding, bins, vision, measuring, packing, scale and growth (cost over size:
+# recipes/benchmarks.svg); on a GPU criterion, training, vision, measuring and packing. It prints the device first.
+# Run it on an idle machine; on two cores with OMP_NUM_THREADS=2. Rows of a CPU and of a GPU are kept side by side.
 # `temperatures`, `decoding` and `measuring` measure the quickstart's model, or CHECKPOINT=FILE DATA=FOLDER.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/lib.sh"

@@ -38,7 +38,7 @@ job() {
 
 # wait_job: wait until one of the jobs ends, and say how.
 wait_job() {
-  local process status=0 folder
+  local process status=0 folder line
   # not `wait -n`: bash forgets a job that ended before it, though not its status
   until process=$(one_that_ended); do sleep 0.2; done
   wait "$process" || status=$?
@@ -50,8 +50,9 @@ wait_job() {
       stopped=$folder
       ;;
     *)
-      printf '== failed %s: status %s\n' "$folder" "$status" >&2
-      reason=${reason:-$(reason_in "$folder/job.log" "${length_of_log[$process]}")}
+      line=$(reason_in "$folder/job.log" "${length_of_log[$process]}")
+      printf '== failed %s with status %s: %s\n' "$folder" "$status" "$line" >&2
+      reason=${reason:-$line}
       ;;
   esac
   unset "folder_of[$process]" "length_of_log[$process]"
@@ -95,7 +96,7 @@ end_jobs() {
 # end_tree PROCESS: end a process and those below it, the upper ones first, since they would start others.
 end_tree() {
   local children child
-  children=$(cat "/proc/$1/task/$1/children" 2>/dev/null) || return 0
+  children=$(cat "/proc/$1/task/"*/children 2>/dev/null) || true # each thread has its own
   kill "$1" 2>/dev/null || true
   for child in $children; do end_tree "$child"; done
 }

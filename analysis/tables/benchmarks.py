@@ -5,23 +5,40 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .layout import markdown, text
 
 RESULTS = Path(__file__).resolve().parents[2] / "recipes" / "benchmarks.json"
 HEADER = ("benchmark", "case", "against", "ratio", "target", "mt_ls", "baseline", "unit")
-Rows = Sequence[dict[str, Any]]
+Row = dict[str, Any]
+Rows = Sequence[Row]
+Kind = Literal["cpu", "gpu"]
 
 
-def results(path: Path = RESULTS) -> list[dict[str, Any]]:
+def results(path: Path = RESULTS) -> list[Row]:
     """The rows of a results file; none where there is no file."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
-def table(rows: Rows) -> str:
-    """Markdown of all rows but those of growth, which are a figure."""
-    return markdown(HEADER, _cells([row for row in rows if row["benchmark"] != "growth"]))
+def kind(row: Row) -> Kind:
+    """The kind of device that a row was measured on."""
+    return "gpu" if row.get("gpu") else "cpu"
+
+
+def replaced(old: Rows, new: Rows) -> list[Row]:
+    """The new rows, and the old ones of other benchmarks or of the other kind of device."""
+    again = {(row["benchmark"], kind(row)) for row in new}
+    return [*(row for row in old if (row["benchmark"], kind(row)) not in again), *new]
+
+
+def table(rows: Rows, of: Kind = "cpu") -> str:
+    """Markdown of the rows of one kind of device with the devices' names, without growth, which is a figure."""
+    chosen = [row for row in rows if kind(row) == of and row["benchmark"] != "growth"]
+    if not chosen:
+        return f"No benchmark was run on a {of.upper()}."
+    devices = "; ".join(dict.fromkeys(row["device"] for row in chosen))
+    return f"Measured on: {devices}.\n\n{markdown(HEADER, _cells(chosen))}"
 
 
 def plain(rows: Rows) -> str:
@@ -42,7 +59,7 @@ def _cells(rows: Rows) -> list[list[str]]:
     return lines
 
 
-def _target(row: dict[str, Any]) -> str:
+def _target(row: Row) -> str:
     """For example "<= 0.50: reached"; empty for a row without a target."""
     if not row["target"]:
         return ""

@@ -1,5 +1,7 @@
 """Generated blocks and figures of pages: written, verified, and refused where they are of nothing."""
 
+import json
+
 import pytest
 from builders import write_records
 
@@ -46,6 +48,23 @@ def test_stale_blocks_and_figures_are_named_and_then_written(root, capsys):
     assert (page.parent / "published" / "temperature.svg").is_file()
     capsys.readouterr()
     assert run(root, "--check") == 0 and capsys.readouterr().out == ""
+
+
+def test_benchmarks_of_cpus_and_of_gpus_are_two_blocks(root, capsys):
+    row = dict.fromkeys(("ratio", "ratio_min", "ratio_max", "mt_ls", "baseline"), 0.5)
+    row |= {"benchmark": "criterion", "case": "a size", "against": "stock", "unit": "s", "target": None}
+    rows = [{**row, "device": "a processor"}, {**row, "device": "a card", "gpu": True}]
+    page, results = root / "README.md", root / "recipes" / "benchmarks.json"
+    blocks = [f"<!-- benchmarks {kind} -->\n<!-- end of benchmarks {kind} -->\n" for kind in ("cpu", "gpu")]
+    page.write_text("".join(blocks))
+    results.write_text(json.dumps(rows[:1]))
+    assert run(root) == 0
+    of_cpu, of_gpu = page.read_text().split("<!-- benchmarks gpu -->")
+    assert "a processor" in of_cpu and "| a size |" in of_cpu and "No benchmark was run on a GPU." in of_gpu
+    results.write_text(json.dumps(rows))
+    capsys.readouterr()
+    assert run(root, "--check") == 1 and capsys.readouterr().out == "README.md: benchmarks gpu: stale\n"
+    assert run(root) == 0 and "a card" in page.read_text().split("<!-- benchmarks gpu -->")[1]
 
 
 def test_a_number_that_was_changed_by_hand_is_found(root, capsys):

@@ -203,6 +203,7 @@ def _row(**changes):
         "baseline": 12345.6,
         "unit": "s",
         "target": "<= 0.50",
+        "device": "a processor",
     }
     return {**row, **changes}
 
@@ -244,6 +245,20 @@ def test_one_measurement_has_no_extremes():
 def test_growth_is_not_in_the_page_but_on_the_terminal():
     rows = [_row(), _row(benchmark="growth", case="N = 7")]
     assert "N = 7" not in benchmarks.table(rows) and "N = 7" in benchmarks.plain(rows)
+
+
+def test_rows_of_a_gpu_and_of_cpus_are_apart():
+    rows = [_row(), _row(device="a card", gpu=True, case="N = 6"), _row(device="another processor")]
+    of_cpu, of_gpu = benchmarks.table(rows), benchmarks.table(rows, "gpu")
+    assert of_cpu.startswith("Measured on: a processor; another processor.\n\n") and "N = 6" not in of_cpu
+    assert of_gpu.startswith("Measured on: a card.\n\n") and "N = 5" not in of_gpu
+    assert benchmarks.table(rows[:1], "gpu") == "No benchmark was run on a GPU."
+
+
+def test_new_rows_replace_those_of_the_same_benchmark_and_kind_of_device():
+    old = [_row(case=f"old {gpu}", gpu=gpu) for gpu in (False, True)] + [_row(benchmark="bins", case="old bins")]
+    new = [_row(case="new", gpu=True, device="another card")]
+    assert [row["case"] for row in benchmarks.replaced(old, new)] == ["old False", "old bins", "new"]
 
 
 def test_results_that_are_not_there_are_none(tmp_path):

@@ -15,14 +15,28 @@ from typing import Any
 
 import torch
 
-from analysis.tables.benchmarks import RESULTS, results
+from analysis.tables.benchmarks import RESULTS, kind, replaced, results
 from mt_ls.records import code_hash, written_whole
 
 ROOT = Path(__file__).resolve().parents[2]
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 DEVICE_OPTIONS = ["--cpu"] if DEVICE == "cpu" else []
 """fairseq's option for this device."""
-NAMES = ("criterion", "training", "temperatures", "decoding", "measuring", "bins", "vision", "scale", "growth")
+NAMES_ON_A_GPU = ("criterion", "training", "vision", "measuring", "packing")
+NAMES_ON_A_CPU = (
+    "criterion",
+    "training",
+    "temperatures",
+    "decoding",
+    "bins",
+    "vision",
+    "measuring",
+    "packing",
+    "scale",
+    "growth",
+)
+NAMES = NAMES_ON_A_CPU if DEVICE == "cpu" else NAMES_ON_A_GPU
+"""The benchmarks of this device."""
 COMMIT = code_hash()  # before the first result changes a tracked file
 Row = dict[str, Any]
 
@@ -104,17 +118,16 @@ def row(
         "target": target,
         **more,
         "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name() if DEVICE == "cuda" else _processor(),
+        "device": device_name(),
+        "gpu": DEVICE == "cuda",
         "versions": _versions(),
         "commit": COMMIT,
     }
 
 
 def keep(rows: list[Row]) -> None:
-    """Write the rows to the results file, in place of those of the same benchmarks."""
-    names = {new["benchmark"] for new in rows}
-    kept = [old for old in results() if old["benchmark"] not in names]
-    everything = sorted([*kept, *rows], key=lambda r: NAMES.index(r["benchmark"]))
+    """Write the rows to the results file, in place of those of the same benchmarks on the same kind of device."""
+    everything = sorted(replaced(results(), rows), key=lambda row: (kind(row), NAMES_ON_A_CPU.index(row["benchmark"])))
     with written_whole(RESULTS) as aside:
         aside.write_text("[\n" + ",\n".join(json.dumps(r) for r in everything) + "\n]\n")
 
@@ -151,13 +164,26 @@ def tool(name: str, *arguments: object) -> list[str]:
     return [str(Path(sysconfig.get_path("scripts"), name)), *map(str, arguments)]
 
 
-def _processor() -> str:
+def device_name() -> str:
+    """The model of the GPU, or of the processor with the instructions that torch uses."""
+    if DEVICE == "cuda":
+        return torch.cuda.get_device_name()
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     names = {line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name")}
     return f"{', '.join(sorted(names)) or 'cpu'} ({torch.backends.cpu.get_cpu_capability()})"
 
 
 def _versions() -> dict[str, str]:
-    names = ("torch", "numpy", "ve-fairseq", "fairseq-fixed", "ctranslate2", "torchmetrics", "sacrebleu")
+    names = (
+        "torch",
+        "numpy",
+        "ve-fairseq",
+        "fairseq-fixed",
+        "ctranslate2",
+        "torchmetrics",
+        "sacrebleu",
+        "triton",
+        "liger-kernel",
+    )
     installed = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
     return {name: installed[name] for name in names if name in installed}

@@ -69,7 +69,7 @@ def test_after_a_failure_the_others_finish_and_none_starts(tree):
     )
     assert process.returncode == 1
     assert process.stderr.splitlines()[-1] == "error: tool: error: the reason (output: runs/fails/job.log)"
-    assert "== failed runs/fails: status 3" in process.stderr
+    assert "== failed runs/fails with status 3: tool: error: the reason" in process.stderr
     assert (tree / "finished").exists() and not (tree / "never").exists()
 
 
