@@ -10,6 +10,8 @@ import torch
 import triton
 import triton.language as tl
 
+from .gpu import on_device
+
 _BINS = 16  # of a program
 _BLOCK = 1024
 
@@ -56,7 +58,7 @@ def sums_of_predictions(
 ) -> torch.Tensor:
     """Sums (3, n_bins) in float64 of count, confidence and hits; all arguments are contiguous."""
     sums = torch.empty(3, n_bins, dtype=torch.float64, device=confidence.device)
-    with torch.cuda.device_of(confidence):
+    with on_device(confidence):
         _sums[(triton.cdiv(n_bins, _BINS),)](
             confidence,
             hit,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -19,6 +20,13 @@ def _has_triton() -> bool:
 def serves(values: torch.Tensor) -> bool:
     """Whether a kernel computes on these values: on a GPU, with Triton, up to float32."""
     return values.device.type == "cuda" and values.dtype in _DTYPES and _has_triton()
+
+
+def on_device(values: torch.Tensor) -> AbstractContextManager[object]:
+    """A context in which kernels start on the device of ``values``."""
+    if not values.is_cuda or values.device.index == torch.cuda.current_device():
+        return nullcontext()
+    return torch.cuda.device(values.device)
 
 
 def statistics_at(

@@ -10,6 +10,8 @@ import torch
 import triton
 import triton.language as tl
 
+from .gpu import on_device
+
 _ELEMENTS = 16384
 """Exponentials of a block: temperatures times logits."""
 
@@ -67,7 +69,7 @@ def at_temperatures_of_rows(
     n, n_classes = logits.shape
     temperatures = triton.next_power_of_2(len(inverse))
     block = min(max(128, triton.next_power_of_2(n_classes)), max(128, _ELEMENTS // temperatures))
-    with torch.cuda.device_of(logits):
+    with on_device(logits):
         _row[(n,)](
             logits,
             target,
