@@ -83,11 +83,12 @@ def _initialise(network: nn.Module, draw: Callable[[Any], object]) -> None:
 
 
 class _SamePool(nn.Module):
-    """3 x 3 maxima at stride 2 with TensorFlow's "SAME" padding, which is to the right and below."""
+    """3 x 3 maxima at stride 2 of an even number of rows and columns, with TensorFlow's "SAME" padding: the last window
+    goes one pixel beyond the border, to the right and below."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maxima (N, C, H / 2, W / 2)."""
-        return functional.max_pool2d(functional.pad(x, (0, 1, 0, 1), value=-torch.inf), 3, 2)
+        return functional.max_pool2d(x, 3, 2, ceil_mode=True)
 
 
 class _LocalResponseNorm(nn.Module):
@@ -110,8 +111,8 @@ class _LocalResponseNorm(nn.Module):
 def _alexnet(channels: int, n_classes: int) -> Classifier:
     body = nn.Sequential(
         nn.Conv2d(channels, 64, 5, padding=2),
+        _SamePool(),  # before the ReLU, which then has a quarter of the numbers: the maxima are the same
         nn.ReLU(),
-        _SamePool(),
         _LocalResponseNorm(64),
         nn.Conv2d(64, 64, 5, padding=2),
         nn.ReLU(),

@@ -47,9 +47,13 @@ class Recorder(Protocol):
 
 
 class CudaRecorder:
-    """Records CUDA graphs, on a stream of their own as they require. They share memory: one runs at a time."""
+    """Records CUDA graphs, on a stream of their own as they require. They share memory: one runs at a time.
+
+    cuDNN tries its convolutions in the eager updates, and the recorded ones take the fastest.
+    """
 
     def __init__(self, device: torch.device) -> None:
+        torch.backends.cudnn.benchmark = True
         self._stream = torch.cuda.Stream(device)
         self._pool = torch.cuda.graph_pool_handle()
 

@@ -54,7 +54,7 @@ class Session:
                 self.trainer.train_step([batch])
             if self.trainer.get_num_updates() % self.trainer.cfg.common.log_interval == 0:
                 metrics.get_smoothed_values("train_inner")
-                metrics.reset_meters("train_inner")
+                metrics.reset()  # the meters of one training mean nothing to the next
         torch.backends.cuda.enable_cudnn_sdp(True)
         return tokens
 
