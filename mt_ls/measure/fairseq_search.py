@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..plugin.ensemble import tempered
+from ..plugin.finished import finish_on_the_host
 from ..smoothing.chunks import chunk_rows
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class FairseqSearch:
         self._generator = self._build(1.0)
         self._ensemble = tempered(self._generator)
         self.at_once = model.device.type == "cuda" and not model.limits.named and self._ensemble is not None
+        if self.at_once:
+            finish_on_the_host(self._generator)
         self._most = max(1, chunk_rows(len(model.target_dictionary), model.device) // beam)
 
     def best(

@@ -13,6 +13,7 @@ Parts of them:
 
 - `projection`: the matrix that makes a Transformer's logits of its hidden states.
 - `target_counts`: token counts of the training targets.
+- `ensemble`, `finished`: a search at many temperatures at once, whose finished hypotheses are on the host.
 - `hypotheses`: probabilities of the tokens of finished hypotheses.
 - `recording`: the file of ``--calibration-records``.
 - `faster`: the names of ``--faster``.

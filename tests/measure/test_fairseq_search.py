@@ -13,6 +13,7 @@ from mt_ls.measure.fairseq_search import FairseqSearch
 from mt_ls.measure.plan import Plan, measure
 from mt_ls.measure.protocol import BatchLimits
 from mt_ls.plugin.ensemble import TemperedEnsemble, tempered
+from mt_ls.plugin.finished import finish_on_the_host
 from mt_ls.records import read
 
 TEMPERATURES = (0.5, 1.0, 1.3, 4.0)
@@ -51,6 +52,7 @@ def test_a_search_at_once_finds_what_one_a_temperature_finds(model, loaded, most
     """Sentences finish and leave the batch at different steps; the others must keep their temperatures."""
     search = FairseqSearch(model, 3, 1.0)
     search.at_once, search._most = True, most
+    finish_on_the_host(search._generator)
     calls = collections.Counter()
     collated = model.collated
     monkeypatch.setattr(model, "collated", lambda split, s: calls.update([len(s)]) or collated(split, s))
@@ -59,6 +61,20 @@ def test_a_search_at_once_finds_what_one_a_temperature_finds(model, loaded, most
     assert len({str(of_one) for of_one in found}) == len(TEMPERATURES)  # the temperatures matter
     assert sum(n * times for n, times in calls.items()) == 211 * 4
     assert max(calls) <= most and max(calls) - min(calls) <= 1
+
+
+def test_hypotheses_that_finish_on_the_host_are_those_of_the_stock_generator(loaded):
+    """Every hypothesis of every beam, with its scores."""
+    (network,), task, sample = loaded
+    options = SimpleNamespace(beam=3, lenpen=1.0, nbest=3, max_len_b=200, temperature=1.3)
+    generators = [task.build_generator([network], options) for _ in range(2)]
+    for generator in generators:
+        tempered(generator).temperatures = torch.full((len(sample["id"]),), 1.3)
+    finish_on_the_host(generators[1])
+    results = [task.inference_step(generator, [network], sample) for generator in generators]
+    for expected, found in zip(*([h for s in ranked for h in s] for ranked in results), strict=True):
+        for name in ("tokens", "score", "positional_scores"):
+            assert torch.equal(found[name], expected[name])
 
 
 def test_a_batch_that_is_too_large_for_the_memory_is_searched_in_halves(model, loaded, monkeypatch):
