@@ -24,7 +24,7 @@ def arguments(folder: str, *options: str) -> list[str]:
 
 
 def benchmark() -> list[Row]:
-    """The whole command; on a GPU also what it takes without start-up, in float32 and with a search in fp16."""
+    """The whole command; on a GPU also what it takes without start-up."""
     case = f"{DATA.name} test, forced and beam 5 at 9 temperatures and the fitted one"
     with tempfile.TemporaryDirectory() as folder:
         stock = stock_twin(folder)
@@ -37,12 +37,8 @@ def benchmark() -> list[Row]:
         rows = [row("measuring", case, "fairseq-generate, 1 temperature", whole, once, "s")]
         if DEVICE == "cuda":
             rows.append(row("measuring", case, "the target in seconds", whole, [TARGET_S], "s", target="<= 1.00"))
-            in_float32, in_fp16 = (
-                [seconds(lambda o=options: in_this_process(arguments(folder, *o))) for _ in range(2)][1:]
-                for options in ([], ["--search-precision", "fp16"])
-            )
-            rows.append(row("measuring", f"{case}, without start-up", "the whole command", in_float32, whole, "s"))
-            rows.append(row("measuring", f"{case}, search in fp16", "search in float32", in_fp16, in_float32, "s"))
+            warm = [seconds(lambda: in_this_process(arguments(folder)))]
+            rows.append(row("measuring", f"{case}, without start-up", "the whole command", warm, whole, "s"))
     return rows
 
 

@@ -59,7 +59,7 @@ def benchmark() -> list[Row]:
     return on_a_gpu() if DEVICE == "cuda" else on_a_cpu()
 
 
-def on_a_gpu(rounds: int = 7, updates: int = 20) -> list[Row]:
+def on_a_gpu(rounds: int = 5, updates: int = 20) -> list[Row]:
     """Speed of blocks of updates in turns; stock trains in float16, since its bfloat16 cannot run on a GPU.
 
     Ours has an epoch behind it, so that its batches are in memory as they are for most of a training.

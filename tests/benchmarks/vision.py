@@ -113,8 +113,8 @@ class OnGpu:
 ON_GPU = (
     OnGpu("mlp_1200_dropout", (1, 28, 28), 50_000, target=2500),
     OnGpu("alexnet", (3, 32, 32), 40_000, target=1500),
-    OnGpu("resnet_56_wide", (3, 32, 32), 4_160, bf16=True, target=150),
-    OnGpu("resnet_56_t2t", (3, 32, 32), 4_160, bf16=True),
+    OnGpu("resnet_56_wide", (3, 32, 32), 8_192, bf16=True, target=150),
+    OnGpu("resnet_56_t2t", (3, 32, 32), 8_192, bf16=True),
 )
 
 
