@@ -16,11 +16,12 @@ needs() {
 }
 
 if [ "${1:-} ${2:-}" = "-m gpu" ]; then
-  python -c 'import pytest, xdist' 2>/dev/null || fail "the environment lacks pytest or pytest-xdist: run pip install -e '.[fast,test]' in it"
+  python -c 'import pytest, xdist' 2>/dev/null ||
+    fail "the environment lacks pytest or pytest-xdist: run pip install -e '.[fast,test]' in it"
   # Only the files that hold such tests: others may import what a GPU machine lacks.
   mapfile -t files < <(grep -rl --include='test_*.py' 'mark\.gpu' tests)
   ((${#files[@]})) || fail "no test is marked gpu"
-  exec python -m pytest "${@:1:2}" -n 4 --dist loadfile "${files[@]}" "${@:3}"
+  exec python -m pytest "${@:1:2}" -n 4 "${files[@]}" "${@:3}"
 fi
 needs ruff mypy lint-imports shellcheck pytest
 ruff check .

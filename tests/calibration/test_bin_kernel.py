@@ -11,6 +11,8 @@ from mt_ls.calibration.sums import bin_sums
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 if DEVICE == "cpu":
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported
+else:
+    pytestmark = pytest.mark.gpu
 pytest.importorskip("mt_ls.calibration.bin_kernel", reason="Triton is for Linux")
 
 

@@ -20,6 +20,8 @@ from mt_ls.smoothing.logits import smoothed_cross_entropy
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 if DEVICE == "cpu":
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported
+else:
+    pytestmark = pytest.mark.gpu
 row_kernel = pytest.importorskip("mt_ls.smoothing.row_kernel", reason="Triton is for Linux")
 
 NONE, PAPER, FAIRSEQ = Smoothing(), Smoothing(amount=0.1), Smoothing("uniform", 0.1, "fairseq")
