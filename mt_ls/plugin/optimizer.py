@@ -176,15 +176,17 @@ class FP16Optimizer(optim.FP16Optimizer):
         return any(p32.grad is None for p32 in self.fp32_params)
 
     def clip_grad_norm(self, max_norm: float, aggregate_norm_fn: Any = None) -> torch.Tensor:
-        """The stock clipping, whose overflow is looked at once: the only wait of an update."""
+        """The stock clipping, whose overflow is looked at once: the only wait of an update. Returns the norm, on the
+        device of the gradients."""
         if self.scaler is None:
             return super().clip_grad_norm(max_norm, aggregate_norm_fn)
         self._sync_fp16_grads_to_fp32()
-        norm = float(self._multiply_factor * self.fp32_optimizer.clip_grad_norm(0, aggregate_norm_fn))
-        if norm > max_norm > 0.0:
-            self._multiply_factor *= max_norm / norm
-        self.scaler.check_overflow(norm)
-        return torch.tensor(norm)
+        norm = self._multiply_factor * self.fp32_optimizer.clip_grad_norm(0, aggregate_norm_fn)
+        value = float(norm)
+        if value > max_norm > 0.0:
+            self._multiply_factor *= max_norm / value
+        self.scaler.check_overflow(value)
+        return norm
 
     def zero_grad(self) -> None:
         """Forget the gradients of the model; those of the float32 copy are written whole at every update."""

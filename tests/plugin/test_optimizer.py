@@ -155,3 +155,13 @@ def test_an_overflow_is_reported_as_fairseq_does():
         wrapper._needs_sync = True
         with pytest.raises(OverflowError, match=r"setting loss scale to: 4\.0"):
             wrapper.clip_grad_norm(0.05)
+
+
+def test_the_norm_stays_where_the_gradients_are():
+    """It is not made again from a number on the host. Its type stands for a device, as there is one here."""
+    _, wrapper = _half(True, False, ("copies",))
+    wrapper.zero_grad()
+    wrapper.fp32_optimizer.clip_grad_norm = lambda *_: torch.tensor(3.0, dtype=torch.float64)
+    wrapper._needs_sync = False
+    norm = wrapper.clip_grad_norm(0.05)
+    assert norm.dtype == torch.float64 and norm == 3 / 8
