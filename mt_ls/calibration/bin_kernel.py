@@ -42,10 +42,11 @@ def _sums(
         if not ALL:
             counts = counts & (tl.load(where_ptr + place, mask=counts, other=0) != 0)
         index = tl.minimum(tl.maximum((confidence * N_BINS).to(tl.int32), 0), N_BINS - 1)
-        member = ((index[None, :] == bins[:, None]) & counts[None, :]).to(tl.float64)
-        count += tl.sum(member, 1)
-        confidences += tl.sum(member * confidence[None, :].to(tl.float64), 1)
-        hits += tl.sum(member * hit[None, :], 1)
+        member = (index[None, :] == bins[:, None]) & counts[None, :]
+        count += tl.sum(member.to(tl.float64), 1)
+        # a choice, not a product: 0 times NaN is NaN
+        confidences += tl.sum(tl.where(member, confidence[None, :].to(tl.float64), 0.0), 1)
+        hits += tl.sum(tl.where(member, hit[None, :], 0.0), 1)
         start += BLOCK
     inside = bins < N_BINS
     tl.store(sums_ptr + bins, count, mask=inside)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
+import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
@@ -13,13 +15,16 @@ _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 @functools.cache
-def _has_triton() -> bool:
-    return importlib.util.find_spec("triton") is not None
+def _has_triton(device: torch.device) -> bool:
+    """Whether Triton is installed, knows the GPU, and finds a C compiler, with which it builds what starts a kernel."""
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
+    is_known = torch.cuda.get_device_capability(device) >= (7, 0)
+    return importlib.util.find_spec("triton") is not None and is_known and compiler is not None
 
 
 def serves(values: torch.Tensor) -> bool:
     """Whether a kernel computes on these values: on a GPU, with Triton, up to float32."""
-    return values.device.type == "cuda" and values.dtype in _DTYPES and _has_triton()
+    return values.device.type == "cuda" and values.dtype in _DTYPES and _has_triton(values.device)
 
 
 def on_device(values: torch.Tensor) -> AbstractContextManager[object]:
@@ -38,7 +43,7 @@ def statistics_at(
     columns = logits.new_empty(3, len(temperatures), len(target), dtype=torch.float32)
     hit = torch.empty(len(target), dtype=torch.bool, device=logits.device)
     inverse = torch.tensor([1 / t for t in temperatures], dtype=torch.float32).to(logits.device, non_blocking=True)
-    if len(target):
+    if columns.numel():
         at_temperatures_of_rows(logits.contiguous(), target.contiguous(), inverse, columns, hit)
     return columns, hit
 

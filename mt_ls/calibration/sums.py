@@ -22,8 +22,10 @@ def bin_sums(
     """Sums (3, n_bins) in float64 of count, confidence and hits, for ``confidence`` (N,) and ``hit`` (N,).
 
     Only the predictions ``where`` (N,) is true count. On a GPU with Triton one kernel does it, and nothing waits for
-    the device.
+    the device. Raises ValueError for shapes that differ.
     """
+    if hit.shape != confidence.shape or (where is not None and where.shape != confidence.shape):
+        raise ValueError(f"{len(confidence)} confidences need as many hits and choices")
     if gpu.serves(confidence):
         return gpu.sums_of_bins(confidence, hit, n_bins, where)
     index = bin_index(confidence, n_bins)

@@ -49,10 +49,13 @@ def at_temperatures(logits: torch.Tensor, target: torch.Tensor, temperatures: Se
     With e = exp((z - max z) / T) and s = sum e: confidence = 1 / s, nll = log s - (z_y - max z) / T, and the sum of
     squared probabilities is |e|^2 / s^2. So each temperature costs one exponential and two reductions; on a GPU with
     Triton one kernel reads the logits once for all of them. The Brier score is the multi-class one,
-    sum_k (p_k - [k = y])^2, in [0, 2] (Brier 1950). Raises ValueError for a temperature that is not > 0.
+    sum_k (p_k - [k = y])^2, in [0, 2] (Brier 1950). Raises ValueError for a temperature that is not > 0, or another
+    number of targets.
     """
     for temperature in temperatures:
         check_temperature(temperature)
+    if target.shape != logits.shape[:1]:
+        raise ValueError(f"{len(logits)} rows of logits need as many targets, not {tuple(target.shape)}")
     if gpu.serves(logits):
         (nll, confidence, brier), hit = gpu.statistics_at(logits, target, temperatures)
         return TokenStatistics(nll, confidence, brier, hit)

@@ -55,15 +55,15 @@ class FairseqSearch:
         while waiting:
             jobs = waiting.pop(0)
             try:
-                found = self._search(split, jobs, temperatures)
+                hypotheses = self._search(split, jobs, temperatures)
             except torch.OutOfMemoryError:
                 if len(jobs) == 1:
                     raise
-                found = []
-            if not found:  # here, and not above, the tensors of the failed search are free
+                hypotheses = []
+            if not hypotheses:  # here, and not above, the tensors of the failed search are free
                 torch.cuda.empty_cache()
                 waiting = [jobs[: len(jobs) // 2], jobs[len(jobs) // 2 :], *waiting]
-            yield from found
+            yield from hypotheses
 
     def _search(
         self, split: str, jobs: list[Job], temperatures: Sequence[float]

@@ -33,10 +33,10 @@ def keep_batches(iterator: Any, device: torch.device) -> bool:
 
 
 def _bytes(iterator: Any) -> int:
-    """Memory of the tokens of one worker's batches: source, target, and the decoder's input."""
+    """Memory of the tokens of all batches: source, target, and the decoder's input."""
     sizes = iterator.dataset.sizes
     tokens = sum(len(batch) * int(sizes[batch].max(axis=0) @ (1, 2)) for batch in iterator.frozen_batches)
-    return 8 * tokens // iterator.num_shards
+    return 8 * tokens  # of all workers: each epoch gives a worker others
 
 
 class KeptBatches(iterators.EpochBatchIterator):

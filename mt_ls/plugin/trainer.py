@@ -81,6 +81,14 @@ class Trainer(stock.Trainer):
             keep_batches(self._epochs, self.device)
         return self._epochs
 
+    def train_step(self, samples: Any, raise_oom: bool = False) -> Any:
+        """The stock step. An update that fairseq leaves out (an overflow in fp16) is no update that could ask for the
+        log, so the log of those before it is written."""
+        output = super().train_step(samples, raise_oom)
+        if output is None and self.defers:
+            self.log_pending()
+        return output
+
     def clip_grad_norm(self, clip_norm: float) -> torch.Tensor:
         """The norm of the gradient, which is clipped. It stays on the device where the log is deferred: fairseq gets a
         number that needs no look at the device in its place."""
@@ -117,6 +125,8 @@ class Trainer(stock.Trainer):
 
         Raises `NotFiniteError` for the first whose gradient is not finite.
         """
+        if not self._pending:
+            return
         pending, self._pending = _on_the_host(self._pending), []
         self._logs_at_once = False
         with metrics.aggregate("train"), metrics.aggregate("train_inner"):
@@ -124,7 +134,7 @@ class Trainer(stock.Trainer):
                 if not math.isfinite(update.norm):
                     raise NotFiniteError(update.number)
                 super()._reduce_and_log_stats(update.logs, update.sample_size, update.norm)
-            if pending and self._memory is not None:
+            if self._memory is not None:
                 used = torch.cuda.max_memory_allocated() / 2**30
                 torch.cuda.reset_peak_memory_stats()
                 free = self._memory.total_memory_in_GB - used
@@ -152,7 +162,8 @@ def _on_the_host(updates: list[_Update]) -> list[_Update]:
     if not tensors:
         return updates
     # Float64 holds the values of every type here.
-    values = torch.cat([tensor.detach().reshape(-1).double() for tensor in tensors]).cpu()
+    device = updates[0].norm.device  # a criterion of another's may log some from the host
+    values = torch.cat([tensor.detach().to(device).reshape(-1).double() for tensor in tensors]).cpu()
     parts = values.split([tensor.numel() for tensor in tensors])
     copies = {id(tensor): part.view(tensor.shape).to(tensor.dtype) for tensor, part in zip(tensors, parts, strict=True)}
     return [

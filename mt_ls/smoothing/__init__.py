@@ -6,5 +6,6 @@
 - `prior`: the prior over classes of a smoothing, from token counts.
 - `chunks`: the number of rows of logits to hold at a time.
 - `products`: the product that makes logits of hidden states, and the precisions of products.
+- `gpu`, `row_kernel`: for GPUs only: the loss of `hidden` by a Triton kernel.
 - `cpu`: for CPUs only: oneDNN's product, and hits where bfloat16 products tie.
 """

@@ -10,14 +10,38 @@ import functools
 from typing import Any
 
 import torch
+from torch.autograd.function import once_differentiable
 
 from .chunks import chunk_rows
+from .logits import SmoothedLoss
 
 _ALIGNMENT = 128  # of a row of logits, in bytes
 _NO_ROW = -(2**63)
 
 
-class LinearSmoothedCrossEntropy(torch.autograd.Function):
+def linear_smoothed_cross_entropy(
+    hidden: torch.Tensor,
+    weight: torch.Tensor,
+    target: torch.Tensor,
+    alpha: float,
+    prior: torch.Tensor | None,
+    ignore_index: int | None,
+) -> tuple[torch.Tensor, SmoothedLoss]:
+    """The sum of the loss, and its rows, of arguments that are checked (see `hidden.linear_smoothed_cross_entropy`).
+
+    Under autocast the products have its precision, whatever that of the hidden states is.
+    """
+    device = hidden.device.type
+    if torch.is_autocast_enabled(device):
+        hidden = hidden.to(torch.get_autocast_dtype(device))
+    with torch.autocast(device, enabled=False):
+        total, *rows = _LinearSmoothedCrossEntropy.apply(
+            hidden, weight, target, alpha, prior, ignore_index, torch.is_grad_enabled()
+        )
+    return total, SmoothedLoss(*rows)
+
+
+class _LinearSmoothedCrossEntropy(torch.autograd.Function):
     """Sum of the loss, and loss, NLL, confidence, hit and entropy of each row."""
 
     @staticmethod
@@ -37,7 +61,7 @@ class LinearSmoothedCrossEntropy(torch.autograd.Function):
         statistics = hidden.new_empty(4, n, dtype=torch.float32)
         hit = torch.empty(n, dtype=torch.bool, device=hidden.device)
         if prior is not None:
-            prior = prior.to(hidden.device, torch.float32)
+            prior = prior.to(hidden.device, torch.float32).contiguous()
         w = weight.to(hidden.dtype)
         scale = _gradient_scale(hidden.dtype) if with_gradient else 0
         parts: list[torch.Tensor] = []  # of the gradient of hidden
@@ -66,6 +90,7 @@ class LinearSmoothedCrossEntropy(torch.autograd.Function):
         return loss.sum(), loss, nll, confidence, hit, entropy
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         factor = grads[0] if ctx.scale == 1 else grads[0] / ctx.scale
         d_hidden, d_weight = (

@@ -44,18 +44,18 @@ def linear_smoothed_cross_entropy(
 
     ``products="bfloat16"`` rounds factors and results of the three matrix products of float32 inputs to bfloat16 and
     accumulates in float32, on a CPU; the softmax stays float32, and float32 logits decide the hits of rounded ties.
-    Raises ValueError as `checked_prior` and `check_products` do.
+    Raises ValueError for another number of targets, and as `checked_prior` and `check_products` do.
     """
     n_classes = weight.size(0)
+    if target.shape != hidden.shape[:1]:
+        raise ValueError(f"{len(hidden)} hidden states need as many targets, not {tuple(target.shape)}")
     prior = checked_prior(smoothing, prior, n_classes)
     alpha = smoothing.alpha(n_classes)
     rounds = check_products(products) == "bfloat16" and hidden.dtype == torch.float32 and hidden.device.type == "cpu"
     factors = torch.bfloat16 if rounds else hidden.dtype
     with_gradient = torch.is_grad_enabled()
     if serves(hidden):
-        arguments = (hidden, weight, target, alpha, prior, ignore_index, with_gradient)
-        total, *rows = gpu.LinearSmoothedCrossEntropy.apply(*arguments)
-        return total, SmoothedLoss(*rows)
+        return gpu.linear_smoothed_cross_entropy(hidden, weight, target, alpha, prior, ignore_index)
     if ignore_index is not None:
         real = target != ignore_index
         total, kept = linear_smoothed_cross_entropy(hidden[real], weight, target[real], smoothing, prior, products)

@@ -104,6 +104,8 @@ def _check_inputs(network: Classifier, teacher: str, student: str, data: Images)
     try:
         with torch.no_grad():
             network(inputs)
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError:
         size = " x ".join(map(str, inputs.shape[2:]))
         raise VisionError(

@@ -53,7 +53,6 @@ class CudaRecorder:
     """
 
     def __init__(self, device: torch.device) -> None:
-        torch.backends.cudnn.benchmark = True
         self._stream = torch.cuda.Stream(device)
         self._pool = torch.cuda.graph_pool_handle()
 
@@ -61,9 +60,14 @@ class CudaRecorder:
     def stream(self) -> Iterator[None]:
         """The graphs' stream, after all earlier work and before all later work of the caller's stream."""
         callers = torch.cuda.current_stream(self._stream.device)
+        tries = torch.backends.cudnn.benchmark
         self._stream.wait_stream(callers)
-        with torch.cuda.stream(self._stream):
-            yield
+        torch.backends.cudnn.benchmark = True
+        try:
+            with torch.cuda.stream(self._stream):
+                yield
+        finally:
+            torch.backends.cudnn.benchmark = tries
         callers.wait_stream(self._stream)
 
     def record(self, work: Callable[[], None]) -> Callable[[], None]:

@@ -32,3 +32,15 @@ def test_the_sums_are_those_of_torch(n, n_bins, dtype, monkeypatch):
             sums = bin_sums(confidence, hit, n_bins, chosen)
         assert sums.dtype == torch.float64
         torch.testing.assert_close(sums, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_prediction_that_does_not_count_may_be_nan(monkeypatch):
+    monkeypatch.setattr(gpu, "serves", lambda values: True)
+    confidence = torch.tensor([0.5, torch.nan], device=DEVICE)
+    hit, where = (torch.tensor([True, other], device=DEVICE) for other in (True, False))
+    assert bin_sums(confidence, hit, where=where).sum(1).tolist() == [1, 0.5, 1]
+
+
+def test_shapes_that_differ_are_refused():
+    with pytest.raises(ValueError, match="3 confidences need as many hits and choices"):
+        bin_sums(torch.ones(3), torch.ones(2, dtype=torch.bool))

@@ -18,10 +18,20 @@ OURS = ["--smoothing-convention", "fairseq"]
 STOCK = ["--task", "translation", "--criterion", "label_smoothed_cross_entropy"]
 
 
-@pytest.mark.parametrize("option", ["--memory-efficient-bf16", "--memory-efficient-fp16"])
-def test_memory_efficient_half_precision_trains_as_fairseq_does(train, option):
-    values, _ = train("ours", *OURS, option, device=None)
-    expected, _ = train("none", *OURS, option, "--faster", "none", device=None)
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--bf16"],
+        ["--fp16"],
+        ["--fp16", "--fp16-init-scale", "33554432"],  # the first updates overflow
+        ["--memory-efficient-bf16"],
+        ["--memory-efficient-fp16"],
+    ],
+    ids=" ".join,
+)
+def test_half_precision_trains_as_fairseq_does(train, options):
+    values, _ = train("ours", *OURS, *options, device=None)
+    expected, _ = train("none", *OURS, *options, "--faster", "none", device=None)
     np.testing.assert_allclose([line[:3] for line in values], [line[:3] for line in expected], rtol=2e-2)
 
 

@@ -52,12 +52,11 @@ def _problem(n, width, n_classes, dtype=torch.float32, seed=0):
 
 
 def _exact(states, weight, target, smoothing, prior):
-    """Rows and gradients of the sum in float64, from the same inputs."""
+    """Rows, without the entropy, and gradients of the sum in float64, from the same inputs."""
     inputs = [values.detach().double().requires_grad_() for values in (states, weight)]
     logits = functional.linear(*inputs)
     rows = smoothed_cross_entropy(logits, target, smoothing, None if prior is None else prior.double())
-    entropy = torch.distributions.Categorical(logits=logits).entropy()
-    return rows._replace(entropy=entropy), torch.autograd.grad(rows.loss.sum(), inputs)
+    return rows, torch.autograd.grad(rows.loss.sum(), inputs)
 
 
 def _naive(states, weight, target, smoothing, prior):
@@ -95,6 +94,8 @@ def test_statistics_are_those_of_float64(smoothing):
     problem[2][:25] = functional.linear(*problem[:2]).argmax(-1)[:25]  # some targets are hits
     _, rows = linear_smoothed_cross_entropy(*problem, smoothing, prior)
     exact, _ = _exact(*problem, smoothing, prior)
+    logits = functional.linear(problem[0].double(), problem[1].double())
+    exact = exact._replace(entropy=torch.distributions.Categorical(logits=logits).entropy())
     for name in STATISTICS:
         values, expected = getattr(rows, name), getattr(exact, name)
         torch.testing.assert_close(values, expected.to(values.dtype), rtol=1e-5, atol=1e-5, msg=name)
@@ -135,7 +136,7 @@ def test_impossible_classes_are_legal_without_smoothing(block, monkeypatch):
 
 @given(
     n=st.integers(0, 12),
-    n_classes=st.integers(2, 200),
+    n_classes=st.integers(2, 200) if DEVICE == "cpu" else st.sampled_from([2, 31, 200]),  # each is compiled
     rows=st.integers(1, 13),
     n_ignored=st.integers(0, 4),
     seed=st.integers(0, 2**16),
@@ -211,6 +212,33 @@ HALVES = (slice(0, 15), slice(15, 30))
 
 def _exact_total(states, weight, target):
     return smoothed_cross_entropy(functional.linear(states, weight), target, PAPER).loss.sum()
+
+
+def test_autocast_has_the_precision_of_the_products_alone():
+    """Hidden states in float32, as a layer normalisation leaves them, and chunks whose sums stay in float32."""
+    states, weight, target = _problem(30, 16, 100)
+    exact, exact_gradients = _exact(states, weight, target, PAPER, None)
+    with pytest.MonkeyPatch.context() as patch, torch.autocast(DEVICE, torch.bfloat16):
+        patch.setattr(gpu, "chunk_rows", lambda n_classes, device: 7)
+        total, rows = linear_smoothed_cross_entropy(states, weight, target, PAPER)
+    assert rows.loss.dtype == torch.float32 and 0 < _error(rows.loss, exact.loss) < 0.01
+    for gradient, expected in zip(torch.autograd.grad(total, (states, weight)), exact_gradients, strict=True):
+        assert gradient.dtype == torch.float32 and 0 < _error(gradient, expected) < 0.01
+
+
+def test_a_prior_of_any_layout_counts():
+    problem = _problem(20, 8, 30)
+    prior = torch.rand(30, 2, device=DEVICE)[:, 0]
+    prior = (prior / prior.sum()).expand(2, 30).t().contiguous()[:, 0]
+    assert not prior.is_contiguous()
+    strided, plain = (linear_smoothed_cross_entropy(*problem, UNIGRAM, p)[0] for p in (prior, prior.contiguous()))
+    assert torch.equal(strided, plain)
+
+
+def test_another_number_of_targets_is_refused():
+    states, weight, target = _problem(4, 8, 10)
+    with pytest.raises(ValueError, match=r"4 hidden states need as many targets, not \(3,\)"):
+        linear_smoothed_cross_entropy(states, weight, target[:3], PAPER)
 
 
 def test_no_logits_are_kept_and_no_gradient_is_needed():
