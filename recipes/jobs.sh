@@ -38,9 +38,15 @@ job() {
 
 # wait_job: wait until one of the jobs ends, and say how.
 wait_job() {
-  local process status=0 folder line
+  local process status=0 folder line shown=$SECONDS
   # not `wait -n`: bash forgets a job that ended before it, though not its status
-  until process=$(one_that_ended); do sleep 0.2; done
+  until process=$(one_that_ended); do
+    sleep 0.2
+    if ((SECONDS - shown >= 30)); then
+      show_progress
+      shown=$SECONDS
+    fi
+  done
   wait "$process" || status=$?
   folder=${folder_of[$process]}
   case $status in
@@ -56,6 +62,15 @@ wait_job() {
       ;;
   esac
   unset "folder_of[$process]" "length_of_log[$process]"
+}
+
+# show_progress: the last line of each job's output. A bar of progress rewrites its line: the last state counts.
+show_progress() {
+  local folder line
+  for folder in "${folder_of[@]}"; do
+    line=$(tail -c 2000 "$folder/job.log" | tr '\r\0' '\n ' | grep -v '^ *$' | tail -n 1) || continue
+    printf '%s: %.160s\n' "$folder" "$line" >&2
+  done
 }
 
 # one_that_ended: the process of a job that has ended. Fails if there is none.
