@@ -70,5 +70,6 @@ def sums_of_predictions(
             ALL=where is None,
             BINS=_BINS,
             BLOCK=_BLOCK,
+            num_warps=8,
         )
     return sums

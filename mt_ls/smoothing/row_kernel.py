@@ -93,26 +93,26 @@ def _row(
                 zeros = tl.zeros((BLOCK,), tl.float32).to(logits_ptr.dtype.element_ty)
                 tl.store(logits_ptr + start + block, zeros, mask=start + block < CLASSES)
     else:
-        # Sums stay spread over the block until the end: a sum over threads is slow. With logits in units of log 2 an
-        # exponential is one multiplication less.
+        # With logits in units of log 2 an exponential is one multiplication less.
         z = _load(logits_ptr, block, CLASSES)
         terms = _times_prior(z, prior_ptr, block, CLASSES, PRIOR)
         greatest = tl.maximum(tl.max(z, 0), _LOWEST)
         below = (z - greatest) * _LOG2_E
         totals = tl.exp2(below)
         weighted = tl.where(totals > 0, totals * below, 0.0)
-        for start in range(BLOCK, CLASSES, BLOCK):
-            more = _load(logits_ptr, start + block, CLASSES)
-            terms += _times_prior(more, prior_ptr, start + block, CLASSES, PRIOR)
-            higher = tl.maximum(greatest, tl.max(more, 0))
-            step = (greatest - higher) * _LOG2_E
-            shrink = tl.exp2(step)
-            below = (more - higher) * _LOG2_E
-            e = tl.exp2(below)
-            weighted = shrink * (weighted + totals * step) + tl.where(e > 0, e * below, 0.0)
-            totals = shrink * totals + e
-            greatest = higher
-        total = tl.sum(totals, 0)
+        if CLASSES > BLOCK:  # the sums stay spread over the block until the end: a sum over threads is slow
+            for start in range(BLOCK, CLASSES, BLOCK):
+                more = _load(logits_ptr, start + block, CLASSES)
+                terms += _times_prior(more, prior_ptr, start + block, CLASSES, PRIOR)
+                higher = tl.maximum(greatest, tl.max(more, 0))
+                step = (greatest - higher) * _LOG2_E
+                shrink = tl.exp2(step)
+                below = (more - higher) * _LOG2_E
+                e = tl.exp2(below)
+                weighted = shrink * (weighted + totals * step) + tl.where(e > 0, e * below, 0.0)
+                totals = shrink * totals + e
+                greatest = higher
+        dot, weighted_total, total = tl.sum(terms, 0), tl.sum(weighted, 0), tl.sum(totals, 0)
         # A target that is no class makes the loss NaN, in place of a fault of the device.
         known = (target >= 0) & (target < CLASSES)
         target_logit = tl.load(logits_ptr + target, mask=known, other=float("nan")).to(tl.float32)
@@ -120,14 +120,13 @@ def _row(
         nll = log_total + (greatest - target_logit)
         loss = nll
         if PRIOR > 0:
-            dot = tl.sum(terms, 0)
             if PRIOR == 1:
                 dot = dot / CLASSES
             loss = (1 - alpha) * nll + alpha * (log_total + (greatest - dot))
         tl.store(statistics_ptr, loss)
         tl.store(statistics_ptr + statistics_stride, nll)
         tl.store(statistics_ptr + 2 * statistics_stride, 1 / total)
-        tl.store(statistics_ptr + 3 * statistics_stride, log_total - tl.sum(weighted, 0) / total / _LOG2_E)
+        tl.store(statistics_ptr + 3 * statistics_stride, log_total - weighted_total / total / _LOG2_E)
         tl.store(hit_ptr + row, (target_logit >= greatest) & (total == total))  # NaN is never a hit
         if SCALE > 0:
             tl.debug_barrier()  # all threads have read the target's logit
