@@ -7,7 +7,7 @@ import pytest
 import torch
 from commands import MODEL
 
-from mt_ls.plugin import attention, optimizer, task, trainer
+from mt_ls.plugin import attention, optimizer, precision, task, trainer
 from mt_ls.plugin import train as plugin_command
 from mt_ls.plugin.faster import NAMES, parse_names
 from mt_ls.plugin.stopping import Stop
@@ -76,6 +76,30 @@ def test_a_checkpoint_is_gone_on_from_with_and_without_the_parts(train, as_on_a_
     assert names and all(of == ["exp_avg", "exp_avg_sq", "step"] for of in names)
     assert all(values["step"] == 6 for values in half["last_optimizer_state"]["state"].values())
     assert half["optimizer_history"][-1]["optimizer_name"] == "FairseqAdam"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--fp16"],
+        ["--fp16", "--fp16-init-scale", "33554432"],  # the first updates overflow, and are left out
+        ["--bf16"],
+        ["--memory-efficient-fp16"],
+    ],
+    ids=" ".join,
+)
+def test_half_precision_trains_as_fairseq_does(train, as_on_a_gpu, monkeypatch, options):
+    """A CPU has half precision, too slow to train in. Losses within their rounding, and the same overflows."""
+    monkeypatch.setattr(precision, "_HALF", ())  # the option is refused on a CPU
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: None)  # the index of a CPU
+    monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
+    options = [*options, "--optimizer", "adam", "--dropout", "0"]
+    values, state = train("ours", *OURS, *options)
+    expected, other = train("none", *OURS, *options, "--faster", "none")
+    losses, others = ([line[:3] for line in lines] for lines in (values, expected))
+    np.testing.assert_allclose(losses, others, rtol=2e-2)
+    ours, fairseqs = (one["last_optimizer_state"].get("loss_scale") for one in (state, other))
+    assert ours == fairseqs and _distance(state, other) < 0.05
 
 
 def test_a_signal_is_seen_after_the_update_it_comes_in(train, as_on_a_gpu, monkeypatch):
