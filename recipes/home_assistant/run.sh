@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Strings of Home Assistant's interface, English to German: 11 906 pairs by real translators, from the package index.
-# SCALE=smoke (a minute) | cpu (20 minutes on 2 cores). What to expect: README.md beside this file.
+# SCALE=smoke (a minute) | cpu (8 to 20 minutes on 2 cores). What to expect: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
 temperatures=(0.8 0.9 1.0 1.1 1.25 1.5)
