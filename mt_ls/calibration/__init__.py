@@ -4,7 +4,7 @@
 - `sums`: the same sums on a device (torch).
 - `hits`: the one rule of what a hit is.
 - `temperature`: statistics at many temperatures from one pass, and the fitted temperature.
-- `gpu`, `bin_kernel`, `temperature_kernel`: for GPUs only: both by Triton kernels.
+- `gpu`, `bin_kernel`, `temperature_kernel`: for GPUs only: sums and temperatures by Triton kernels.
 - `tally`: sums of predictions with known targets.
 - `alignment`, `generated`: which generated tokens are hits.
 - `scores`: BLEU, chrF and TER from sums of sentences.

@@ -57,13 +57,14 @@ def _sums(
 def sums_of_predictions(
     confidence: torch.Tensor, hit: torch.Tensor, n_bins: int, where: torch.Tensor | None
 ) -> torch.Tensor:
-    """Sums (3, n_bins) in float64 of count, confidence and hits; all arguments are contiguous."""
+    """Sums (3, n_bins) in float64 of count, confidence and hits of the predictions ``where`` is true (None: all)."""
+    confidence, hit = confidence.contiguous(), hit.contiguous()
     sums = torch.empty(3, n_bins, dtype=torch.float64, device=confidence.device)
     with on_device(confidence):
         _sums[(triton.cdiv(n_bins, _BINS),)](
             confidence,
             hit,
-            hit if where is None else where,
+            hit if where is None else where.contiguous(),  # a pointer that is not read
             sums,
             len(confidence),
             N_BINS=n_bins,

@@ -1,4 +1,4 @@
-"""For GPUs only: which tensors Triton's kernels serve, and the kernels of `bin_kernel` and `temperature_kernel`."""
+"""For GPUs only: which tensors Triton's kernels serve, and the device on which they start."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import functools
 import importlib.util
 import os
 import shutil
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -32,26 +31,3 @@ def on_device(values: torch.Tensor) -> AbstractContextManager[object]:
     if not values.is_cuda or values.device.index == torch.cuda.current_device():
         return nullcontext()
     return torch.cuda.device(values.device)
-
-
-def statistics_at(
-    logits: torch.Tensor, target: torch.Tensor, temperatures: Sequence[float]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """NLL, confidence and Brier score (3, T, N), float32, at each of T temperatures, and hits (N,), from one pass."""
-    from .temperature_kernel import at_temperatures_of_rows
-
-    columns = logits.new_empty(3, len(temperatures), len(target), dtype=torch.float32)
-    hit = torch.empty(len(target), dtype=torch.bool, device=logits.device)
-    inverse = torch.tensor([1 / t for t in temperatures], dtype=torch.float32).to(logits.device, non_blocking=True)
-    if columns.numel():
-        at_temperatures_of_rows(logits.contiguous(), target.contiguous(), inverse, columns, hit)
-    return columns, hit
-
-
-def sums_of_bins(confidence: torch.Tensor, hit: torch.Tensor, n_bins: int, where: torch.Tensor | None) -> torch.Tensor:
-    """Sums (3, n_bins) in float64 of count, confidence and hits of the predictions ``where`` is true (None: all)."""
-    from .bin_kernel import sums_of_predictions
-
-    return sums_of_predictions(
-        confidence.contiguous(), hit.contiguous(), n_bins, None if where is None else where.contiguous()
-    )

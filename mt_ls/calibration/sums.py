@@ -27,12 +27,11 @@ def bin_sums(
     if hit.shape != confidence.shape or (where is not None and where.shape != confidence.shape):
         raise ValueError(f"{len(confidence)} confidences need as many hits and choices")
     if gpu.serves(confidence):
-        return gpu.sums_of_bins(confidence, hit, n_bins, where)
-    index = bin_index(confidence, n_bins)
-    if where is not None:
-        index = torch.where(where, index, n_bins)
-    values = torch.stack((torch.ones_like(confidence), confidence, hit.to(confidence.dtype))).double()
-    return values.new_zeros(3, n_bins + 1).index_add_(1, index, values)[:, :n_bins]
+        from .bin_kernel import sums_of_predictions
+
+        return sums_of_predictions(confidence, hit, n_bins, where)
+    left_out = torch.zeros_like(hit) if where is None else ~where  # the second of two groups
+    return grouped_bin_sums(confidence, hit, left_out.long(), 2, n_bins)[0]
 
 
 def grouped_bin_sums(

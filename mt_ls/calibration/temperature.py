@@ -57,7 +57,9 @@ def at_temperatures(logits: torch.Tensor, target: torch.Tensor, temperatures: Se
     if target.shape != logits.shape[:1]:
         raise ValueError(f"{len(logits)} rows of logits need as many targets, not {tuple(target.shape)}")
     if gpu.serves(logits):
-        (nll, confidence, brier), hit = gpu.statistics_at(logits, target, temperatures)
+        from .temperature_kernel import statistics_at
+
+        (nll, confidence, brier), hit = statistics_at(logits, target, temperatures)
         return TokenStatistics(nll, confidence, brier, hit)
     logits = logits if logits.dtype == torch.float64 else logits.float()
     columns = logits.new_empty(3, len(temperatures), len(target))

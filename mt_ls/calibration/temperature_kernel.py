@@ -6,6 +6,8 @@ tensors.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import triton
 import triton.language as tl
@@ -59,13 +61,21 @@ def _row(
     tl.store(hit_ptr + row, (target_logit >= greatest) & (sane == sane))  # NaN is never a hit
 
 
-def at_temperatures_of_rows(
+def statistics_at(
+    logits: torch.Tensor, target: torch.Tensor, temperatures: Sequence[float]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """NLL, confidence and Brier score (3, T, N), float32, at each of T temperatures, and hits (N,), from one pass."""
+    columns = logits.new_empty(3, len(temperatures), len(target), dtype=torch.float32)
+    hit = torch.empty(len(target), dtype=torch.bool, device=logits.device)
+    if columns.numel():
+        inverse = torch.tensor([1 / t for t in temperatures], dtype=torch.float32).to(logits.device, non_blocking=True)
+        _launch(logits.contiguous(), target.contiguous(), inverse, columns, hit)
+    return columns, hit
+
+
+def _launch(
     logits: torch.Tensor, target: torch.Tensor, inverse: torch.Tensor, columns: torch.Tensor, hit: torch.Tensor
 ) -> None:
-    """Write NLL, confidence and Brier score to ``columns`` (3, T, N) and hits to ``hit`` (N,).
-
-    ``logits`` (N, K) and the others are contiguous; ``inverse`` (T,) are the inverse temperatures.
-    """
     n, n_classes = logits.shape
     temperatures = triton.next_power_of_2(len(inverse))
     block = min(max(128, triton.next_power_of_2(n_classes)), max(128, _ELEMENTS // temperatures))

@@ -59,7 +59,7 @@ def linear_smoothed_cross_entropy(
     if ignore_index is not None:
         real = target != ignore_index
         total, kept = linear_smoothed_cross_entropy(hidden[real], weight, target[real], smoothing, prior, products)
-        return total, SmoothedLoss(*(scattered(row, real) for row in kept[:4]))
+        return total, scattered(kept, real)
     total, *rows = _LinearSmoothedCrossEntropy.apply(hidden, weight, target, alpha, prior, factors, with_gradient)
     return total, SmoothedLoss(*rows)
 

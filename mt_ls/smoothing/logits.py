@@ -57,12 +57,12 @@ def smoothed_cross_entropy(
         return SmoothedLoss(*_SmoothedCrossEntropy.apply(logits, target, smoothing.alpha(n_classes), prior))
     real = target != ignore_index
     kept = smoothed_cross_entropy(logits[real], target[real], smoothing, prior)
-    return SmoothedLoss(*(scattered(row, real) for row in kept[:4]))
+    return scattered(kept, real)
 
 
-def scattered(row: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    """Values (N,) at the places where ``real`` (N,) is true, in order, and 0 elsewhere."""
-    return row.new_zeros(real.shape).masked_scatter(real, row)
+def scattered(kept: SmoothedLoss, real: torch.Tensor) -> SmoothedLoss:
+    """The rows at the places where ``real`` (N,) is true, in order, and 0 elsewhere, without the entropy."""
+    return SmoothedLoss(*(row.new_zeros(real.shape).masked_scatter(real, row) for row in kept[:4]))
 
 
 class _SmoothedCrossEntropy(torch.autograd.Function):

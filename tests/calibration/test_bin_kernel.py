@@ -1,17 +1,13 @@
 """The kernel of bins against torch's operators: by Triton's interpreter on a CPU, by the device where there is one."""
 
-import os
-
 import pytest
 import torch
+from kernels import DEVICE
 
 from mt_ls.calibration import gpu
 from mt_ls.calibration.sums import bin_sums
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-if DEVICE == "cpu":
-    os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported
-else:
+if DEVICE == "cuda":
     pytestmark = pytest.mark.gpu
 pytest.importorskip("mt_ls.calibration.bin_kernel", reason="Triton is for Linux")
 

@@ -1,17 +1,13 @@
 """The kernel of many temperatures against torch's operators: by Triton's interpreter on a CPU, by the device else."""
 
-import os
-
 import pytest
 import torch
+from kernels import DEVICE
 
 from mt_ls.calibration import gpu
 from mt_ls.calibration.temperature import at_temperatures
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-if DEVICE == "cpu":
-    os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported
-else:
+if DEVICE == "cuda":
     pytestmark = pytest.mark.gpu
 pytest.importorskip("mt_ls.calibration.temperature_kernel", reason="Triton is for Linux")
 

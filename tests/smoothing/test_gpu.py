@@ -4,12 +4,11 @@ The interpreter takes programs one after the other, so these problems are small 
 of QuACK's tests: at most twice that of the naive implementation in the same precision.
 """
 
-import os
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernels import DEVICE
 from torch.nn import functional
 
 from mt_ls.smoothing import gpu, hidden
@@ -17,10 +16,7 @@ from mt_ls.smoothing.hidden import linear_smoothed_cross_entropy
 from mt_ls.smoothing.kinds import Smoothing
 from mt_ls.smoothing.logits import smoothed_cross_entropy
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-if DEVICE == "cpu":
-    os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported
-else:
+if DEVICE == "cuda":
     pytestmark = pytest.mark.gpu
 row_kernel = pytest.importorskip("mt_ls.smoothing.row_kernel", reason="Triton is for Linux")
 
