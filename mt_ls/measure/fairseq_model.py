@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from fairseq import checkpoint_utils, utils
 
+from ..plugin.batches import on_device
 from ..plugin.hypotheses import token_probabilities  # importing the plugin lets checkpoints load
 from ..plugin.projection import output_projection
 from ..records import Model, code_hash, sha256_of, versions
@@ -177,9 +178,7 @@ class FairseqModel:
 
     def on_device(self, sample: Any) -> Any:
         """Return a tensor, or what holds tensors, on the device of the model."""
-        if self.device.type != "cuda":
-            return sample
-        return utils.apply_to_sample(lambda tensor: tensor.pin_memory().to(self.device, non_blocking=True), sample)
+        return on_device(sample, self.device)
 
     @property
     def _device_tokens(self) -> int:

@@ -67,7 +67,7 @@ class KeptBatches(iterators.EpochBatchIterator):
         key = tuple(map(int, indices))
         if key not in self.collated:
             batch = self.collate_fn([self.dataset[i] for i in key])
-            self.collated[key] = batch if self.device.type == "cpu" else utils.move_to_cuda(_pinned(batch), self.device)
+            self.collated[key] = on_device(batch, self.device)
         return self.collated[key]
 
 
@@ -84,5 +84,8 @@ class _Collated:
         return map(self._source.batch, self._batches)
 
 
-def _pinned(batch: Any) -> Any:
-    return utils.apply_to_sample(torch.Tensor.pin_memory, batch)
+def on_device(sample: Any, device: torch.device) -> Any:
+    """A tensor, or what holds tensors, on a device; the host does not wait for the copy to a GPU."""
+    if device.type != "cuda":
+        return sample
+    return utils.apply_to_sample(lambda tensor: tensor.pin_memory().to(device, non_blocking=True), sample)
