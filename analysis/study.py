@@ -210,5 +210,9 @@ def alpha_label(smoothing: Smoothing | None) -> str:
 def teacher_label(teacher: Teacher) -> str:
     """The teacher, the temperature that it taught at, its part of the loss, and its images if not whole ones."""
     at = "logits" if teacher.temperature is None else f"T {teacher.temperature:g}"
-    sees = "" if teacher.sees == "whole" else f", {teacher.sees} images"
-    return f"{teacher.architecture} {alpha_label(teacher.smoothing)}, {at}, beta {teacher.beta:g}{sees}"
+    return f"{teacher.architecture} {alpha_label(teacher.smoothing)}, {at}, beta {teacher.beta:g}{sight_label(teacher)}"
+
+
+def sight_label(teacher: Teacher) -> str:
+    """The end of a label that says which images a teacher sees; empty for whole ones."""
+    return "" if teacher.sees == "whole" else f", {teacher.sees} images"

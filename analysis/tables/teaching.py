@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from .. import paper
 from ..quantities import number
 from ..rows import Row, mean, n_seeds
-from ..study import Entry, Study, alpha_label
+from ..study import Entry, Study, alpha_label, sight_label
 from .accuracy import over_seeds
 from .layout import Table
 
@@ -59,8 +59,7 @@ def _source(entry: Entry) -> str:
     """The source that the network learnt from."""
     teacher = entry.model.teacher
     if teacher is not None:
-        sees = "" if teacher.sees == "whole" else f", {teacher.sees} images"
-        return f"{teacher.architecture}, {alpha_label(teacher.smoothing)}{sees}"
+        return f"{teacher.architecture}, {alpha_label(teacher.smoothing)}{sight_label(teacher)}"
     return "labels" if entry.amount == 0 else f"labels, {alpha_label(entry.model.smoothing)}"
 
 
