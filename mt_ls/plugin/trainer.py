@@ -36,7 +36,7 @@ class NotFiniteError(FloatingPointError):
 
 
 class _Update(NamedTuple):
-    """What an update leaves for the log; tensors are on the device."""
+    """The numbers of an update for the log; tensors are on the device."""
 
     number: int
     logs: list[dict[str, Any]]

@@ -18,7 +18,7 @@ WARM_UP = 3
 
 
 class Batch(NamedTuple):
-    """What an update takes: inputs ``x`` (B, C, H, W), ``labels`` (B,), the learning rate's ``factor`` (), and the
+    """The numbers of an update: inputs ``x`` (B, C, H, W), ``labels`` (B,), the learning rate's ``factor`` (), and the
     teacher's logits ``taught`` (B, K), (B, 0) without a teacher. A block of n batches has one more dimension in
     front."""
 
