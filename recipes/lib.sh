@@ -1,6 +1,14 @@
 # shellcheck shell=bash
 # The functions of every recipe: the environment, and stages that run once. Source it; do not run it.
 set -euo pipefail
+# shellcheck source=recipes/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
+case ${1:-} in
+  -h | --help)
+    show_help "$0"
+    exit
+    ;;
+esac
 # The caller's folder counts for the name of an environment, the repository's root for everything else.
 case ${MT_LS_VENV:-/} in
   /*) ;;

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# The whole test suite on a fresh machine: style, types, import contract, shell, tests. In an environment of your own:
-# MT_LS_VENV=FOLDER bash recipes/test.sh, or python -m pytest alone.
-# bash recipes/test.sh -m gpu [PYTEST-OPTIONS] runs the tests that need a GPU alone; they are skipped where there is none.
+# The whole test suite on a fresh machine: style, types, import contract, shell, tests.
+# bash recipes/test.sh [PYTEST-OPTIONS] makes and uses .venv. MT_LS_VENV=FOLDER is an environment to use as it is; in
+# one of your own, python -m pytest alone runs the tests.
+# bash recipes/test.sh -m gpu [PYTEST-OPTIONS] runs the tests that need a GPU alone; they are skipped where there is
+# none. PRINT=1 shows the commands, and runs and installs nothing.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/lib.sh"
 set_up fast,test

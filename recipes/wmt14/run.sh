@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # The paper's own experiment: WMT14 English to German, Transformer base, 300 000 updates of 4 096 tokens with no
-# averaging of checkpoints. SCALE=paper (GPUs) | smoke (the synthetic corpus, minutes).
+# averaging of checkpoints.
+# SCALE=paper (GPUs, the default) | smoke (the synthetic corpus, minutes). The report is out/DATA/report.html, where
+# DATA is wmt14 or wmt14_smoke. Protocol: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
+no_arguments SCALE=smoke "$@"
 temperatures=(0.6 0.7 0.8 0.9 0.95 1.0 1.05 1.1 1.13 1.2 1.3 1.4)
 case ${SCALE:-paper} in
   smoke)
