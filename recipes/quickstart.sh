@@ -10,6 +10,5 @@ source "$(dirname "$0")/lib.sh"
 no_arguments SCALE=smoke "$@"
 
 say "quickstart: 8 to 20 minutes on 2 cores (2 to install, the rest to train two models and to measure)"
-set_up fast
 # Two runs with a thread each make 1.16 times the updates of one run after the other with two threads.
 JOBS=${JOBS:-2} OUT=quickstart bash recipes/home_assistant/run.sh

@@ -5,4 +5,4 @@
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../recipes/lib.sh"
 set_up fast,test
-OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} python tests/faults "$@"
+run env OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" python tests/faults "$@"

@@ -53,4 +53,4 @@ for seed in ${SEEDS:-1}; do
   done
 done
 wait_jobs
-run python -m analysis.report "runs/${data}_${resnet}_"*_s* "runs/${data}_alexnet_"*_s* --out "out/$data"
+report "$data" "runs/${data}_${resnet}_*_s*" "runs/${data}_alexnet_*_s*"

@@ -21,4 +21,4 @@ train_and_measure() {
   activations "$@" ▁der ▁die ▁das
 }
 translation_models "$data" train_and_measure
-report "$data" "${OUT:-$data}"
+report "${OUT:-$data}" "runs/${data}_a*_s*"

@@ -25,4 +25,4 @@ train_and_measure() {
   measure "$@" --temperatures "${temperatures[@]}"
 }
 translation_models "$data" train_and_measure
-report "$data" "$data"
+report "$data" "runs/${data}_a*_s*"

@@ -30,4 +30,4 @@ for seed in ${SEEDS:-1}; do
   done
 done
 wait_jobs
-run python -m analysis.report "runs/${data}_"{teacher,student}_*_s* --out "out/$data"
+report "$data" "runs/${data}_teacher_*_s*" "runs/${data}_student_*_s*"

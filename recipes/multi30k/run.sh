@@ -30,4 +30,4 @@ train_and_measure() {
   activations "$@" ▁ein ▁eine ▁einen
 }
 translation_models "$data" train_and_measure
-report "$data" "$data"
+report "$data" "runs/${data}_a*_s*"

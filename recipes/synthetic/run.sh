@@ -20,4 +20,4 @@ train_and_measure() {
   activations "$@" ▁der ▁die ▁das
 }
 translation_models "$data" train_and_measure
-report "$data" "$data"
+report "$data" "runs/${data}_a*_s*"
