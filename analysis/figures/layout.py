@@ -141,11 +141,19 @@ def _together(parts: Sequence[str]) -> str:
     return name + colon + ",".join(values)
 
 
+SUFFIXES = (".svg", ".png", ".pdf")
+"""The kinds of files that a figure can be written to."""
+_DATES = {".svg": "Date", ".pdf": "CreationDate"}  # left out, so that the same records give the same file
+
+
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write ``name.svg`` and ``name.png`` (200 dots an inch) to ``folder``."""
-    paths = []
-    for suffix in ("svg", "png"):
-        with written_whole(folder / f"{name}.{suffix}") as path:
-            figure.savefig(path, format=suffix, dpi=200, metadata={"Date": None} if suffix == "svg" else None)
-        paths.append(folder / f"{name}.{suffix}")
-    return paths
+    """Write ``name.svg`` and ``name.png`` to ``folder``."""
+    return [write(figure, folder / f"{name}{suffix}") for suffix in (".svg", ".png")]
+
+
+def write(figure: Figure, file: Path) -> Path:
+    """Write a figure to a file, of the kind that its suffix names; a PNG has 200 dots an inch."""
+    metadata = {_DATES[file.suffix]: None} if file.suffix in _DATES else None
+    with written_whole(file) as path:
+        figure.savefig(path, format=file.suffix[1:], dpi=200, metadata=metadata)
+    return file

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from builders import record, row, study, taught_by, teacher_run, write_activations, write_records, write_world
 
-from analysis.figures import activations, drawings, information, layout, quality, reliability, teaching, temperature
+from analysis.figures import activations, drawings, ece_bleu, information, layout, reliability, teaching, temperature
 from analysis.quantities import NLL
 from analysis.rows import load, select
 from analysis.study import Study
@@ -78,10 +78,10 @@ def test_the_temperature_figure_shows_the_pair_and_by_run_every_run(made):
     assert temperature.figure(study(row(0.0), row(0.1))) is None
 
 
-def test_quality_has_a_point_a_run_and_a_label_a_model(made):
-    figure = quality.figure(made)
+def test_ece_against_bleu_has_a_point_a_run_and_a_label_a_model(made):
+    figure = ece_bleu.figure(made)
     assert [text.get_text() for text in figure.axes[0].texts] == ["α = 0", "α = 0.1"]
-    assert quality.figure(study(row(0.1))) is None
+    assert ece_bleu.figure(study(row(0.1))) is None
 
 
 def test_activations_are_drawn_where_a_pair_was_measured(made):
@@ -155,7 +155,7 @@ def test_teachers_and_untaught_students_have_their_curves():
 
 
 def test_every_kind_of_study_has_its_drawings(made, tmp_path):
-    assert [one.name for one in drawings(made)] == ["reliability", "temperature", "quality", "penultimate"]
+    assert [one.name for one in drawings(made)] == ["reliability", "temperature", "ece_bleu", "penultimate"]
     images = Study(load([write_world(tmp_path / "images", True, seeds=(1,))]))
     assert [one.name for one in drawings(images)] == ["penultimate", "reliability", "teaching", "information"]
 

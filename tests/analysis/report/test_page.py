@@ -29,7 +29,7 @@ def test_the_report_is_whole_and_self_contained(runs, tmp_path, capsys):
     page = (tmp_path / "report.html").read_text()
     assert page.count("<figure>") == 4 and "Nothing: every cell was measured" in page
     assert not re.search(r'(src|href)="(?!#)', page)
-    for name in ("temperature", "reliability", "quality", "penultimate"):
+    for name in ("temperature", "reliability", "ece_bleu", "penultimate"):
         assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 10_000
         mode = "activations" if name == "penultimate" else "forced"
         assert f"ECE|mode:{mode}" in (tmp_path / "figures" / f"{name}.svg").read_text()

@@ -27,7 +27,7 @@ class Point(NamedTuple):
 def drawing(study: Study) -> Drawing:
     """Two panels, with 95 % intervals over the sentences."""
     return Drawing(
-        "quality",
+        "ece_bleu",
         "Translation quality and perplexity against calibration",
         "",
         "One point a trained model at T = 1; bars are 95 % intervals over the test sentences. If calibration made "
