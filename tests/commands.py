@@ -47,7 +47,7 @@ def train_command(data: Path, save_dir: Path, *options: object) -> list[str]:
 
 def run(arguments: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
     """The finished process of a command in the repository's root, with its text output."""
-    return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, **options)
+    return subprocess.run(arguments, **{"cwd": ROOT, "capture_output": True, "text": True, **options})
 
 
 @contextlib.contextmanager

@@ -76,9 +76,9 @@ def test_validating_unigram_smoothing_without_the_training_set_ends_with_one_cle
     for file in [*data.glob("dict.*"), *data.glob("test.*")]:
         shutil.copy(file, tmp_path)
     finished, _ = _validate(tmp_path, unigram)
-    last = finished.stderr.splitlines()[-1]
-    assert finished.returncode == 1
-    assert last.endswith(f"unigram smoothing needs the training targets, and {tmp_path} has no train.en-de.de")
+    reason = f"unigram smoothing needs the training targets, and {tmp_path} has no train.en-de.de"
+    assert finished.returncode == 1 and "Traceback" not in finished.stdout + finished.stderr
+    assert finished.stderr.splitlines()[-1] == f"error: {reason}"
 
 
 def test_generate_records_every_hypothesis_and_finds_those_of_the_stock_task(data, checkpoint, tmp_path):
@@ -106,7 +106,8 @@ def test_generate_records_every_hypothesis_and_finds_those_of_the_stock_task(dat
 
 def test_a_temperature_of_zero_is_refused(data, checkpoint):
     finished = run(command("fairseq-generate", data, *PLUGIN, "--path", checkpoint, *PRESET, "--temperature", "0"))
-    assert finished.returncode != 0 and "a temperature must be greater than 0" in finished.stderr
+    assert finished.returncode == 1
+    assert finished.stderr == "error: a temperature must be greater than 0, not 0\n"
 
 
 @pytest.fixture
