@@ -46,7 +46,7 @@ def train_command(data: Path, save_dir: Path, *options: object) -> list[str]:
 
 
 def run(arguments: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-    """The finished process of a command in the repository's root, with its text output."""
+    """The finished process of a command in the repository's root, or in ``cwd``, with its text output."""
     return subprocess.run(arguments, **{"cwd": ROOT, "capture_output": True, "text": True, **options})
 
 
