@@ -127,3 +127,11 @@ def _arguments(pid: int) -> list[str]:
 def logged(text: str, key: str) -> float:
     """The last value that a log of fairseq gives for a key."""
     return float(re.findall(rf"{key}[ =]([-\d.e]+)", text)[-1])
+
+
+def documented(section: str, program: str) -> list[str]:
+    """The arguments of the first whole command of a program in a section of docs/usage.md, without redirections."""
+    text = (ROOT / "docs" / "usage.md").read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    lines = re.findall(rf"^{program} (?!\.\.\.)(?:.*\\\n)*.*$", text, re.M)
+    words = shlex.split(lines[0].replace("\\\n", " ").replace("$(python -m mt_ls)", str(ROOT / "mt_ls")))
+    return [word for word in words[1:] if not word.startswith("<")]
