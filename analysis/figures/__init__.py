@@ -22,17 +22,17 @@ FIGURES = {
     "ece_bleu": Part(
         ece_bleu.drawing,
         "BLEU and perplexity against forced ECE, a point a run",
-        "records in forced and in beam mode at T = 1, on test",
+        "records in forced and in beam mode at T = 1",
     ),
     "reliability": Part(
         reliability.drawing,
         "accuracy against confidence (the paper's Figures 2 and 3)",
-        "records in forced mode or of images, on test, of smoothing 0.0 or 0.1; with --by run of any model",
+        "records in forced mode or of images, of smoothing 0.0 or 0.1; with --by run of any model",
     ),
     "temperature": Part(
         temperature.drawing,
         "BLEU, forced ECE and NLL against temperature (Figure 4)",
-        "records in forced and in beam mode at several temperatures, on test",
+        "records in forced and in beam mode at several temperatures",
     ),
     "penultimate": Part(
         activations.drawing,
@@ -42,7 +42,7 @@ FIGURES = {
     "teaching": Part(
         teaching.drawing,
         "accuracy of teachers and students against smoothing (Figure 5)",
-        "records of networks that were taught by a network's probabilities, on test",
+        "records of networks that were taught by a network's probabilities",
     ),
     "information": Part(
         information.drawing,

@@ -34,10 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_records(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=f"file to write: {_suffixes()}")
     add_by(parser)
+    parser.add_argument(
+        "--split", help="split to draw (default: test, or else one that chose no temperature)"
+    )
     options = parser.parse_args(arguments)
     try:
         _check(options.name, options.out)
-        _draw(options.name, Study(of_one_corpus(load(options.records), options.corpus), options.by), options.out)
+        study = Study(of_one_corpus(load(options.records), options.corpus), options.by)
+        _draw(options.name, study.on(options.split) if options.split else study, options.out)
     except (RecordError, OSError) as error:
         print(f"analysis.figures: error: {error}", file=sys.stderr)
         return 2

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..quantities import BLEU, ECE, NLL
-from ..rows import Row, main_search
+from ..rows import Row
 from ..study import Entry, Study
 from . import layout
 from .layout import Drawing
@@ -28,17 +28,19 @@ def drawing(study: Study) -> Drawing:
     """Two panels, with 95 % intervals over the sentences."""
     return Drawing(
         "ece_bleu",
-        "Translation quality and perplexity against calibration",
+        "BLEU and perplexity against ECE",
+        "",
         "One point a trained model at T = 1; bars are 95 % intervals over the test sentences. If calibration made "
         "BLEU, points would fall from left to right.",
         "smoothing lowers ECE and raises BLEU, and its perplexity is worse.",
-        figure(study.with_rows(main_search(study.rows))),
+        figure(study.of_main_search),
+        study.split,
     )
 
 
-def figure(study: Study, split: str = "test") -> Figure | None:
+def figure(study: Study) -> Figure | None:
     """None where no run was measured in both modes."""
-    points = _points(study, split)
+    points = _points(study)
     if not points:
         return None
     fig, axes = layout.new(1, 2, width=8.5)
@@ -59,16 +61,16 @@ def figure(study: Study, split: str = "test") -> Figure | None:
         axis.annotate(label, np.mean(at, axis=0), xytext=(6, 4), textcoords="offset points")
     for axis, name in zip(axes, ("BLEU", "perplexity"), strict=True):
         axis.margins(0.25)
-        axis.set(xlabel=f"forced ECE ({split}, T = 1)", ylabel=name)
+        axis.set(xlabel=f"forced ECE ({study.split}, T = 1)", ylabel=name)
     layout.sign(fig, [point.forced for point in points])
     return fig
 
 
-def _points(study: Study, split: str) -> list[Point]:
+def _points(study: Study) -> list[Point]:
     points = []
     for entry in study.entries:
-        for forced in entry.select(mode="forced", split=split, temperature=1.0):
-            searched = entry.select(mode="beam", split=split, temperature=1.0, run=forced.record.run)
+        for forced in entry.select(mode="forced", split=study.split, temperature=1.0):
+            searched = entry.select(mode="beam", split=study.split, temperature=1.0, run=forced.record.run)
             if searched and searched[0].record.bleu:
                 points.append(Point(entry, forced, searched[0]))
     return points

@@ -20,13 +20,23 @@ from ..study import Entry
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure: how to read it, and what the paper has there. ``figure`` is None where nothing was measured for it."""
+    """A figure: how to read it, and what the paper has there. ``figure`` is None where nothing was measured for it.
+
+    ``of_paper`` is its place in the paper, empty for a figure that the paper does not have. ``split`` is the split that
+    it shows, None for a figure of several.
+    """
 
     name: str
     title: str
+    of_paper: str
     how: str
     paper: str
     figure: Figure | None
+    split: str | None = None
+
+    def heading(self, of_one_split: bool = True) -> str:
+        """The title with the split, where the heading is of one."""
+        return f"{self.title} on {self.split}" if self.split and of_one_split else self.title
 
 
 class Look(NamedTuple):

@@ -20,9 +20,11 @@ def main(arguments: list[str] | None = None) -> int:
     add_records(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the report")
     add_by(parser)
+    parser.add_argument("--split", nargs="+", help="splits to report on (default: those that chose no temperature)")
     options = parser.parse_args(arguments)
     try:
-        text = write(Study(of_one_corpus(load(options.records), options.corpus), options.by), options.out)
+        study = Study(of_one_corpus(load(options.records), options.corpus), options.by)
+        text = write(study.of_splits(options.split) if options.split else study, options.out)
     except (RecordError, OSError) as error:
         print(f"analysis.report: error: {error}", file=sys.stderr)
         return 2

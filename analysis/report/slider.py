@@ -8,37 +8,41 @@ from typing import Any
 
 from ..figures import layout
 from ..quantities import BLEU, ECE, NLL, Quantity
-from ..rows import Row, main_search, pooled, select
+from ..rows import Row, pooled, select
 from ..study import Entry, Study
 
 Values = dict[str, Any]
 
 
-def data(study: Study, split: str = "test") -> dict[str, Any]:
+def data(parts: Sequence[Study]) -> dict[str, Any]:
     """{"temperatures": [...], "columns": [{"quantity", "name", "digits"}], "models": [{"name", "at": [values at each
     temperature or None]}]}.
 
-    By model it shows a model without smoothing and its smoothed one; by run, every run. A temperature counts where all
-    runs of a model were measured; bins are pooled over training seeds, numbers are means.
+    ``parts`` are a study on each split that it reports. By model it shows a model without smoothing and its smoothed
+    one; by run, every run. A temperature counts where all runs of a model were measured; bins are pooled over training
+    seeds, numbers are means.
     """
-    study = study.with_rows(main_search(study.rows))
+    measured = {name: at for part in parts for name, at in _of_split(part.of_main_search, len(parts) > 1).items()}
+    temperatures = sorted({temperature for at in measured.values() for temperature in at})
+    return {
+        "temperatures": temperatures,
+        "columns": [
+            {"quantity": quantity.name, "name": name, "digits": quantity.digits}
+            for quantity, name in _columns(parts[0])
+        ],
+        "models": [{"name": name, "at": [at.get(t) for t in temperatures]} for name, at in measured.items()],
+    }
+
+
+def _of_split(study: Study, named: bool) -> dict[str, dict[float, Values]]:
+    """The values of each model at each temperature, by its name, with the split where it is ``named``."""
     entries = _shown(study)
     # A network is part of its name, even where the amounts of smoothing would do.
     names = {entry.label: entry.label.replace("alpha ", "α = ") for entry in entries}
     if not study.is_of_images:
         names = layout.names(entries, study.by)
-    measured = [_by_temperature(study, entry, split) for entry in entries]
-    temperatures = sorted({temperature for at in measured for temperature in at})
-    return {
-        "temperatures": temperatures,
-        "columns": [
-            {"quantity": quantity.name, "name": name, "digits": quantity.digits} for quantity, name in _columns(study)
-        ],
-        "models": [
-            {"name": names[entry.label], "at": [at.get(t) for t in temperatures]}
-            for entry, at in zip(entries, measured, strict=True)
-        ],
-    }
+    end = f", {study.split}" if named else ""
+    return {f"{names[entry.label]}{end}": _by_temperature(study, entry) for entry in entries}
 
 
 def _shown(study: Study) -> list[Entry]:
@@ -56,8 +60,8 @@ def _columns(study: Study) -> list[tuple[Quantity, str]]:
     return [(ECE, "forced ECE"), (NLL, "NLL, nats"), (BLEU, "BLEU")]
 
 
-def _by_temperature(study: Study, entry: Entry, split: str) -> dict[float, Values]:
-    forced, beam = (entry.select(split=split, mode=mode) for mode in (study.forced_mode, "beam"))
+def _by_temperature(study: Study, entry: Entry) -> dict[float, Values]:
+    forced, beam = (entry.select(split=study.split, mode=mode) for mode in (study.forced_mode, "beam"))
     n_runs = len({row.record.run for row in forced})
     values = {}
     for temperature in {row.record.temperature for row in forced}:

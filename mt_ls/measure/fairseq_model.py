@@ -24,6 +24,7 @@ from ..smoothing.kinds import Smoothing
 from ..weights import broken_entry, weights_hash
 from .ctranslate2_search import CTranslate2Search
 from .fairseq_search import FairseqSearch
+from .names import checkpoint_family, run_name
 from .protocol import BatchLimits, ForcedTokens, MeasureError, Provenance, Search
 
 _CPU_TOKENS = 4000
@@ -33,8 +34,8 @@ _CPU_TOKENS = 4000
 class FairseqModel:
     """The model of the checkpoint file ``path`` on the binarised folder ``data``; see `TranslationModel`.
 
-    ``run`` names the run in the records; by default it is the folder above the checkpoint's. Raises MeasureError for a
-    checkpoint or a folder that cannot be loaded.
+    ``run`` names the run in the records, by default `run_name`. Raises MeasureError for a checkpoint or a folder that
+    cannot be loaded.
     """
 
     max_length = 200
@@ -56,15 +57,17 @@ class FairseqModel:
         self.source_dictionary = self.task.source_dictionary
         self.target_dictionary = self.task.target_dictionary
         self.eos = self.target_dictionary.eos()
+        self.n_classes = len(self.target_dictionary)
         self.projection = output_projection(self.network)
         self._pad = self.target_dictionary.pad()
         self._subwords = subword_scheme(self.target_dictionary)
         self.limits = limits or BatchLimits()
         self._manifest = _manifest(self.data)
         self._orders: dict[str, np.ndarray] = {}
+        self._longest: dict[str, int] = {}
         self._weights, self._updates = loaded.weights, loaded.updates
         self._code = code_hash()
-        self._run = run or path.resolve().parent.parent.name
+        self._run = run or run_name(path)
         self._model = Model(
             corpus=self._manifest.get("corpus") or self.data.name or self.data.resolve().name,
             architecture=architecture_of(self.cfg.model),
@@ -96,10 +99,10 @@ class FairseqModel:
 
     def batches(self, split: str, sentences: range) -> list[list[int]]:
         """See `TranslationModel`. Sentences of similar length share a batch."""
-        order = self._order(split)
+        order, longest = self._order(split), self._longest[split]
         batches = self._dataset(split).batch_by_size(
             order[(order >= sentences.start) & (order < sentences.stop)],
-            max_tokens=self.limits.max_tokens or self._device_tokens,
+            max_tokens=self.limits.max_tokens or max(self._device_tokens, longest),
             max_sentences=self.limits.max_sentences,
             required_batch_size_multiple=1,
         )
@@ -183,7 +186,7 @@ class FairseqModel:
     @property
     def _device_tokens(self) -> int:
         """The most tokens of a batch that suit the device."""
-        return _CPU_TOKENS if self.device.type == "cpu" else chunk_rows(len(self.target_dictionary), self.device)
+        return _CPU_TOKENS if self.device.type == "cpu" else chunk_rows(self.n_classes, self.device)
 
     def _dataset(self, split: str) -> Any:
         """fairseq's data set of a split."""
@@ -198,7 +201,10 @@ class FairseqModel:
         return self.task.datasets[split]
 
     def _order(self, split: str) -> np.ndarray:
-        """The sentences of a split by length. Raises MeasureError if one is longer than the model's positions."""
+        """The sentences of a split by length.
+
+        Raises MeasureError if one is longer than the model's positions, or than the limit of a batch.
+        """
         if split not in self._orders:
             dataset = self._dataset(split)
             order = dataset.ordered_indices()
@@ -209,7 +215,14 @@ class FairseqModel:
                     f"{self.data}: split {split}: {len(too_long)} of {len(dataset)} sentences are longer than the "
                     "model's positions; shorten or remove them: a score of the others would not be one of the split"
                 )
-            self._orders[split] = order
+            lengths = dataset.num_tokens_vec(order)
+            longest = int(lengths.max(initial=0))
+            if self.limits.max_tokens and longest > self.limits.max_tokens:
+                raise MeasureError(
+                    f"--max-tokens {self.limits.max_tokens}: sentence {order[lengths.argmax()]} of {split} has "
+                    f"{longest} tokens: allow at least {longest}"
+                )
+            self._orders[split], self._longest[split] = order, longest
         return self._orders[split]
 
 
@@ -311,15 +324,6 @@ def precision_of(common_cfg: Any) -> str | None:
         if any(getattr(common_cfg, f"{prefix}{precision}", False) for prefix in ("", "memory_efficient_")):
             return precision
     return None
-
-
-def checkpoint_family(path: Path) -> str:
-    """The kind of a checkpoint: "last" and "best" for fairseq's files of these names, the file's stem for others.
-
-    For example "checkpoint12" for checkpoint12.pt, of epoch 12.
-    """
-    stem = path.stem
-    return stem.removeprefix("checkpoint_") if stem in ("checkpoint_last", "checkpoint_best") else stem
 
 
 _UNITS = {"sentencepiece": "spm", "subword_nmt": "bpe", "none": "word"}

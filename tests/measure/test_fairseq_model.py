@@ -3,7 +3,6 @@
 import datetime
 import os
 import shutil
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +13,6 @@ from mt_ls.measure import fairseq_model
 from mt_ls.measure.fairseq_model import (
     FairseqModel,
     architecture_of,
-    checkpoint_family,
     precision_of,
     smoothing_of,
     subword_scheme,
@@ -65,20 +63,6 @@ def test_the_smoothing_is_that_of_the_criterion(criterion, smoothing):
 )
 def test_the_precision_is_that_of_the_training(common, precision):
     assert precision_of(SimpleNamespace(**common)) == precision
-
-
-@pytest.mark.parametrize(
-    ("name", "family"),
-    [
-        ("checkpoint_last.pt", "last"),
-        ("checkpoint_best.pt", "best"),
-        ("checkpoint12.pt", "checkpoint12"),
-        ("checkpoint_3_1500.pt", "checkpoint_3_1500"),
-        ("averaged.pt", "averaged"),
-    ],
-)
-def test_the_family_of_a_checkpoint_is_in_its_name(name, family):
-    assert checkpoint_family(Path("runs/x/checkpoints") / name) == family
 
 
 def test_the_architecture_is_the_registered_name():

@@ -31,7 +31,14 @@ def test_each_reliability_diagram_has_the_bins_of_its_record(made):
     np.testing.assert_allclose(drawn.get_xdata(), confidence)
     np.testing.assert_allclose(drawn.get_ydata(), accuracy)
     assert f"ECE {of.record.bins.ece():.3f}" in figure.axes[0].get_title()
-    assert reliability.figure(Study(select(made.rows, mode="beam"))) is None
+
+
+def test_of_translations_without_their_model_the_diagram_is_that_of_the_search(made):
+    of = Study(select(made.rows, mode="beam", split="test", amount=0.0), "run")
+    figure = reliability.figure(of)
+    assert titles(figure) == ["toy_a0.0_s1, T = 1", "toy_a0.0_s1, fitted"]
+    (at_one,) = select(of.rows, temperature=1.0)
+    np.testing.assert_allclose(figure.axes[0].lines[1].get_xdata(), at_one.record.bins.curve()[0])
 
 
 def test_each_network_has_its_line_of_diagrams():
@@ -80,7 +87,7 @@ def test_ece_against_bleu_has_a_point_a_run_and_a_label_a_model(made):
 def test_activations_are_drawn_where_a_pair_was_measured(made):
     figure = activations.figure(made)
     assert titles(figure) == ["α = 0, train", "α = 0, valid", "α = 0.1, train", "α = 0.1, valid"]
-    assert activations.figure(made.with_rows(select(made.rows, amount=0.1))) is None
+    assert activations.figure(Study(select(made.rows, amount=0.1))) is None
 
 
 def test_information_has_a_curve_a_run(tmp_path):
