@@ -28,7 +28,7 @@ def drawing(study: Study) -> Drawing:
     """Two panels, with 95 % intervals over the sentences."""
     return Drawing(
         "ece_bleu",
-        "Translation quality and perplexity against calibration",
+        "BLEU and perplexity against ECE",
         "",
         "One point a trained model at T = 1; bars are 95 % intervals over the test sentences. If calibration made "
         "BLEU, points would fall from left to right.",

@@ -20,7 +20,7 @@ def test_help_is_the_head_of_the_script(script, word):
     process = run(["bash", script, word], env=environment_of(**NOTHING))
     assert (process.returncode, process.stderr) == (0, "")
     _, *lines = (ROOT / script).read_text().splitlines()
-    head = list(itertools.takewhile(lambda line: re.match("# (?!shellcheck )", line), lines))
+    head = list(itertools.takewhile(lambda line: re.match("#(?! shellcheck )", line), lines))
     assert head and process.stdout.startswith("".join(f"{line[2:]}\n" for line in head))
     assert script in process.stdout
 

@@ -47,6 +47,13 @@ def test_each_figure_can_be_drawn_alone_and_is_listed(runs, tmp_path, capsys):
     assert re.findall(r"^(\w+) ", capsys.readouterr().out, re.M) == list(FIGURES)
 
 
+def test_of_a_split(tmp_path):
+    write_records(tmp_path, splits=("valid", "test1", "test2"))
+    out = tmp_path / "figure.svg"
+    assert main(["ece_bleu", str(tmp_path), "--split", "test2", "--out", str(out)]) == 0
+    assert "forced ECE (test2, T = 1)" in out.read_text() and "test1" not in out.read_text()
+
+
 def test_by_run_and_of_a_corpus(runs, tmp_path):
     for name in ("mine", "yours"):
         write(tmp_path / "other", record(0.3, run=name, corpus="other", fitted_temperature=1.0))
@@ -65,10 +72,12 @@ def test_by_run_and_of_a_corpus(runs, tmp_path):
         ("ece_bleu", "nowhere", "a.svg", "nowhere: no such file or folder"),
         ("ece_bleu", "images", "a.svg", "ece_bleu of toy: these records do not have what it needs: records in forced"),
         ("teaching", "translations", "a.svg", "teaching of toy: these records do not have what it needs"),
+        ("ece_bleu", "translations", "a.svg --split valid", "no report on split 'valid': choose one of test"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line_and_no_file(runs, tmp_path, capsys, name, records, file, message):
-    assert main([name, str(runs / records), "--out", str(tmp_path / "new" / file)]) == 2
+    file, *options = file.split()
+    assert main([name, str(runs / records), "--out", str(tmp_path / "new" / file), *options]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("analysis.figures: error: ") and message in line
     assert not (tmp_path / "new").exists()

@@ -173,7 +173,7 @@ def test_what_was_not_measured_is_an_empty_cell_and_is_named(tmp_path):
     write_report(Study(load([tmp_path / "runs"])), tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text()
     missing = page.split("<h2>Missing</h2>")[1]
-    assert "alpha 0.1, T 1: BLEU" in missing and "figure “Translation quality" in missing
+    assert "alpha 0.1, T 1: BLEU" in missing and "figure “BLEU and perplexity against ECE”" in missing
     table = (tmp_path / "out" / "tables" / "main.txt").read_text()
     assert "0.0" in table and "0.0000" not in table  # empty, and not 0
 
