@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from mt_ls.records import RecordError
+from mt_ls.terminal import prepare
 
 from .. import claims
 from ..rows import load, of_one_corpus
@@ -29,4 +30,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    prepare("analysis.claims")
     sys.exit(main())

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from mt_ls.records import RecordError
+from mt_ls.terminal import prepare
 
 from ..rows import load, of_one_corpus
 from ..study import Study
@@ -37,4 +38,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    prepare("analysis.report")
     sys.exit(main())

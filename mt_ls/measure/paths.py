@@ -55,6 +55,10 @@ def check_split(name: str) -> None:
 
 def check_output(file: Path) -> None:
     """Raise MeasureError for a file that cannot be written, as where a folder of its path is a file."""
+    try:
+        str(file.absolute()).encode()
+    except UnicodeEncodeError:
+        raise MeasureError(f"{file}: a path that is not UTF-8, as Parquet files need it: name another one") from None
     above = next(path for path in (file, *file.absolute().parents) if path.exists())
     if above.is_dir() == (above == file):
         raise MeasureError(f"{above}: a {'folder' if above.is_dir() else 'file'}, so that {file} cannot be written")
