@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from mt_ls.records import RecordError
+from mt_ls.terminal import prepare
 
 from .. import claims
 from ..arguments import add_records, chosen_study
@@ -27,4 +28,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    prepare("analysis.claims")
     sys.exit(main())

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from mt_ls.records import RecordError
+from mt_ls.terminal import prepare
 
 from ..arguments import add_by, add_records, chosen_study
 from .page import write
@@ -32,4 +33,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    prepare("analysis.report")
     sys.exit(main())
