@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from .. import paper
 from ..quantities import BLEU, ECE, NLL, Quantity
 from ..rows import Row, main_search, mean
 from ..study import Entry, Study
 from . import layout
-from .layout import BLUE, RED, Drawing
+from .colours import BLACK, WHITE
+from .layout import Drawing, Look
 
 
 def drawing(study: Study) -> Drawing:
@@ -20,8 +24,8 @@ def drawing(study: Study) -> Drawing:
     return Drawing(
         "temperature",
         "BLEU and calibration against temperature (the paper's Figure 4)",
-        "Left and centre: forced ECE (red circles, left scale) and BLEU (blue squares, right scale) of each model; "
-        "calibration is best where the red curve is lowest. Right: NLL of both. Means over training seeds.",
+        "A panel a model: forced ECE (solid, left scale) and BLEU (dashed, right scale); calibration is best where the "
+        "solid curve is lowest. The last panel: NLL of each model. Means over training seeds.",
         f"its curves are only drawn. Base Transformer, dev: BLEU {paper.BLEU[0]} to {paper.BLEU[1]} and perplexity "
         f"{paper.PERPLEXITY[0]} to {paper.PERPLEXITY[1]} with smoothing (Table 1).",
         figure(study.with_rows(main_search(study.rows))),
@@ -49,26 +53,33 @@ def figure(study: Study, split: str = "test") -> Figure | None:
     forced = [row for entry in entries for row in entry.select(split=split, mode="forced")]
     if len({row.record.temperature for row in forced}) < 2:
         return None
-    fig, axes = layout.new(1, len(entries) + 1, width=4 * (len(entries) + 1))
-    *panels, likelihood = axes
+    fig, axes = _axes(len(entries) + 1)
     looks, names = layout.looks(entries, study.by), layout.names(entries, study.by)
-    scores = [
-        _bleu_and_ece(axis, entry, split, names[entry.label]) for axis, entry in zip(panels, entries, strict=True)
-    ]
-    heights = [limit for axis in scores for limit in axis.get_ylim()]
-    eces = [limit for axis in panels for limit in axis.get_ylim()]
-    for axis, score in zip(panels, scores, strict=True):
-        score.set_ylim(min(heights), max(heights))
-        axis.set_ylim(0, max(eces))
-    for entry in entries:
-        temperatures, nll = by_temperature(entry.select(split=split, mode="forced"), NLL)
-        look = looks[entry.label]
-        likelihood.plot(temperatures, nll, marker=look.marker, ms=3, color=look.colour, label=names[entry.label])
-    likelihood.set(xlabel="temperature", ylabel="NLL (nats a token)", title="likelihood")
-    likelihood.legend(frameon=False)
+    scores = []
+    for axis, entry in zip(axes, entries, strict=False):
+        axis.set(xlabel="temperature", ylabel="forced ECE", title=layout.wrapped(names[entry.label], layout.PANEL))
+        scores += _bleu_and_ece(axis, entry, split, looks[entry.label])
+    _share_heights(axes[:-1], scores)
+    axes[-1].set(xlabel="temperature", ylabel="NLL (nats a token)", title="likelihood")
+    handles = {names[entry.label]: _nll(axes[-1], entry, split, looks[entry.label]) for entry in entries}
+    handles["forced ECE (left scale)"] = Line2D([], [], color=BLACK)
+    if scores:
+        handles["BLEU (right scale)"] = Line2D([], [], color=BLACK, ls="--")
+    layout.legend(fig, handles)
     at_one = [row for entry in entries for row in entry.select(split=split, temperature=1.0)]
     layout.sign(fig, [row for row in at_one if row.record.mode in ("forced", "beam")])
     return fig
+
+
+def _axes(n: int) -> tuple[Figure, list[Axes]]:
+    """A figure with so many panels, at most three in a line."""
+    lines = math.ceil(n / 3)
+    columns = math.ceil(n / lines)
+    fig, grid = layout.new(lines, columns, width=layout.PANEL * columns, height=0.5 + 3.2 * lines)
+    axes = list(np.ravel(grid))
+    for axis in axes[n:]:
+        axis.set_axis_off()
+    return fig, axes[:n]
 
 
 def compared(study: Study) -> list[Entry]:
@@ -79,13 +90,30 @@ def compared(study: Study) -> list[Entry]:
     return first if len(first) == 2 else study.entries[:2]
 
 
-def _bleu_and_ece(axis: Axes, entry: Entry, split: str, title: str) -> Axes:
-    """Draw one model; the axis of BLEU."""
-    axis.plot(*by_temperature(entry.select(split=split, mode="forced"), ECE), color=RED, marker="o", ms=3)
-    axis.set(xlabel="temperature", title=title)
-    axis.set_ylabel("forced ECE", color=RED)
+def _bleu_and_ece(axis: Axes, entry: Entry, split: str, look: Look) -> list[Axes]:
+    """Draw one model; the axis of BLEU, if it was measured."""
+    axis.plot(
+        *by_temperature(entry.select(split=split, mode="forced"), ECE), color=look.colour, marker=look.marker, ms=3
+    )
+    temperatures, bleu = by_temperature(entry.select(split=split, mode="beam"), BLEU)
+    if not temperatures:
+        return []
     right = axis.twinx()
-    right.plot(*by_temperature(entry.select(split=split, mode="beam"), BLEU), color=BLUE, marker="s", ms=3)
-    right.set_ylabel("BLEU", color=BLUE)
-    right.spines["top"].set_visible(False)
-    return right
+    right.plot(temperatures, bleu, color=look.colour, marker=look.marker, ms=4, mfc=WHITE, ls="--")
+    right.set_ylabel("BLEU")
+    right.spines["right"].set_visible(True)
+    return [right]
+
+
+def _share_heights(eces: Sequence[Axes], scores: Sequence[Axes]) -> None:
+    """Give the panels one scale of ECE, from 0, and one of BLEU."""
+    for axes, least in ((eces, 0.0), (scores, None)):
+        limits = [limit for axis in axes for limit in axis.get_ylim()]
+        for axis in axes:
+            axis.set_ylim(min(limits) if least is None else least, max(limits))
+
+
+def _nll(axis: Axes, entry: Entry, split: str, look: Look) -> Line2D:
+    """Draw the NLL of one model; its curve."""
+    temperatures, nll = by_temperature(entry.select(split=split, mode="forced"), NLL)
+    return axis.plot(temperatures, nll, color=look.colour, marker=look.marker, ms=3)[0]

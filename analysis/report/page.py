@@ -14,7 +14,7 @@ from mt_ls.records import written_whole
 
 from .. import claims
 from ..claims.rule import Verdict
-from ..figures import drawings
+from ..figures import colours, drawings, svg
 from ..figures.layout import Drawing, save
 from ..quantities import ACCURACY, BLEU, ECE, PERPLEXITY
 from ..rows import main_search, select
@@ -51,6 +51,7 @@ def write(study: Study, out: Path) -> str:
         n_runs=len({record.run for record in records}),
         summary=_summary(study, verdicts) if verdicts else "",
         claims=_claims(verdicts),
+        colours=Markup(colours.style_sheet()),
         figures=figures,
         tables=shown,
         missing=missing,
@@ -78,12 +79,12 @@ def _figures(study: Study, folder: Path) -> tuple[list[dict[str, Any]], list[str
 
 def _figure(drawing: Drawing, numbers: str, folder: Path) -> dict[str, Any]:
     assert drawing.figure is not None
-    svg = save(drawing.figure, folder, drawing.name)[0].read_text(encoding="utf-8")
+    document = save(drawing.figure, folder, drawing.name)[0].read_text(encoding="utf-8")
     return {
         "title": drawing.title,
         "how": drawing.how,
         "paper": drawing.paper,
-        "svg": Markup(svg[svg.index("<svg") :]),
+        "svg": Markup(svg.inline(document, drawing.name)),
         "alt": f"{drawing.title}. {numbers}",
     }
 

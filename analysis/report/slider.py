@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ..figures import layout
+from ..figures import colours, layout
 from ..quantities import BLEU, ECE, NLL, Quantity
 from ..rows import Row, main_search, pooled, select
 from ..study import Entry, Study
@@ -15,8 +15,8 @@ Values = dict[str, Any]
 
 
 def data(study: Study, split: str = "test") -> dict[str, Any]:
-    """{"temperatures": [...], "columns": [{"quantity", "name", "digits"}], "models": [{"name", "at": [values at each
-    temperature or None]}]}.
+    """{"temperatures": [...], "columns": [{"quantity", "name", "digits"}], "models": [{"name", "colour", "marker",
+    "at": [values at each temperature or None]}]}. Colours are those of CSS, markers those of matplotlib.
 
     By model it shows a model without smoothing and its smoothed one; by run, every run. A temperature counts where all
     runs of a model were measured; bins are pooled over training seeds, numbers are means.
@@ -27,6 +27,7 @@ def data(study: Study, split: str = "test") -> dict[str, Any]:
     names = {entry.label: entry.label.replace("alpha ", "α = ") for entry in entries}
     if not study.is_of_images:
         names = layout.names(entries, study.by)
+    looks = layout.looks(entries, study.by)
     measured = [_by_temperature(study, entry, split) for entry in entries]
     temperatures = sorted({temperature for at in measured for temperature in at})
     return {
@@ -35,7 +36,12 @@ def data(study: Study, split: str = "test") -> dict[str, Any]:
             {"quantity": quantity.name, "name": name, "digits": quantity.digits} for quantity, name in _columns(study)
         ],
         "models": [
-            {"name": names[entry.label], "at": [at.get(t) for t in temperatures]}
+            {
+                "name": names[entry.label],
+                "colour": colours.in_page(looks[entry.label].colour),
+                "marker": looks[entry.label].marker,
+                "at": [at.get(t) for t in temperatures],
+            }
             for entry, at in zip(entries, measured, strict=True)
         ],
     }
