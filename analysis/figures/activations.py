@@ -51,12 +51,14 @@ def figure(study: Study) -> Figure | None:
     fig = layout.blank(width=10, height=3 * len(lines))
     for (classes, panels), part in zip(lines, fig.subfigures(len(lines), squeeze=False)[:, 0], strict=True):
         axes = part.subplots(1, 4)
-        axes[0].set_ylabel(panels[0].entry.model.architecture)
+        for axis, panel in zip(axes, panels, strict=True):
+            axis.set_title(layout.wrapped(_title(panel, len(lines) > 1), inches=10 / 4))
         for first in (0, 2):  # the panels of one model
             pairs = zip(axes[first : first + 2], panels[first : first + 2], strict=True)
             reach = 1.1 * max(_draw(axis, panel, classes) for axis, panel in pairs)
             for axis in axes[first : first + 2]:
                 axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+                axis.locator_params(nbins=4)  # whatever the size, so that the layout has the labels that are drawn
         layout.legend(part, dict(zip(map(_printed, classes), axes[0].collections, strict=True)))
     layout.sign(fig, [panel.row for _, panels in lines for panel in panels])
     return fig
@@ -88,12 +90,16 @@ def _planes(row: Row) -> dict[Classes, np.ndarray]:
 
 def _draw(axis: Any, panel: Panel, classes: Classes) -> float:
     """Draw one panel; the greatest coordinate of its points."""
-    axis.set_title(f"α = {panel.entry.amount:g}, {panel.row.record.split}")
     points = _planes(panel.row)[classes]
     for rank, (marker, colour) in enumerate(zip("so^", (RED, BLUE, GREEN), strict=True)):
         of_class = points[points[:, 2] == rank]
         axis.scatter(*of_class[:, :2].T, s=7, color=colour, marker=marker, linewidths=0)
     return float(np.abs(points[:, :2]).max(initial=1e-9))
+
+
+def _title(panel: Panel, named: bool) -> str:
+    network = f"{panel.entry.model.architecture}, " if named else ""
+    return f"{network}α = {panel.entry.amount:g}, {panel.row.record.split}"
 
 
 def _printed(name: str) -> str:

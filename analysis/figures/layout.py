@@ -65,6 +65,7 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "legend.frameon": False,
     "legend.fontsize": _LEGEND,
+    "legend.markerscale": 1.4,
     "figure.constrained_layout.w_pad": 0.08,
     "svg.hashsalt": "mt_ls",  # the same records give the same file
     "svg.fonttype": "none",
@@ -112,8 +113,9 @@ def wrapped(text: str, inches: float) -> str:
 def legend(part: Figure | SubFigure, handles: Mapping[str, Any]) -> None:
     """Put a legend of the handles by their labels above the axes, no wider than a panel, and make room for it."""
     labels = [wrapped(label, PANEL - 0.5) for label in handles]
-    widest = max(len(line) for label in labels for line in label.splitlines())
-    columns = max(1, _fits(PANEL, _LEGEND) // (widest + _HANDLE))
+    widths = [_HANDLE + max(map(len, label.splitlines())) for label in labels]
+    fits = _fits(PANEL, _LEGEND)
+    columns = len(labels) if sum(widths) <= fits else max(1, fits // max(widths))
     n_lines = sum(len(label.splitlines()) for label in labels) / columns
     part.figure.set_figheight(part.figure.get_figheight() + 1.4 * _LEGEND / 72 * n_lines)
     part.legend(handles.values(), labels, loc="outside upper left", ncols=columns, borderaxespad=0.2)

@@ -39,7 +39,7 @@ def drawing(study: Study) -> Drawing:
         "teaching",
         "Teachers and students (the paper's Figure 5)",
         "Points are means over seeds, bars from the least to the greatest. If smoothing took from a teacher what a "
-        f"student needs, the curve of {AT_ONE} lies below that of {HARD}.",
+        f"student needs, the curve of “{AT_ONE}” lies below that of “{HARD}”.",
         f"smoothed teachers are more accurate up to α = {paper.GREATEST_USEFUL_ALPHA}, their students no better than "
         "students alone.",
         figure(study),

@@ -59,7 +59,10 @@ def figure(study: Study, split: str = "test") -> Figure | None:
     for axis, entry in zip(axes, entries, strict=False):
         axis.set(xlabel="temperature", ylabel="forced ECE", title=layout.wrapped(names[entry.label], layout.PANEL))
         scores += _bleu_and_ece(axis, entry, split, looks[entry.label])
-    _share_heights(axes[:-1], scores)
+    for axis in axes[:-1]:
+        axis.set_ylim(bottom=0)
+    for panels in (axes[:-1], scores):
+        _share_height(panels)
     axes[-1].set(xlabel="temperature", ylabel="NLL (nats a token)", title="likelihood")
     handles = {names[entry.label]: _nll(axes[-1], entry, split, looks[entry.label]) for entry in entries}
     handles["forced ECE (left scale)"] = Line2D([], [], color=BLACK)
@@ -105,12 +108,13 @@ def _bleu_and_ece(axis: Axes, entry: Entry, split: str, look: Look) -> list[Axes
     return [right]
 
 
-def _share_heights(eces: Sequence[Axes], scores: Sequence[Axes]) -> None:
-    """Give the panels one scale of ECE, from 0, and one of BLEU."""
-    for axes, least in ((eces, 0.0), (scores, None)):
-        limits = [limit for axis in axes for limit in axis.get_ylim()]
+def _share_height(axes: Sequence[Axes]) -> None:
+    """Give axes one scale, with room for the markers."""
+    limits = [limit for axis in axes for limit in axis.get_ylim()]
+    if limits:
+        margin = 0.04 * (max(limits) - min(limits))
         for axis in axes:
-            axis.set_ylim(min(limits) if least is None else least, max(limits))
+            axis.set_ylim(min(limits) - margin, max(limits) + margin)
 
 
 def _nll(axis: Axes, entry: Entry, split: str, look: Look) -> Line2D:
