@@ -30,7 +30,7 @@ def figure(study: Study) -> Figure | None:
     rows = select(study.rows, mode="information")
     if not rows:
         return None
-    fig, (axis,) = layout.new(1, 1, width=5.4, height=3.8)
+    fig, (axis,) = layout.new(1, 1, width=4.1, height=3.2)
     entries = [entry for entry in study.entries if entry.select(mode="information")]
     looks, names = layout.looks(entries, study.by), layout.names(entries, study.by)
     handles = {}

@@ -112,7 +112,7 @@ def figure(study: Study) -> Figure | None:
     curves = accuracies(study)
     if not curves:
         return None
-    fig, (axis,) = layout.new(1, 1, width=5.4, height=4.2)
+    fig, (axis,) = layout.new(1, 1, width=4.1, height=3.2)
     handles = {}
     for name, (colour, marker, style) in _LOOKS.items():
         points = sorted(curves.get(name, {}).items())
