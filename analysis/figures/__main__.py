@@ -34,9 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_records(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=f"file to write: {_suffixes()}")
     add_by(parser)
-    parser.add_argument(
-        "--split", help="split to draw (default: test, or else one that chose no temperature)"
-    )
+    parser.add_argument("--split", help="split to draw (default: test, or else one that chose no temperature)")
     options = parser.parse_args(arguments)
     try:
         _check(options.name, options.out)
