@@ -4,6 +4,7 @@ import os
 import re
 
 import pytest
+from documented import unnamed_files, unnamed_keys
 from markupsafe import escape
 from translations import write_translations
 from trees import run_recipe
@@ -22,6 +23,13 @@ def test_the_recipe_measures_each_model_and_reports(finished):
     page = (tree / "out" / "synthetic_smoke" / "report.html").read_text()
     assert page.count("<figure>") == 4 and '<ul class="missing">' not in page
     assert "out/synthetic_smoke/report.html" in output and "alpha 0.1" in output
+
+
+@pytest.mark.slow
+def test_the_page_of_records_names_every_file_and_key_of_a_finished_run(finished):
+    tree, _ = finished
+    assert not unnamed_files(tree, "synthetic_smoke")
+    assert not unnamed_keys(tree / "runs" / "synthetic_smoke_a0.10_s1" / "records.jsonl")
 
 
 @pytest.mark.slow
@@ -139,6 +147,8 @@ def test_a_recipe_of_images_measures_each_network_and_reports(tree, recipe, envi
     records = [record for folder in folders for record in read(folder / "records.jsonl")]
     assert len(folders) == n_runs == len({record.run for record in records})
     assert {record.model.precision or "float32" for record in records} == {environment.get("PRECISION", "float32")}
+    assert not unnamed_files(tree, f"{recipe}_smoke")
+    assert not unnamed_keys(folders[-1] / "records.jsonl")
     page = (tree / "out" / f"{recipe}_smoke" / "report.html").read_text()
     assert escape(heading) in page and "16. And their students are less accurate" in page
 
