@@ -126,8 +126,8 @@ def _draw(top: Axes, bottom: Axes, rows: Sequence[Row], title: str, look: Look) 
     low, high = wilson(accuracy * count, count)
     bars = np.maximum(accuracy - low, 0), np.maximum(high - accuracy, 0)
     top.plot([0, 1], [0, 1], color=FAINT, lw=1, ls="--")
-    shape = {"color": look.colour, "marker": look.marker, "ms": 3.5, "lw": 1}
-    top.errorbar(confidence, accuracy, bars, clip_on=False, **shape)  # marks at 0 and 1 are drawn whole
+    drawn = top.errorbar(confidence, accuracy, bars, color=look.colour, marker=look.marker, ms=3.5, lw=1)
+    drawn[0].set_clip_on(False)  # marks at 0 and 1 are drawn whole
     top.set(title=f"{title}\nT = {number(temperature, 2)}, ECE {ECE.text(ECE.mean(rows), 3)}", ylim=(0, 1), xlim=(0, 1))
     middles, widths = (bins.edges[:-1] + bins.edges[1:]) / 2, np.diff(bins.edges)
     bottom.bar(middles, bins.count, 0.9 * widths, color=FAINT)
