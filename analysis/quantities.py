@@ -46,15 +46,14 @@ class Quantity:
         """The mean over rows of what was measured, or None."""
         return mean(self.of_record(row.record) for row in rows)
 
-    def resampled(self, row: Row, draws: int = significance.DRAWS, items: slice = slice(None)) -> np.ndarray | None:
+    def resampled(self, row: Row, draws: int = significance.DRAWS) -> np.ndarray | None:
         """The vector (draws + 1,) of the row: the quantity on its items as they are, and on resamples of them.
 
-        None where the items were not kept. ``items`` chooses among them.
+        None where the items were not kept.
         """
         columns = self._columns(row.items)
         if columns is None or self.of_items is None:
             return None
-        columns = [column[items] for column in columns]
         return self.of_items(*columns, significance.resamples(len(columns[0]), draws))
 
     def _columns(self, items: Items | None) -> list[Any] | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 from mt_ls.records import Model, RecordError, Smoothing, Teacher
 
-from .rows import Row, select
+from .rows import Row, main_search, select
 
 By = Literal["model", "run"]
+_REPORTED = ("forced", "beam", "images")
+"""The modes of records that are reported by split."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +54,13 @@ class Entry:
 class Study:
     """The rows of one corpus. By "model", runs that differ in their seed alone are one entry; by "run", each run is.
 
-    Raises RecordError where an entry would average two checkpoints of one seed.
+    ``on_split`` is the split that is reported, None for the first of `splits`. Raises RecordError where an entry would
+    average two checkpoints of one seed.
     """
 
     rows: Sequence[Row]
     by: By = "model"
+    on_split: str | None = None
 
     def __post_init__(self) -> None:
         for entry in self.entries:
@@ -68,6 +73,49 @@ class Study:
         return self.rows[0].record.model.corpus
 
     @cached_property
+    def splits(self) -> list[str]:
+        """The splits that can be reported, test first: those that chose no temperature, and not train.
+
+        "test" where nothing is measured that depends on a split, as mutual information during a training. Raises
+        RecordError where every split chose a temperature.
+        """
+        measured = dict.fromkeys(row.record.split for row in self.rows if row.record.mode in _REPORTED)
+        chose = {row.record.fitted_on for row in self.rows}
+        splits = [split for split in measured if split != "train" and split not in chose]
+        if splits or not measured.keys() - {"train"}:
+            return sorted(splits, key=lambda split: split != "test") or ["test"]
+        raise RecordError(
+            f"temperatures were fitted on {', '.join(measured)}, and no other split was measured: measure one to "
+            "report on with --gen-subset, or fit on another one with --fit-subset"
+        )
+
+    @cached_property
+    def fitted_on(self) -> str:
+        """The splits on whose halves temperatures were fitted, in words."""
+        return " and ".join(dict.fromkeys(row.record.fitted_on for row in self.rows if row.record.fitted_on))
+
+    @property
+    def split(self) -> str:
+        """The split that is reported. Raises RecordError as `splits` does."""
+        return self.on_split or self.splits[0]
+
+    def on(self, split: str) -> Study:
+        """The study that reports on another of its splits. Raises RecordError for a split that is none of them."""
+        self._check_split(split)
+        return dataclasses.replace(self, on_split=split)
+
+    def of_splits(self, chosen: Sequence[str]) -> Study:
+        """The study that can report on the chosen ones of its splits only. Raises RecordError as `on` does."""
+        for split in chosen:
+            self._check_split(split)
+        others = set(self.splits) - set(chosen)
+        return Study([row for row in self.rows if row.record.split not in others], self.by)
+
+    def _check_split(self, split: str) -> None:
+        if split not in self.splits:
+            raise RecordError(f"no report on split {split!r}: choose one of {', '.join(self.splits)}")
+
+    @cached_property
     def is_of_images(self) -> bool:
         """Whether the models are image classifiers, and not translation models."""
         return any(row.record.mode in ("images", "information") for row in self.rows)
@@ -77,9 +125,16 @@ class Study:
         """The mode of predictions whose target is known: "forced" of translation, "images" of images."""
         return "images" if self.is_of_images else "forced"
 
-    def with_rows(self, rows: Iterable[Row]) -> Study:
-        """The study of some of the rows."""
-        return Study(list(rows), self.by)
+    @cached_property
+    def main_mode(self) -> str:
+        """The mode whose calibration is shown first: that of known targets, or "beam" where only searches were
+        measured, as of translations without their models."""
+        return "beam" if {row.record.mode for row in self.rows} == {"beam"} else self.forced_mode
+
+    @cached_property
+    def of_main_search(self) -> Study:
+        """The study without the beam searches that `rows.main_search` leaves out, on the same split."""
+        return Study(main_search(self.rows), self.by, self.split)
 
     @cached_property
     def entries(self) -> list[Entry]:

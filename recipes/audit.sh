@@ -1,60 +1,48 @@
 #!/usr/bin/env bash
-# Is a model calibrated, and would a temperature help? bash recipes/audit.sh DATA_BIN CHECKPOINT [MORE CHECKPOINTS]
-# measures fairseq checkpoints on the valid and test sets of a binarised folder. bash recipes/audit.sh FOLDER [MORE]
-# takes translations of any system: hypotheses.txt, references.txt and tokens.jsonl, one JSON line a token (see
-# python -m mt_ls.measure_text --help). Records and report are in OUT (default out/audit); each model is one line there.
-# BEAM=5, TEMPERATURES="0.7 1.0 1.3" and SPLITS="valid test" are options. Run the same command again to continue.
+# Is a model calibrated, and would a temperature help? An answer for each model, with its evidence, in one page.
+#
+#   bash recipes/audit.sh DATA-BIN CHECKPOINT [MORE CHECKPOINTS]   fairseq checkpoints on a binarised folder
+#   bash recipes/audit.sh FOLDER [MORE FOLDERS]                    translations of any system, without its model
+#
+# A FOLDER holds hypotheses.txt, references.txt, and tokens.jsonl with one line a token (python -m mt_ls.measure_text
+# --help). All arguments are checked before the first measurement. Run the same command again to continue.
+#
+# Variables in front of the command:
+#   OUT=out/audit                     folder of records and report, from the folder that you are in
+#   SPLITS="test"                     splits to report on
+#   FIT=valid                         split that chooses the temperatures; it is measured too
+#   TEMPERATURES="0.7 1.0 1.3"        temperatures to measure (default: eight from 0.7 to 1.5); 1.0 always is
+#   BEAM=5                            hypotheses that the search keeps
+# Translations without a model are of one split, and take neither FIT, TEMPERATURES nor BEAM.
 here=$PWD
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/lib.sh"
-[ $# -gt 0 ] || fail "name a binarised folder and its checkpoints, or folders of translations (see the head of $0)"
-read -ra temperatures <<<"${TEMPERATURES:-0.7 0.8 0.9 1.0 1.1 1.2 1.3 1.5}"
-read -ra splits <<<"${SPLITS:-valid test}"
-out=${OUT:-out/audit}
-set_up fast
+[ $# -gt 0 ] || fail "name a binarised folder and its checkpoints, or folders of translations: bash $0 --help"
+[ -z "${PRINT:-}" ] || fail "PRINT=1 is for experiments; an audit is one command: python -m mt_ls.audit --help"
+printf 'audit: loading what measures; then all arguments are checked\n' >&2
 
-# The full name of a path that is relative to the caller's folder.
-absolute() { (cd "$here" && realpath -e -- "$1" 2>/dev/null) || fail "no such file or folder: $1"; }
-
-audit_text() {
-  run python -m mt_ls.measure_text "$1" --records "$out/$(basename "$1")/records.jsonl"
-}
-
-# The name of a checkpoint's run: its folder's name and its own, so that two checkpoints of one folder differ.
-name_of() {
-  local folder
-  folder=$(dirname "$1")
-  if [ "$(basename "$folder")" = checkpoints ]; then folder=$(dirname "$folder"); fi
-  printf '%s-%s' "$(basename "$folder")" "$(basename "$1" .pt)"
-}
-
-audit_checkpoint() {
-  local data=$1 checkpoint=$2 name=$3 split
-  for split in "${splits[@]}"; do
-    run python -m mt_ls.measure "$data" --path "$checkpoint" --run "$name" --gen-subset "$split" \
-      --fit-subset "${splits[0]}" --temperatures "${temperatures[@]}" --beam "${BEAM:-5}" \
-      --records "$out/$name/records.jsonl"
-  done
-}
-
-paths=() names=()
-for path in "$@"; do paths+=("$(absolute "$path")"); done
-if [ -e "${paths[0]}/tokens.jsonl" ]; then
-  models=("${paths[@]}")
-  for folder in "${models[@]}"; do names+=("$(basename "$folder")"); done
-else
-  models=("${paths[@]:1}")
-  [ ${#models[@]} -gt 0 ] || fail "$1 holds no tokens.jsonl, and no checkpoint is named"
-  for checkpoint in "${models[@]}"; do names+=("$(name_of "$checkpoint")"); done
-fi
-twice=$(printf '%s\n' "${names[@]}" | sort | uniq -d)
-[ -z "$twice" ] || fail "two models would have the name $twice: audit them in two commands with two folders OUT"
-for i in "${!names[@]}"; do
-  if [ -e "${paths[0]}/tokens.jsonl" ]; then
-    audit_text "${models[i]}"
-  else
-    audit_checkpoint "${paths[0]}" "${models[i]}" "${names[i]}"
-  fi
+paths=()
+for path in "$@" "${OUT:-out/audit}"; do
+  case $path in
+    /*) paths+=("$path") ;;
+    *) paths+=("$here/$path") ;;
+  esac
 done
-# The models of this audit alone: OUT may hold earlier audits on other data.
-run python -m analysis.report "${names[@]/#/$out/}" --by run --out "$out"
+out=${paths[-1]}
+unset 'paths[-1]'
+options=()
+# option NAME WORDS: an option of mt_ls.audit with the words of a variable, unless it is empty.
+option() {
+  local words
+  read -rd '' -a words <<<"$2" || true # it ends at a NUL, which no variable holds
+  if ((${#words[@]})); then options+=("$1" "${words[@]}"); fi
+}
+option --splits "${SPLITS:-}"
+option --fit-subset "${FIT:-}"
+option --temperatures "${TEMPERATURES:-}"
+option --beam "${BEAM:-}"
+set_up fast
+folders=$(python -m mt_ls.audit "${paths[@]}" --out "$out" "${options[@]}")
+mapfile -t folders <<<"$folders"
+# The models of this audit alone: OUT may hold those of others.
+python -m analysis.report "${folders[@]/#/"$out"/}" --by run --out "$out"

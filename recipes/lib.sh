@@ -1,6 +1,14 @@
 # shellcheck shell=bash
 # The functions of every recipe: the environment, and stages that run once. Source it; do not run it.
 set -euo pipefail
+# shellcheck source=recipes/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
+case ${1:-} in
+  -h | --help)
+    show_help "$0"
+    exit
+    ;;
+esac
 # The caller's folder counts for the name of an environment, the repository's root for everything else.
 case ${MT_LS_VENV:-/} in
   /*) ;;
@@ -8,21 +16,32 @@ case ${MT_LS_VENV:-/} in
 esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# A message is one line, whatever the names in it hold.
 fail() {
-  printf 'error: %s\n' "$*" >&2
+  local message=$*
+  printf 'error: %s\n' "${message//$'\n'/\\n}" >&2
   exit 1
 }
 
-say() { printf '\n== %s\n' "$*" >&2; }
+# say MESSAGE...: the heading of a stage. PRINT=1 runs no stage.
+say() {
+  local message=$*
+  if [ -z "${PRINT:-}" ]; then printf '\n== %s\n' "${message//$'\n'/\\n}" >&2; fi
+}
 
 # Run a command; with PRINT=1 only show it.
 run() {
-  if [ -n "${PRINT:-}" ]; then
-    printf '%q ' "$@"
-    printf '\n'
-  else
-    "$@"
-  fi
+  if [ -n "${PRINT:-}" ]; then show "$@"; else "$@"; fi
+}
+
+# show WORDS...: print a command in a line that a shell reads back.
+show() {
+  local word line=
+  for word in "$@"; do
+    if ! [[ $word =~ ^[A-Za-z0-9_@%+=:,./-]+$ ]]; then word=${word@Q}; fi
+    line+=" $word"
+  done
+  printf '%s\n' "${line# }"
 }
 
 find_python() {
@@ -42,10 +61,16 @@ find_python() {
 # set_up EXTRAS: put the commands of an environment first in PATH.
 # The environment is .venv, made and filled on the first call (PYTHON=, TORCH= and MT_LS_MIN_FREE_MB= say how). With
 # MT_LS_VENV=FOLDER it is that folder, a virtual environment which has the project's requirements: nothing is installed.
+# With PRINT=1 it shows the lines that do this in any shell, and looks at nothing.
 set_up() {
-  local environment=$PWD/.venv
+  local environment=${MT_LS_VENV:-$PWD/.venv}
+  if [ -n "${PRINT:-}" ]; then
+    # shellcheck disable=SC2016  # the shell that reads the line expands it
+    printf 'cd %s && export PATH=%s:"$PATH" PYTHONWARNINGS=ignore\n' "$(show "$PWD")" "$(show "$environment/bin")"
+    if [ -z "${MT_LS_VENV:-}" ]; then show bash -c "source recipes/lib.sh && set_up $1"; fi
+    return
+  fi
   if [ -n "${MT_LS_VENV:-}" ]; then
-    environment=$MT_LS_VENV
     "$environment/bin/python" -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("fairseq"))' \
       2>/dev/null ||
       fail "MT_LS_VENV=$environment is no environment with fairseq: run pip install -e '.[$1]' in it, or unset it"
@@ -105,6 +130,10 @@ run_folder() { image_folder "$1" "a$(LC_ALL=C printf '%.2f' "$2")" "$3"; }
 # Workers of a training: GPUS=8 on this machine, GPUS times NODES under SLURM. Without a GPU they are gloo processes.
 gpus=${GPUS:-1} nodes=${NODES:-1}
 [[ $gpus =~ ^[1-9][0-9]*$ && $nodes =~ ^[1-9][0-9]*$ ]] || fail "GPUS=$gpus NODES=$nodes: give whole numbers"
+for seed in ${SEEDS:-}; do [[ $seed =~ ^[0-9]+$ ]] || fail "SEEDS=$SEEDS: give whole numbers"; done
+for alpha in ${ALPHAS:-}; do
+  [[ $alpha =~ ^(0|0?\.[0-9]+)$ ]] || fail "ALPHAS=$ALPHAS: give amounts of smoothing from 0 to less than 1"
+done
 # shellcheck source=recipes/jobs.sh
 source recipes/jobs.sh
 # A scheduler warns with USR1. mt_ls.train handles it; the shell and every other command must survive it.
@@ -116,7 +145,7 @@ set_launch() {
   launch=(python)
   if ((nodes > 1)); then
     [ -n "${SLURM_JOB_NODELIST:-}${PRINT:-}" ] || fail "NODES=$nodes needs a SLURM job: bash recipes/slurm.sh RECIPE"
-    head=$(scontrol show hostnames "${SLURM_JOB_NODELIST:-}" 2>/dev/null | head -n 1) || true
+    head=$({ scontrol show hostnames "${SLURM_JOB_NODELIST:-}" | head -n 1; } 2>/dev/null) || true
     launch=(srun --nodes "$nodes" --ntasks "$nodes" --ntasks-per-node 1 torchrun --nnodes "$nodes"
       --nproc-per-node "$gpus" --rdzv-backend c10d --rdzv-id "${SLURM_JOB_ID:-JOB}"
       --rdzv-endpoint "${head:-FIRST-NODE}:$((20000 + ${SLURM_JOB_ID:-0} % 20000))") # a port for each job
@@ -151,9 +180,11 @@ has_gpu_with() {
 }
 
 # set_device: --cpu where torch sees no GPU, as the array `device`. It asks once a recipe, since torch loads slowly.
+# A command that is shown may run elsewhere: it leaves the choice to fairseq, which takes a GPU where there is one.
 set_device() {
-  if [ -z "${has_gpu:-}" ]; then has_gpu=$(python -c 'import torch; print(int(torch.cuda.is_available()))'); fi
   device=()
+  if [ -n "${PRINT:-}" ]; then return; fi
+  if [ -z "${has_gpu:-}" ]; then has_gpu=$(python -c 'import torch; print(int(torch.cuda.is_available()))'); fi
   if ((!has_gpu)); then device=(--cpu); fi
 }
 
@@ -163,6 +194,8 @@ only_here() {
   exec 9>"$1/lock"
   flock --nonblock 9 || fail "another run is at work in $1: wait for it, or stop it"
 }
+
+adam_betas='(0.9, 0.98)' # of every training; a recipe may set others
 
 # train DATA ALPHA SEED ARCH OPTIONS...: train one model in its run folder, from its last checkpoint if it has one.
 # FOLDER/command names the command and the hash of the data: a folder of another command or other data is refused.
@@ -175,7 +208,7 @@ train() {
   folder=$(run_folder "$data" "$alpha" "$seed")
   options=("data-bin/$data" --user-dir mt_ls --task translation_with_calibration --arch "$arch"
     --criterion label_smoothed_cross_entropy_with_calibration --label-smoothing "$alpha" --report-accuracy
-    --share-all-embeddings --optimizer adam --adam-betas '(0.9, 0.98)' --lr-scheduler inverse_sqrt
+    --share-all-embeddings --optimizer adam --adam-betas "$adam_betas" --lr-scheduler inverse_sqrt
     --seed "$seed" --num-workers 0 --save-dir "$folder/checkpoints" --no-progress-bar --log-format simple
     --log-interval 50 "${half[@]}" "$@" "${device[@]}")
   if [ -n "${PRINT:-}" ]; then
@@ -183,7 +216,7 @@ train() {
     return
   fi
   only_here "$folder"
-  identity="$(PRINT=1 run mt_ls.train "${options[@]}") on data $(data_hash "$data")"
+  identity="$(printf '%q ' mt_ls.train "${options[@]}") on data $(data_hash "$data")"
   if [ -e "$folder/command" ] && [ "$(cat "$folder/command")" != "$identity" ]; then
     fail "$folder holds a model of another command or other data (see $folder/command): move it away and run again"
   fi
@@ -215,7 +248,7 @@ data_hash() {
     fail "data-bin/$1/manifest.json is not a manifest: remove data-bin/$1 and run again"
 }
 
-# measure DATA ALPHA SEED OPTIONS...: records of one model on valid and test, with beam 5 unless OPTIONS set another.
+# measure DATA ALPHA SEED OPTIONS...: records of one model on valid and test.
 measure() {
   local data=$1 alpha=$2 seed=$3 folder split launch=(python)
   shift 3
@@ -224,7 +257,7 @@ measure() {
   for split in valid test; do
     say "measuring $folder on $split"
     run "${launch[@]}" -m mt_ls.measure "data-bin/$data" --path "$folder/checkpoints/checkpoint_last.pt" \
-      --gen-subset "$split" --beam 5 --records "$folder/records.jsonl" "$@"
+      --gen-subset "$split" --records "$folder/records.jsonl" "$@"
   done
 }
 
@@ -273,8 +306,14 @@ translation_models() {
   wait_jobs
 }
 
-# report DATA OUT: figures, tables and one page from every translation run on this data.
+# report NAME PATTERN...: figures, tables and one page in out/NAME, from the run folders that match.
 report() {
+  local patterns="${*:2}"
   say "reporting"
-  run python -m analysis.report "runs/${1}_a"*_s* --out "out/$2"
+  if [ -n "${PRINT:-}" ]; then
+    printf 'python -m analysis.report %s --out %s\n' "$patterns" "$(show "out/$1")"
+  else
+    # shellcheck disable=SC2086  # the shell expands the patterns
+    python -m analysis.report $patterns --out "out/$1"
+  fi
 }

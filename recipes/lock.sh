@@ -3,6 +3,7 @@
 # Python advisory database: bash recipes/lock.sh. AUDIT=only looks up the present versions and writes nothing.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/lib.sh"
+no_arguments AUDIT=only "$@"
 tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT
 "$(find_python)" -m venv "$tools"

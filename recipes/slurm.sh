@@ -2,10 +2,12 @@
 # Submit a recipe to SLURM: bash recipes/slurm.sh RECIPE, for example SEEDS="1 2 3" GPUS=4 bash recipes/slurm.sh wmt14.
 # The grid of SEEDS and ALPHAS is one job array, a run a job; NODES=2 trains each run over two nodes. TIME=24:00:00 is
 # the limit of one job: SLURM warns WARNING=300 seconds before it, the training saves, the job queues and continues.
-# SBATCH="--partition=gpu --account=mine" adds options; CPU=1 asks for no GPU; PRINT=1 only shows the script.
+# SBATCH="--partition=gpu --account=mine" adds options; CPU=1 asks for no GPU; PRINT=1 only shows the script. Variables
+# of the recipe, such as SCALE and PRECISION, are passed on. More: docs/cluster.md.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/lib.sh"
 recipe=${1:-}
+(($# <= 1)) || fail "$0 takes one recipe (got '$2', too): choose with variables in front; see bash $0 --help"
 [ -f "recipes/$recipe/run.sh" ] || fail "no recipe '$recipe'; there are: $(cd recipes && printf '%s ' */ | tr -d /)"
 cells=()
 for seed in ${SEEDS:-1}; do

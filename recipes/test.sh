@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# The whole test suite on a fresh machine: style, types, import contract, shell, tests. In an environment of your own:
-# MT_LS_VENV=FOLDER bash recipes/test.sh, or python -m pytest alone.
-# bash recipes/test.sh -m gpu [PYTEST-OPTIONS] runs the tests that need a GPU alone; they are skipped where there is none.
+# The whole test suite on a fresh machine: style, types, import contract, shell, tests.
+# bash recipes/test.sh [PYTEST-OPTIONS] makes and uses .venv. MT_LS_VENV=FOLDER is an environment to use as it is; in
+# one of your own, python -m pytest alone runs the tests.
+# bash recipes/test.sh -m gpu [PYTEST-OPTIONS] runs the tests that need a GPU alone; they are skipped where there is
+# none. PRINT=1 shows the commands, and runs and installs nothing.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/lib.sh"
 set_up fast,test
@@ -16,18 +18,19 @@ needs() {
 }
 
 if [ "${1:-} ${2:-}" = "-m gpu" ]; then
-  python -c 'import pytest, xdist' 2>/dev/null ||
+  [ -n "${PRINT:-}" ] || python -c 'import pytest, xdist' 2>/dev/null ||
     fail "the environment lacks pytest or pytest-xdist: run pip install -e '.[fast,test]' in it"
   # Only the files that hold such tests: others may import what a GPU machine lacks.
   mapfile -t files < <(grep -rl --include='test_*.py' 'mark\.gpu' tests)
   ((${#files[@]})) || fail "no test is marked gpu"
-  exec python -m pytest "${@:1:2}" -n 4 "${files[@]}" "${@:3}"
+  run python -m pytest "${@:1:2}" -n 4 "${files[@]}" "${@:3}"
+  exit
 fi
-needs ruff mypy lint-imports shellcheck pytest
-ruff check .
-ruff format --check .
-mypy
-lint-imports
-shellcheck -x recipes/*.sh recipes/*/run.sh tests/*.sh .ci/run
+[ -n "${PRINT:-}" ] || needs ruff mypy lint-imports shellcheck pytest
+run ruff check .
+run ruff format --check .
+run mypy
+run lint-imports
+run shellcheck -x recipes/*.sh recipes/*/run.sh tests/*.sh .ci/run
 # Each worker takes whole files, because the tests of a file share what they train.
-python -m pytest -n 2 --dist loadfile "$@"
+run python -m pytest -n 2 --dist loadfile "$@"

@@ -81,11 +81,11 @@ def item_bins(confidence, hit, item, n_items):
     return sums
 
 
-def write_records(folder, amounts=(0.0, 0.1), beam=True):
-    """Records of made-up runs on valid and test at three temperatures, with items."""
+def write_records(folder, amounts=(0.0, 0.1), beam=True, splits=("valid", "test")):
+    """Records of made-up runs on splits at three temperatures, with items. The temperature is fitted on valid."""
     rng = np.random.default_rng(0)
     for amount in amounts:
-        for split in ("valid", "test"):
+        for split in splits:
             for temperature in (0.8, 1.0, 1.2):
                 confidence = rng.beta(3, 1, 2000)
                 bins = item_bins(confidence, rng.random(2000) < confidence, np.arange(2000) % 20, 20)

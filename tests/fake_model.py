@@ -21,6 +21,7 @@ class FakeModel:
     """
 
     eos = EOS
+    n_classes = len(WORDS)
     max_length = 9
 
     def __init__(self, n_sentences=31, projects=True, fast=None):

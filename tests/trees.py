@@ -36,12 +36,18 @@ def environment_of(**changes: str) -> dict[str, str]:
 
 
 def start_recipe(
-    tree: Path, path: str, *arguments: object, log: IO[str] | None = None, **environment: str
+    tree: Path,
+    path: str | Path,
+    *arguments: object,
+    log: IO[str] | None = None,
+    cwd: Path | None = None,
+    **environment: str,
 ) -> subprocess.Popen[str]:
-    """A recipe at work in a session of its own; its output goes to ``log``, or to two pipes."""
+    """A recipe at work in a session of its own, in the tree or in ``cwd``; its output goes to ``log``, or to two
+    pipes."""
     return subprocess.Popen(
-        ["bash", f"recipes/{path}", *map(str, arguments)],
-        cwd=tree,
+        ["bash", str(Path("recipes", path)), *map(str, arguments)],
+        cwd=cwd or tree,
         start_new_session=True,
         env=environment_of(**environment),
         stdout=log or subprocess.PIPE,
@@ -50,8 +56,10 @@ def start_recipe(
     )
 
 
-def run_recipe(tree: Path, path: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[Any]:
-    """The finished process of a recipe, with its text output."""
-    process = start_recipe(tree, path, *arguments, **environment)
+def run_recipe(
+    tree: Path, path: str | Path, *arguments: object, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[Any]:
+    """The finished process of a recipe, with its text output. ``path`` is in the tree's recipes, or absolute."""
+    process = start_recipe(tree, path, *arguments, cwd=cwd, **environment)
     out, err = process.communicate()
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)

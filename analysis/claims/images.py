@@ -31,7 +31,7 @@ class Evidence:
         pairs = [
             pair
             for pair in sorted(self.study.pairs, key=lambda pair: str(pair[0].model.architecture))
-            if all(entry.select(mode="images", split="test", temperature=1.0) for entry in pair)
+            if all(entry.select(mode="images", split=self.study.split, temperature=1.0) for entry in pair)
         ]
         if not pairs:
             raise Missing("runs of one network with alpha 0 and 0.1")
@@ -43,17 +43,17 @@ class Evidence:
         return str(hard.model.architecture) if len(same) == 1 else hard.label
 
     def resampled(self, quantity: Quantity, entries: Iterable[Entry], temperature: float | str = 1.0) -> BySeed:
-        """A quantity on the images of test at a temperature, or "fitted". Raises Missing if none is measured."""
+        """A quantity on the reported images at a temperature, or "fitted". Raises Missing if none is measured."""
         entries = list(entries)
         vectors: BySeed = {}
         for entry in entries:
-            for row in _at(entry.select(mode="images", split="test"), temperature):
+            for row in _at(entry.select(mode="images", split=self.study.split), temperature):
                 vector = quantity.resampled(row, self._draws)
                 if vector is not None:
                     _add(vectors, row.record.seed or 0, vector, entries)
         if not vectors:
             labels = ", ".join(entry.label for entry in entries) or "any network"
-            raise Missing(f"{quantity.name} on test at T {temperature} of {labels}")
+            raise Missing(f"{quantity.name} on {self.study.split} at T {temperature} of {labels}")
         return vectors
 
     def geometry(self, field: str, entry: Entry, split: str) -> BySeed:
@@ -144,7 +144,7 @@ def _calibrates(evidence: Evidence) -> Parts:
     parts = {}
     for pair in evidence.pairs:
         hard, smoothed = common_seeds(*(evidence.resampled(ECE, [entry]) for entry in pair))
-        parts[f"ece(0) - ece(0.1), {evidence.name(pair[0])}, test"] = hard - smoothed
+        parts[f"ece(0) - ece(0.1), {evidence.name(pair[0])}, {evidence.study.split}"] = hard - smoothed
     return parts
 
 

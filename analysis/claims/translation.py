@@ -20,13 +20,14 @@ class Pair:
     """A model without smoothing and its smoothed one, over the training seeds of which both are measured on valid and
     on test. The quantities on test are vectors (seeds, draws + 1), those on valid values of the records (seeds, 1)."""
 
-    def __init__(self, hard: Entry, smoothed: Entry, draws: int) -> None:
+    def __init__(self, hard: Entry, smoothed: Entry, reported: str, draws: int) -> None:
         self._entries = {0.0: hard, 0.1: smoothed}
+        self.reported = reported
         self._draws = draws
         self._known: dict[tuple[object, ...], np.ndarray] = {}
         measured = [
             {row.record.seed for row in entry.select(split=split) if row.record.mode in _CHECKED_MODES}
-            for split in ("valid", "test")
+            for split in ("valid", reported)
             for entry in (hard, smoothed)
         ]
         # A run that is not yet measured on both splits does not count on either.
@@ -37,8 +38,8 @@ class Pair:
     def test(
         self, quantity: Quantity, alpha: float, temperature: float | str = 1.0, beam: int | None = None
     ) -> np.ndarray:
-        """A quantity on test at a temperature, or "fitted"; in forced mode without a beam."""
-        return self._stacked("test", quantity, alpha, temperature, beam)
+        """A quantity on the reported split at a temperature, or "fitted"; in forced mode without a beam."""
+        return self._stacked(self.reported, quantity, alpha, temperature, beam)
 
     def valid(
         self, quantity: Quantity, alpha: float, temperature: float | str = 1.0, beam: int | None = None
@@ -118,7 +119,7 @@ def _smoothing_raises_bleu(pair: Pair) -> Parts:
 def _smoothing_raises_nll(pair: Pair) -> Parts:
     return {
         f"NLL(0.1) - NLL(0) at T = {t:g}": pair.test(NLL, 0.1, t) - pair.test(NLL, 0.0, t)
-        for t in pair.temperatures("test")
+        for t in pair.temperatures(pair.reported)
     }
 
 
@@ -136,7 +137,7 @@ def _temperature_raises_bleu_a_little(pair: Pair) -> Parts:
 
 def _any_temperature_hurts_the_smoothed(pair: Pair) -> Parts:
     bleu, ece = pair.test(BLEU, 0.1, beam=BEAM), pair.test(ECE, 0.1)
-    others = [t for t in pair.temperatures("test", BEAM) if t != 1]
+    others = [t for t in pair.temperatures(pair.reported, BEAM) if t != 1]
     return {
         **{f"BLEU(0.1) - BLEU(0.1, T = {t:g})": bleu - pair.test(BLEU, 0.1, t, BEAM) for t in others},
         **{f"ECE(0.1, T = {t:g}) - ECE(0.1)": pair.test(ECE, 0.1, t) - ece for t in others},
@@ -148,7 +149,7 @@ def _ece_predicts_bleu(pair: Pair) -> Parts:
 
     Each run chooses its own, of the temperatures that were searched at. The mean over both amounts of smoothing.
     """
-    grid = pair.temperatures("test", BEAM)
+    grid = pair.temperatures(pair.reported, BEAM)
     gains = []
     for alpha in (0.0, 0.1):
         bleu = np.stack([pair.test(BLEU, alpha, t, BEAM) for t in grid])
@@ -190,7 +191,10 @@ class Evidence:
             if not pairs:
                 raise Missing(_NO_PAIR)
             several = len(pairs) > 1
-            self._pairs = {f", {hard.label}" * several: Pair(hard, smoothed, self._draws) for hard, smoothed in pairs}
+            self._pairs = {
+                f", {hard.label}" * several: Pair(hard, smoothed, self._study.split, self._draws)
+                for hard, smoothed in pairs
+            }
         return {f"{part}{name}": v for name, pair in self._pairs.items() for part, v in of_pair(pair).items()}
 
 

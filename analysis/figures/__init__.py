@@ -2,13 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from ..study import Study
-from . import activations, information, quality, reliability, teaching, temperature
+from . import activations, ece_bleu, information, reliability, teaching, temperature
 from .layout import Drawing
+
+
+class Part(NamedTuple):
+    """A figure of some studies: what it shows, and the records that it needs."""
+
+    drawing: Callable[[Study], Drawing]
+    shows: str
+    needs: str
+
+
+FIGURES = {
+    "ece_bleu": Part(
+        ece_bleu.drawing,
+        "BLEU and perplexity against forced ECE, a point a run",
+        "records in forced and in beam mode at T = 1",
+    ),
+    "reliability": Part(
+        reliability.drawing,
+        "accuracy against confidence (the paper's Figures 2 and 3)",
+        "records in forced mode or of images, of smoothing 0.0 or 0.1; with --by run of any model",
+    ),
+    "temperature": Part(
+        temperature.drawing,
+        "BLEU, forced ECE and NLL against temperature (Figure 4)",
+        "records in forced and in beam mode at several temperatures",
+    ),
+    "penultimate": Part(
+        activations.drawing,
+        "penultimate activations on a plane (Figures 1 and 7)",
+        "activations, or images with planes, on train and valid, of smoothing 0.0 and of 0.1",
+    ),
+    "teaching": Part(
+        teaching.drawing,
+        "accuracy of teachers and students against smoothing (Figure 5)",
+        "records of networks that were taught by a network's probabilities",
+    ),
+    "information": Part(
+        information.drawing,
+        "mutual information of input and logits during training (Figure 6)",
+        "records in mode information (python -m mt_ls.vision --information)",
+    ),
+}
+"""The figures by name."""
+_OF_IMAGES = ("penultimate", "reliability", "teaching", "information")
+_OF_TRANSLATIONS = ("reliability", "temperature", "ece_bleu", "penultimate")
 
 
 def drawings(study: Study) -> list[Drawing]:
     """The figures that the report of a study has, drawn where their records were measured."""
-    if study.is_of_images:
-        return [part.drawing(study) for part in (activations, reliability, teaching, information)]
-    return [part.drawing(study) for part in (reliability, temperature, quality, activations)]
+    return [FIGURES[name].drawing(study) for name in (_OF_IMAGES if study.is_of_images else _OF_TRANSLATIONS)]

@@ -26,20 +26,20 @@ class Panel(NamedTuple):
 def drawing(study: Study) -> Drawing:
     """A line of panels for each network and plane, without and with smoothing, train and valid."""
     if study.is_of_images:
-        title = "Penultimate activations (the paper's Figure 1)"
+        of_paper = "Figure 1"
         how = (
             "Activations of a hundred images of each of three classes, on the plane through the three templates, with "
             "the origin at their mean. With smoothing clusters should be tight, and the scale smaller. One seed."
         )
         paper = "broad clusters become tight, the three classes form a regular triangle."
     else:
-        title = "Penultimate activations (the paper's Figure 7)"
+        of_paper = "Figure 7"
         how = (
             "What the decoder has before each of a hundred tokens of three pieces, on the plane through their three "
             "templates, origin at the mean of these. With smoothing clusters should be tight. One seed."
         )
         paper = "clusters are tighter with smoothing, the templates' scale smaller."
-    return Drawing("penultimate", title, how, paper, figure(study))
+    return Drawing("penultimate", "Penultimate activations", of_paper, how, paper, figure(study))
 
 
 def figure(study: Study) -> Figure | None:

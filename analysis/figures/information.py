@@ -16,7 +16,8 @@ def drawing(study: Study) -> Drawing:
     """A curve a run."""
     return Drawing(
         "information",
-        "Mutual information of input and logits (the paper's Figure 6)",
+        "Mutual information of input and logits",
+        "Figure 6",
         "How much the difference of two logits tells about which training image it came from, after each epoch. log 2 "
         "is the class alone.",
         "it rises, then falls slowly, more with smoothing, to slightly above log 2.",

@@ -22,13 +22,23 @@ from .colours import AMBER, BLACK, BLUE, GREEN, GREY, PURPLE, RED, SKY, SMALL_PR
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure: how to read it, and what the paper has there. ``figure`` is None where nothing was measured for it."""
+    """A figure: how to read it, and what the paper has there. ``figure`` is None where nothing was measured for it.
+
+    ``of_paper`` is its place in the paper, empty for a figure that the paper does not have. ``split`` is the split that
+    it shows, None for a figure of several.
+    """
 
     name: str
     title: str
+    of_paper: str
     how: str
     paper: str
     figure: Figure | None
+    split: str | None = None
+
+    def heading(self, of_one_split: bool = True) -> str:
+        """The title with the split, where the heading is of one."""
+        return f"{self.title} on {self.split}" if self.split and of_one_split else self.title
 
 
 class Look(NamedTuple):
@@ -179,11 +189,22 @@ def _together(parts: Sequence[str]) -> str:
     return name + colon + ",".join(values)
 
 
+SUFFIXES = (".svg", ".png", ".pdf")
+"""The kinds of files that a figure can be written to."""
+
+
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write ``name.svg`` and ``name.png`` (200 dots an inch) to ``folder``."""
-    paths = [folder / f"{name}.svg", folder / f"{name}.png"]
-    with written_whole(paths[0]) as path:
-        path.write_text(svg.as_file(figure), encoding="utf-8")
-    with written_whole(paths[1]) as path:
-        figure.savefig(path, format="png", dpi=200)
-    return paths
+    """Write ``name.svg`` and ``name.png`` to ``folder``."""
+    return [write(figure, folder / f"{name}{suffix}") for suffix in (".svg", ".png")]
+
+
+def write(figure: Figure, file: Path) -> Path:
+    """Write a figure to a file, of the kind that its suffix names; a PNG has 200 dots an inch."""
+    with written_whole(file) as path:
+        if file.suffix == ".svg":
+            path.write_text(svg.as_file(figure), encoding="utf-8")
+        else:
+            # Without its date, so that the same records give the same file.
+            metadata = {"CreationDate": None} if file.suffix == ".pdf" else None
+            figure.savefig(path, format=file.suffix[1:], dpi=200, metadata=metadata)
+    return file

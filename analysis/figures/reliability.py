@@ -19,37 +19,48 @@ from .layout import Drawing, Look
 
 HARD, SCALED, SMOOTHED = "hard targets", "hard + temperature", "label smoothing 0.1"
 AT_ONE, FITTED = "T = 1", "fitted"
+_OF = {
+    "images": ("network", ""),
+    "forced": ("model", " of next-token predictions"),
+    "beam": ("system", " of translations"),
+}
+"""By mode: who predicts, and the predictions in a title."""
 Diagrams = dict[str, tuple[Entry, Sequence[Row]]]
 """The entry and the rows of each diagram of one line, by its title."""
 
 
-def drawing(study: Study, split: str = "test") -> Drawing:
+def drawing(study: Study) -> Drawing:
     """A diagram each for no smoothing, its fitted temperature, and smoothing 0.1; by run, each at T = 1 and fitted."""
     of_images = study.is_of_images
     baseline, scaled, smoothed = (paper.CALIBRATION_IMAGES[0] if of_images else paper.CALIBRATION_TRANSLATION)[1:]
     ece_at_t, temperature = scaled.split(" / ")
     ece_smoothed, alpha = smoothed.split(" / ")
-    what, unit = ("network", "images") if of_images else ("model", "tokens")
+    what, of = _OF[study.main_mode]
     return Drawing(
         "reliability",
-        "Reliability (the paper's Figure 2)"
-        if of_images
-        else "Reliability of next-token predictions (the paper's Figure 3)",
+        f"Reliability{of}",
+        "Figure 2" if of_images else "Figure 3",
         "Each point is a bin of predictions: their mean confidence, and the share that is right, with its 95 % "
-        f"interval. Below the dashed line the {what} is over-confident. The bars count the {unit}. Bins of several "
-        "training seeds are pooled, numbers are means.",
+        f"interval. Below the dashed line the {what} is over-confident. The bars count the {units(study)}. "
+        "Bins of several training seeds are pooled, numbers are means.",
         f"ECE of ResNet-56 on CIFAR-100: {baseline}, at T = {temperature} {ece_at_t}, with smoothing {alpha} "
         f"{ece_smoothed} (Table 3)."
         if of_images
         else f"ECE {baseline} with hard targets, {ece_at_t} at T = {temperature}, {ece_smoothed} with smoothing "
         f"{alpha} (Table 3).",
-        figure(study, split),
+        figure(study),
+        study.split,
     )
 
 
-def figure(study: Study, split: str = "test") -> Figure | None:
+def units(study: Study) -> str:
+    """The units that the bins count: images, words, or tokens of subwords."""
+    return "images" if study.is_of_images else "words" if study.rows[0].record.unit == "word" else "tokens"
+
+
+def figure(study: Study) -> Figure | None:
     """None if nothing was measured."""
-    lines = [panels for panels in _lines(study, split) if panels]
+    lines = [panels for panels in _lines(study) if panels]
     drawn = {title for panels in lines for title in panels}
     titles = [title for title in (HARD, SCALED, SMOOTHED, AT_ONE, FITTED) if title in drawn]
     if not titles:
@@ -76,16 +87,16 @@ def figure(study: Study, split: str = "test") -> Figure | None:
             heading = f"{name}, {title}" if len(lines) > 1 or study.by == "run" else title
             _draw(top, bottom, rows, layout.wrapped(heading, layout.PANEL), looks[entry.label])
         tops[0].set_ylabel("accuracy")
-        bottoms[0].set_ylabel("images" if study.is_of_images else "tokens")
+        bottoms[0].set_ylabel(units(study))
     layout.sign(fig, [row for panels in lines for _, rows in panels.values() for row in rows])
     return fig
 
 
-def _lines(study: Study, split: str) -> list[Diagrams]:
+def _lines(study: Study) -> list[Diagrams]:
     """The diagrams of each line: of a model with hard targets and its smoothed one, or of a run."""
 
     def rows(entry: Entry | None) -> list[Row]:
-        return [] if entry is None else entry.select(split=split, mode=study.forced_mode)
+        return [] if entry is None else entry.select(split=study.split, mode=study.main_mode)
 
     def panels(of: Sequence[tuple[str, Entry | None, list[Row]]]) -> Diagrams:
         return {title: (entry, chosen) for title, entry, chosen in of if entry is not None and chosen}

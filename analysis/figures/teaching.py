@@ -37,12 +37,14 @@ def drawing(study: Study) -> Drawing:
     """Five curves."""
     return Drawing(
         "teaching",
-        "Teachers and students (the paper's Figure 5)",
+        "Teachers and students",
+        "Figure 5",
         "Points are means over seeds, bars from the least to the greatest. If smoothing took from a teacher what a "
         f"student needs, the curve of “{AT_ONE}” lies below that of “{HARD}”.",
         f"smoothed teachers are more accurate up to α = {paper.GREATEST_USEFUL_ALPHA}, their students no better than "
         "students alone.",
         figure(study),
+        study.split,
     )
 
 
@@ -61,7 +63,7 @@ def accuracies(study: Study) -> dict[str, Points]:
         return {}
     curves: dict[str, Points] = defaultdict(lambda: defaultdict(list))
     for (alpha, temperature), entry in by_teacher.items():
-        rows = entry.select(mode="images", split="test", temperature=1.0)
+        rows = entry.select(mode="images", split=study.split, temperature=1.0)
         gamma = mean(row.record.teacher_run.gamma if row.record.teacher_run else None for row in rows)
         if gamma is None:
             continue
@@ -73,7 +75,7 @@ def accuracies(study: Study) -> dict[str, Points]:
     students = {entry.model.architecture for entry in taught}
     for entry in study.untaught:
         for name, networks in ((TEACHERS, teachers), (ALONE, students)):
-            rows = entry.select(mode="images", split="test", temperature=1.0)
+            rows = entry.select(mode="images", split=study.split, temperature=1.0)
             if entry.model.architecture in networks and entry.is_plain and entry.amount is not None and rows:
                 curves[name][entry.amount] += [row.record.accuracy or 0.0 for row in rows]
     return {name: dict(points) for name, points in curves.items()} if taught else {}
@@ -121,6 +123,6 @@ def figure(study: Study) -> Figure | None:
             handles[name] = axis.errorbar(x, middle, bars, color=colour, marker=marker, ls=style, ms=4, lw=1)
     layout.legend(fig, handles)
     axis.set(xlabel="smoothing of the targets: α, or γ of the teacher", ylabel="accuracy (test)")
-    at_one = [row for entry in study.entries for row in entry.select(mode="images", split="test", temperature=1.0)]
+    at_one = [row for entry in study.entries for row in entry.select(mode="images", split=study.split, temperature=1.0)]
     layout.sign(fig, at_one)
     return fig

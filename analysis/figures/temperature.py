@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from .. import paper
 from ..quantities import BLEU, ECE, NLL, Quantity
-from ..rows import Row, main_search, mean
+from ..rows import Row, mean
 from ..study import Entry, Study
 from . import layout
 from .colours import BLACK, WHITE
@@ -23,12 +23,14 @@ def drawing(study: Study) -> Drawing:
     """A panel of BLEU and ECE for each model that is compared, and one of NLL."""
     return Drawing(
         "temperature",
-        "BLEU and calibration against temperature (the paper's Figure 4)",
+        "BLEU and calibration against temperature",
+        "Figure 4",
         "A panel a model: forced ECE (solid, left scale) and BLEU (dashed, right scale); calibration is best where the "
         "solid curve is lowest. The last panel: NLL of each model. Means over training seeds.",
         f"its curves are only drawn. Base Transformer, dev: BLEU {paper.BLEU[0]} to {paper.BLEU[1]} and perplexity "
         f"{paper.PERPLEXITY[0]} to {paper.PERPLEXITY[1]} with smoothing (Table 1).",
-        figure(study.with_rows(main_search(study.rows))),
+        figure(study.of_main_search),
+        study.split,
     )
 
 
@@ -47,9 +49,9 @@ def by_temperature(rows: Sequence[Row], quantity: Quantity) -> tuple[list[float]
     return temperatures, [mean(points[t]) or 0.0 for t in temperatures]
 
 
-def figure(study: Study, split: str = "test") -> Figure | None:
+def figure(study: Study) -> Figure | None:
     """None where no model was measured at several temperatures."""
-    entries = compared(study)
+    entries, split = compared(study), study.split
     forced = [row for entry in entries for row in entry.select(split=split, mode="forced")]
     if len({row.record.temperature for row in forced}) < 2:
         return None

@@ -13,11 +13,12 @@ from markupsafe import Markup
 from mt_ls.records import written_whole
 
 from .. import claims
+from ..advice import Advice, advice
 from ..claims.rule import Verdict
 from ..figures import colours, drawings, svg
 from ..figures.layout import Drawing, save
 from ..quantities import ACCURACY, BLEU, ECE, PERPLEXITY
-from ..rows import main_search, select
+from ..rows import select
 from ..study import Study
 from ..tables import tables
 from ..tables.layout import Table
@@ -25,75 +26,128 @@ from . import slider
 
 
 def write(study: Study, out: Path) -> str:
-    """Write figures, tables and report.html under ``out``; return the tables as text.
+    """Write figures, tables and report.html under ``out``; return what a terminal shows.
 
-    By run there are no claims: they are about the paper's models, and not about someone's own.
+    It shows every split that the study can report on, side by side. By run it is an audit: a sentence of advice for
+    each run comes first, and there are no claims, which are about the paper's models and not about someone's own.
     """
-    verdicts = claims.verdicts(study) if study.by == "model" else []
-    figures, missing = _figures(study, out / "figures")
-    shown = tables(study)
-    for table in shown:
-        with written_whole(out / "tables" / f"{table.name}.txt") as path:
-            path.write_text(table.text() + "\n", encoding="utf-8")
+    parts = [study.on(split) for split in study.splits]
+    audited = study.by == "run" and not study.is_of_images
+    verdicts = claims.verdicts(parts[0]) if study.by == "model" else []
+    advised = advice(study) if audited else []
+    figures, missing = _figures(parts, out / "figures")
+    shown = [table for part in parts for table in tables(part)]
+    of_tables = _tables(shown, out / "tables")
     missing += [cell for table in shown for cell in _missing(table)]
-    explored = slider.data(study)
-    template = jinja2.Environment(
+    explored = slider.data(parts)
+    page = _template().render(
+        title=_title(study),
+        n_records=len(study.rows),
+        n_runs=len({row.record.run for row in study.rows}),
+        advice=advised,
+        fitted_on=study.fitted_on,
+        summary=_summary(study, verdicts) if verdicts else "",
+        claims=_claims(verdicts),
+        colours=Markup(colours.style_sheet()),
+        figures=figures,
+        tables=of_tables,
+        missing=missing,
+        compares=study.by == "model",
+        columns=explored["columns"],
+        measured=Markup(slider.embedded(explored)),
+        **_sources(study),
+    )
+    with written_whole(out / "report.html") as path:
+        path.write_text(page, encoding="utf-8")
+    return _on_a_terminal(advised, shown)
+
+
+def _template() -> jinja2.Template:
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("analysis.report", "."),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     ).get_template("page.html.jinja")
+
+
+def _title(study: Study) -> str:
+    if study.by == "model":
+        return f"{study.corpus}: when does label smoothing help?"
+    names = [entry.label for entry in study.entries]
+    return f"Audit of {', '.join(names)}" if len(names) <= 3 else f"Audit of {len(names)} models"
+
+
+def _sources(study: Study) -> dict[str, list[str]]:
+    """The signatures, commits and versions behind the numbers."""
     records = [row.record for row in study.rows]
-    page = template.render(
-        title="Audit" if study.by == "run" else "When does label smoothing help?",
-        corpus=study.corpus,
-        n_records=len(records),
-        n_runs=len({record.run for record in records}),
-        summary=_summary(study, verdicts) if verdicts else "",
-        claims=_claims(verdicts),
-        colours=Markup(colours.style_sheet()),
-        figures=figures,
-        tables=shown,
-        missing=missing,
-        columns=explored["columns"],
-        measured=Markup(slider.embedded(explored)),
-        signatures=sorted({record.signature for record in records}),
-        commits=sorted({record.sha["code"][:12] for record in records}),
-        versions=sorted({f"{name} {version}" for record in records for name, version in record.versions.items()}),
-    )
-    with written_whole(out / "report.html") as path:
-        path.write_text(page, encoding="utf-8")
-    return "\n\n".join(table.text() for table in shown)
-
-
-def _figures(study: Study, folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """The figures as the page shows them, and the names of those whose records were not measured."""
-    shown, missing, numbers = [], [], in_words(study)
-    for drawing in drawings(study):
-        if drawing.figure is None:
-            missing.append(f"figure “{drawing.title}”: its records were not measured")
-        else:
-            shown.append(_figure(drawing, numbers, folder))
-    return shown, missing
-
-
-def _figure(drawing: Drawing, numbers: str, folder: Path) -> dict[str, Any]:
-    assert drawing.figure is not None
-    document = save(drawing.figure, folder, drawing.name)[0].read_text(encoding="utf-8")
     return {
-        "title": drawing.title,
-        "how": drawing.how,
-        "paper": drawing.paper,
-        "svg": Markup(svg.inline(document, drawing.name)),
-        "alt": f"{drawing.title}. {numbers}",
+        "signatures": sorted({record.signature for record in records}),
+        "commits": sorted({record.sha["code"][:12] for record in records}),
+        "versions": sorted({f"{name} {version}" for record in records for name, version in record.versions.items()}),
     }
 
 
-def in_words(study: Study, split: str = "test") -> str:
+def _on_a_terminal(advised: Sequence[Advice], shown: Sequence[Table]) -> str:
+    """All tables; of an audit the advice and the main table, the other ones being files."""
+    if not advised:
+        return "\n\n".join(table.text() for table in shown)
+    of_main = [f"{table.heading}\n{table.text()}" for table in shown if table.name == "main"]
+    return "\n\n".join(["\n".join(map(str, advised)), *of_main])
+
+
+def _figures(parts: Sequence[Study], folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """The figures as the page shows them, and the titles of those whose records were not measured."""
+    by_name: dict[str, list[tuple[Study, Drawing]]] = {}
+    for part in parts:
+        for drawing in drawings(part):
+            by_name.setdefault(drawing.name, []).append((part, drawing))
+    shown, missing = [], []
+    for of_name in by_name.values():
+        drawn = [(part, drawing) for part, drawing in of_name if drawing.figure is not None]
+        first = of_name[0][1]
+        if not drawn:
+            missing.append(f"figure “{first.title}”: its records were not measured")
+            continue
+        drawn = drawn if first.split else drawn[:1]
+        files = [_figure(part, drawing, folder, len(drawn) > 1) for part, drawing in drawn]
+        shown.append({"heading": first.heading(len(drawn) == 1), "drawing": first, "parts": files})
+    return shown, missing if parts[0].by == "model" else []
+
+
+def _figure(part: Study, drawing: Drawing, folder: Path, several: bool) -> dict[str, Any]:
+    assert drawing.figure is not None
+    name = f"{drawing.name}_{part.split}" if several else drawing.name
+    document = save(drawing.figure, folder, name)[0].read_text(encoding="utf-8")
+    return {
+        "split": part.split if several else "",
+        "svg": Markup(svg.inline(document, name)),
+        "alt": f"{drawing.title}. {in_words(part)}",
+    }
+
+
+def _tables(shown: Sequence[Table], folder: Path) -> list[dict[str, Any]]:
+    """The tables as the page shows them: those of one name, of several splits, together. Each one is a file, too."""
+    by_name: dict[str, list[Table]] = {}
+    for table in shown:
+        by_name.setdefault(table.name, []).append(table)
+    sections = []
+    for name, of_name in by_name.items():
+        of_name = of_name if of_name[0].split else of_name[:1]
+        several = len(of_name) > 1
+        for table in of_name:
+            with written_whole(folder / (f"{name}_{table.split}.txt" if several else f"{name}.txt")) as path:
+                path.write_text(table.text() + "\n", encoding="utf-8")
+        heading = of_name[0].title if several else of_name[0].heading
+        sections.append({"heading": heading, "several": several, "parts": of_name})
+    return sections
+
+
+def in_words(study: Study) -> str:
     """The key numbers of each model at T = 1, for a reader who does not see the figures."""
     sentences = []
-    for entry in study.with_rows(main_search(study.rows)).untaught:
-        rows = entry.select(split=split, temperature=1.0)
+    for entry in study.of_main_search.untaught:
+        rows = entry.select(split=study.split, temperature=1.0)
         forced, beam = select(rows, mode=study.forced_mode), select(rows, mode="beam")
         if study.is_of_images:
             accuracy = ACCURACY.mean(forced)
@@ -103,6 +157,7 @@ def in_words(study: Study, split: str = "test") -> str:
             values = {
                 "forced ECE": ECE.text(ECE.mean(forced), 3),
                 "perplexity": PERPLEXITY.text(PERPLEXITY.mean(forced), 1),
+                "beam ECE": ECE.text(ECE.mean(beam), 3),
                 "BLEU": BLEU.text(BLEU.mean(beam)),
             }
         known = ", ".join(f"{name} {value}" for name, value in values.items() if value)

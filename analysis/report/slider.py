@@ -2,49 +2,64 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Any
 
 from ..figures import colours, layout
 from ..quantities import BLEU, ECE, NLL, Quantity
-from ..rows import Row, main_search, pooled, select
+from ..rows import Row, pooled, select
 from ..study import Entry, Study
 
 Values = dict[str, Any]
 
 
-def data(study: Study, split: str = "test") -> dict[str, Any]:
+def data(parts: Sequence[Study]) -> dict[str, Any]:
     """{"temperatures": [...], "columns": [{"quantity", "name", "digits"}], "models": [{"name", "colour", "marker",
     "at": [values at each temperature or None]}]}. Colours are those of CSS, markers those of matplotlib.
 
-    By model it shows a model without smoothing and its smoothed one; by run, every run. A temperature counts where all
-    runs of a model were measured; bins are pooled over training seeds, numbers are means.
+    ``parts`` are a study on each split that it reports. By model it shows a model without smoothing and its smoothed
+    one; by run, every run. A temperature counts where all runs of a model were measured; bins are pooled over training
+    seeds, numbers are means.
     """
-    study = study.with_rows(main_search(study.rows))
-    entries = _shown(study)
-    # A network is part of its name, even where the amounts of smoothing would do.
-    names = {entry.label: entry.label.replace("alpha ", "α = ") for entry in entries}
-    if not study.is_of_images:
-        names = layout.names(entries, study.by)
-    looks = layout.looks(entries, study.by)
-    measured = [_by_temperature(study, entry, split) for entry in entries]
+    shown = [entry for part in parts for entry in _named(part, len(parts) > 1)]
+    measured = [at for part in parts for at in _of_split(part)]
     temperatures = sorted({temperature for at in measured for temperature in at})
+    looks = layout.looks(shown, parts[0].by)
     return {
         "temperatures": temperatures,
         "columns": [
-            {"quantity": quantity.name, "name": name, "digits": quantity.digits} for quantity, name in _columns(study)
+            {"quantity": quantity.name, "name": name, "digits": quantity.digits}
+            for quantity, name in _columns(parts[0])
         ],
         "models": [
             {
-                "name": names[entry.label],
+                "name": entry.label,
                 "colour": colours.in_page(looks[entry.label].colour),
                 "marker": looks[entry.label].marker,
                 "at": [at.get(t) for t in temperatures],
             }
-            for entry, at in zip(entries, measured, strict=True)
+            for entry, at in zip(shown, measured, strict=True)
         ],
     }
+
+
+def _named(part: Study, with_split: bool) -> list[Entry]:
+    """The shown models of a part, labelled as the page names them."""
+    entries = _shown(part.of_main_search)
+    # A network is part of its name, even where the amounts of smoothing would do.
+    names = {entry.label: entry.label.replace("alpha ", "α = ") for entry in entries}
+    if not part.is_of_images:
+        names = layout.names(entries, part.by)
+    end = f", {part.split}" if with_split else ""
+    return [dataclasses.replace(entry, label=f"{names[entry.label]}{end}") for entry in entries]
+
+
+def _of_split(part: Study) -> list[dict[float, Values]]:
+    """The values of the shown models of a part at each temperature."""
+    study = part.of_main_search
+    return [_by_temperature(study, entry) for entry in _shown(study)]
 
 
 def _shown(study: Study) -> list[Entry]:
@@ -62,8 +77,8 @@ def _columns(study: Study) -> list[tuple[Quantity, str]]:
     return [(ECE, "forced ECE"), (NLL, "NLL, nats"), (BLEU, "BLEU")]
 
 
-def _by_temperature(study: Study, entry: Entry, split: str) -> dict[float, Values]:
-    forced, beam = (entry.select(split=split, mode=mode) for mode in (study.forced_mode, "beam"))
+def _by_temperature(study: Study, entry: Entry) -> dict[float, Values]:
+    forced, beam = (entry.select(split=study.split, mode=mode) for mode in (study.forced_mode, "beam"))
     n_runs = len({row.record.run for row in forced})
     values = {}
     for temperature in {row.record.temperature for row in forced}:

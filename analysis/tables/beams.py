@@ -10,9 +10,9 @@ from .layout import Table
 HEADER = ("model", "beam", "length penalty", "seeds", "BLEU", "length")
 
 
-def table(study: Study, split: str = "test") -> Table:
+def table(study: Study) -> Table:
     """A line for each model and float32 search, means over training seeds. No line where there was one search only."""
-    wanted = {"mode": "beam", "split": split, "temperature": 1.0, "search_precision": None}
+    wanted = {"mode": "beam", "split": study.split, "temperature": 1.0, "search_precision": None}
     searched = select(study.rows, **wanted)
     searches = sorted({(row.record.beam or 0, row.record.lenpen or 0.0) for row in searched})
     cells = []
@@ -32,9 +32,10 @@ def table(study: Study, split: str = "test") -> Table:
                 )
     return Table(
         "beams",
-        f"Width of the beam ({split}, T = 1)",
+        "Width of the beam at T = 1",
         "Length: of the hypotheses in parts of the references'. Means over seeds. Smoothing is said to make the "
         "hypotheses of wide beams shorter (Liang et al. 2022).",
         HEADER,
         cells,
+        split=study.split,
     )

@@ -19,7 +19,7 @@ HEADER = ("network", "baseline ECE (T=1, alpha=0)", "temperature scaling ECE / T
 def table(study: Study) -> Table:
     """The paper's lines, then one for each network that was trained with and without smoothing.
 
-    Ours are on test, with the temperature and the alpha that valid chose.
+    Ours have the temperature and the alpha that valid chose.
     """
     networks: dict[Model, list[Entry]] = {}
     for entry in study.untaught:
@@ -29,33 +29,34 @@ def table(study: Study) -> Table:
     lines = []
     for model, entries in networks.items():
         name = str(model.architecture)
-        lines += _lines(name if names[name] == 1 else entries[0].label, entries)
+        lines += _lines(name if names[name] == 1 else entries[0].label, entries, study.split)
     return Table(
         "calibration",
         "Calibration (Table 3)",
-        "Test set; temperatures fitted on half of valid, alpha chosen on valid. Means over seeds.",
+        "Temperatures are fitted on half of valid, alpha is chosen on valid. Means over seeds.",
         HEADER,
         [*map(list, paper.CALIBRATION_IMAGES), *sorted(lines)],
+        split=study.split,
     )
 
 
-def _lines(network: str, entries: Sequence[Entry]) -> list[list[str]]:
-    on_valid, on_test = (
+def _lines(network: str, entries: Sequence[Entry], reported: str) -> list[list[str]]:
+    on_valid, on_reported = (
         {entry.amount: (entry, ece) for entry in entries if (ece := _ece(entry, split)) is not None}
-        for split in ("valid", "test")
+        for split in ("valid", reported)
     )
-    smoothed = [amount for amount in on_valid if amount and amount in on_test]
-    if not (smoothed and 0.0 in on_test):
+    smoothed = [amount for amount in on_valid if amount and amount in on_reported]
+    if not (smoothed and 0.0 in on_reported):
         return []
     amount = min(smoothed, key=lambda amount: on_valid[amount][1])
-    scaled = at_fitted(on_test[0.0][0].select(mode="images", split="test"))
+    scaled = at_fitted(on_reported[0.0][0].select(mode="images", split=reported))
     temperature = number(mean(row.record.temperature for row in scaled), 2)
     return [
         [
             network,
-            ECE.text(on_test[0.0][1]),
+            ECE.text(on_reported[0.0][1]),
             f"{ECE.text(ECE.mean(scaled))} / {temperature}" if scaled else "",
-            f"{ECE.text(on_test[amount][1])} / {amount:g}",
+            f"{ECE.text(on_reported[amount][1])} / {amount:g}",
         ]
     ]
 

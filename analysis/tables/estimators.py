@@ -10,12 +10,11 @@ from .layout import Table
 HEADER = ("model", "T", "ECE", "ECE, equal mass", "debiased, L2", "greatest gap", "Brier")
 
 
-def table(study: Study, split: str = "test") -> Table:
+def table(study: Study) -> Table:
     """Lines of each model that learnt from labels, at T = 1 and at the fitted temperature: means over seeds."""
-    entries = [entry for entry in study.untaught if entry.select(split=split, mode=study.forced_mode)]
     cells = []
-    for entry in entries:
-        rows = entry.select(split=split, mode=study.forced_mode)
+    for entry in study.untaught:
+        rows = entry.select(split=study.split, mode=study.forced_mode)
         for chosen, at in ((select(rows, temperature=1.0), "1"), (at_fitted(rows), "")):
             if chosen:
                 cells.append(
@@ -31,10 +30,11 @@ def table(study: Study, split: str = "test") -> Table:
     of = "calibration" if study.is_of_images else "forced calibration"
     return Table(
         "estimators",
-        f"Other estimators of {of} ({split})",
+        f"Other estimators of {of}",
         "Means over seeds. 15 bins of equal width, or of equal mass; the root of the mean squared gap without the "
         "noise of each bin (Kumar et al. 2019); the greatest gap of a bin, which a bin of few predictions can make.",
         HEADER,
         cells,
         whole=False,
+        split=study.split,
     )

@@ -12,7 +12,10 @@ Cells = Sequence[Sequence[str]]
 
 @dataclass(frozen=True)
 class Table:
-    """A table: how to read it, and its cells. Where ``whole`` an empty cell is a missing measurement."""
+    """A table: how to read it, and its cells. Where ``whole`` an empty cell is a missing measurement.
+
+    ``split`` is the split that it reports on, None for a table of several.
+    """
 
     name: str
     title: str
@@ -20,6 +23,12 @@ class Table:
     header: Sequence[str]
     cells: Cells
     whole: bool = True
+    split: str | None = None
+
+    @property
+    def heading(self) -> str:
+        """The title with the split."""
+        return f"{self.title} on {self.split}" if self.split else self.title
 
     def text(self) -> str:
         """Aligned columns, the first one to the left."""

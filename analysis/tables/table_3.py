@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .. import paper
 from ..quantities import number
-from ..rows import Row, at_fitted, held_out, main_search, mean, select
+from ..rows import Row, at_fitted, held_out, mean, select
 from ..study import Study
 from .layout import Table
 
@@ -14,13 +14,13 @@ HEADER = ("", "baseline ECE (T=1, alpha=0)", "temperature scaling ECE / T", "lab
 
 
 def table(study: Study) -> Table:
-    """The paper's line and ours, on valid as in the paper, and on test.
+    """The paper's line and ours, on valid as in the paper, and on the reported split.
 
     The temperature is fitted on half of valid; of that split the other half is reported.
     """
     lines = [list(paper.CALIBRATION_TRANSLATION)]
-    for hard, smoothed in study.with_rows(main_search(study.rows)).pairs:
-        for split in ("valid", "test"):
+    for hard, smoothed in study.of_main_search.pairs:
+        for split in ("valid", study.split):
             forced = hard.select(mode="forced", split=split)
             scaled = at_fitted(forced)
             baseline, scaled_ece, smoothed_ece = map(

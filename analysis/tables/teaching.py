@@ -23,16 +23,17 @@ def table(study: Study) -> Table:
     lines = [
         (_order(entry), _line(entry, rows))
         for entry in study.entries
-        if (rows := entry.select(mode="images", split="test", temperature=1.0))
+        if (rows := entry.select(mode="images", split=study.split, temperature=1.0))
     ]
     taught = any(entry.model.teacher for entry in study.entries)
     return Table(
         "teaching",
         "Teachers and students (section 4)",
-        "Test set. Beta is the teacher's part of the loss. Logits: half the mean squared error of the logits.",
+        "Beta is the teacher's part of the loss. Logits: half the mean squared error of the logits.",
         HEADER,
         [line for _, line in sorted(lines)] if taught else [],
         whole=False,
+        split=study.split,
     )
 
 

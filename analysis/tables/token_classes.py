@@ -8,7 +8,6 @@ import operator
 from mt_ls.calibration.bins import Bins
 
 from ..quantities import number
-from ..rows import main_search
 from ..significance import wilson
 from ..study import Study
 from .layout import Table
@@ -16,11 +15,11 @@ from .layout import Table
 HEADER = ("model, token class", "tokens", "confidence", "right", "beam ECE", "95 % of shares")
 
 
-def table(study: Study, split: str = "test") -> Table:
+def table(study: Study) -> Table:
     """Lines of each model at T = 1, its runs together: EOS, other tokens, and shifted tokens, which have no class."""
     cells = []
-    for entry in study.with_rows(main_search(study.rows)).entries:
-        records = [row.record for row in entry.select(split=split, mode="beam", temperature=1.0)]
+    for entry in study.of_main_search.entries:
+        records = [row.record for row in entry.select(split=study.split, mode="beam", temperature=1.0)]
         for name in ("others", "eos") if records else ():
             known = [record.bins_by_class[name] for record in records if record.bins_by_class]
             cells.append([f"{entry.label}, {name}", *_cells(functools.reduce(operator.add, known, Bins.zeros()))])
@@ -30,10 +29,11 @@ def table(study: Study, split: str = "test") -> Table:
             cells.append([f"{entry.label}, shifted (left out)", shifted, *["–"] * 4])
     return Table(
         "token_classes",
-        f"Beam calibration by token class ({split}, T = 1)",
+        "Beam calibration by token class at T = 1",
         "Ends of sentence apart from other tokens; shifted tokens are neither hits nor misses.",
         HEADER,
         cells,
+        split=study.split,
     )
 
 

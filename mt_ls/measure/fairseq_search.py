@@ -41,7 +41,7 @@ class FairseqSearch:
         self.at_once = model.device.type == "cuda" and not model.limits.named and self._ensemble is not None
         if self.at_once:
             finish_on_the_host(self._generator)
-        self._most = max(1, chunk_rows(len(model.target_dictionary), model.device) // beam)
+        self._most = max(1, chunk_rows(model.n_classes, model.device) // beam)
 
     def best(
         self, split: str, batches: list[list[int]], temperatures: Sequence[float]

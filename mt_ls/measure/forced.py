@@ -64,8 +64,7 @@ class ForcedPass:
     def logits(self, tokens: ForcedTokens) -> Iterator[TokenLogits]:
         """The logits of predictions, a chunk of rows at a time."""
         projection = self.model.projection
-        n_classes = tokens.states.size(1) if projection is None else projection.size(0)
-        step = chunk_rows(n_classes, tokens.states.device)
+        step = chunk_rows(self.model.n_classes, tokens.states.device)
         for start in range(0, len(tokens.target), step):
             states, target, sentence = (column[start : start + step] for column in tokens)
             yield TokenLogits(states if projection is None else project(states, projection), target, sentence)

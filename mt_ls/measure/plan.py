@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -19,17 +20,20 @@ from ..records import Record, read, versions, written_whole
 from .activations import measure_activations
 from .beam import measure_beam
 from .forced import ForcedPass, measure_forced
+from .paths import check_split
 from .protocol import MeasureError, TranslationModel
 from .references import References
 from .search import exact_search
 from .workers import ALONE, Workers
 
 Mode = Literal["forced", "beam"]
+_LEAST, _GREATEST = 0.05, 20
+"""The temperatures between which `fit_temperature` searches."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The wanted records of a model on ``split``. Raises ValueError for a temperature that is not > 0.
+    """The wanted records of a model on ``split``. Raises ValueError or MeasureError for what no measurement can want.
 
     T = 1 is always measured, and so is the temperature fitted on half of ``fit_split`` (None: no temperature is
     fitted). ``own_search`` keeps the beam search to that of the model, and so does ``search_precision``, "fp16" or
@@ -50,6 +54,20 @@ class Plan:
     def __post_init__(self) -> None:
         for temperature in self.temperatures:
             check_temperature(temperature)
+            if not _LEAST <= temperature <= _GREATEST:
+                raise ValueError(f"a temperature must lie between {_LEAST} and {_GREATEST}, not at {temperature:g}")
+        for split in self.splits:
+            check_split(split)
+        if self.beam < 1:
+            raise ValueError(f"a beam keeps at least 1 hypothesis, not {self.beam}")
+        if not math.isfinite(self.lenpen):
+            raise ValueError(f"a length penalty must be finite, not {self.lenpen}")
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that the measurement reads, each once."""
+        fit = () if self.fit_split is None or self.pieces else (self.fit_split,)
+        return tuple(dict.fromkeys((*fit, self.split)))
 
 
 def measure(
@@ -59,9 +77,9 @@ def measure(
 
     ``pool`` are processes that score translations while the model searches (see `References`).
 
-    Raises MeasureError for a split that is missing or empty, or too long for the model, and RecordError for a records
-    file that cannot be read.
+    Raises MeasureError as `check` does, and RecordError for a records file that cannot be read.
     """
+    check(model, plan)
     done = {record.key for record in read(records)} if records.exists() else set()
     blank = blank_record(model, plan.split)
     if plan.pieces:
@@ -83,11 +101,25 @@ def measure(
         _measure_searches(model, plan, of_beam, records, workers, pool)
 
 
+def check(model: TranslationModel, plan: Plan) -> None:
+    """Raise MeasureError where the model or its data do not allow the plan: before anything is measured.
+
+    So for a split that is missing or empty, a sentence that is too long, references of another number, and a beam that
+    is not below the vocabulary's size.
+    """
+    for split in plan.splits:
+        if not model.n_sentences(split):
+            raise MeasureError(f"the split {split!r} has no sentence")
+        model.batches(split, range(1))
+    if "beam" in plan.modes and not plan.pieces:
+        if plan.beam >= model.n_classes:
+            raise MeasureError(f"a beam of {plan.beam} needs a vocabulary of more than {model.n_classes} tokens")
+        model.references(plan.split)
+
+
 def blank_record(model: TranslationModel, split: str) -> Record:
     """A record of mode "forced" of the model on the split, without measured numbers."""
     n = model.n_sentences(split)
-    if not n:
-        raise MeasureError(f"the split {split!r} has no sentence")
     provenance = model.provenance(split)
     return Record(
         **{field.name: getattr(provenance, field.name) for field in dataclasses.fields(provenance)},
@@ -104,7 +136,8 @@ def blank_record(model: TranslationModel, split: str) -> Record:
 def _wanted(plan: Plan, blank: Record) -> list[Record]:
     """The wanted records of the modes "forced" and "beam", without measured numbers."""
     fitted = set() if blank.fitted_temperature is None else {blank.fitted_temperature}
-    temperatures = sorted({*plan.temperatures, 1.0} | fitted)
+    # A record's name has four digits of its temperature.
+    temperatures = sorted({*(round(temperature, 4) for temperature in plan.temperatures), 1.0} | fitted)
     searched = {"beam": plan.beam, "lenpen": plan.lenpen, "search_precision": plan.search_precision}
     modes = {"forced": blank, "beam": replace(blank, mode="beam", **searched)}
     return [replace(modes[mode], temperature=t) for mode in modes if mode in plan.modes for t in temperatures]

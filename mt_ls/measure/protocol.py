@@ -2,7 +2,7 @@
 
 A model needs no base class. Each mode calls a part of the protocol:
 
-- every mode: `provenance`, `n_sentences`, `batches`;
+- every mode: `provenance`, `n_sentences`, `n_classes`, `batches`;
 - forced: `forced` and `projection`;
 - beam: `search`, `fast_search`, `token_probabilities`, `target`, `eos`, `text_of` and `references`;
 - activations: those of forced, and `token_id`.
@@ -29,11 +29,16 @@ class MeasureError(Exception):
 class BatchLimits:
     """The most tokens of a batch (None: by the device) and the most sentences (None: no limit).
 
-    They change memory and speed only.
+    They change memory and speed only. Raises ValueError for a number below 1.
     """
 
     max_tokens: int | None = None
     max_sentences: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, limit in (("--max-tokens", self.max_tokens), ("--batch-size", self.max_sentences)):
+            if limit is not None and limit < 1:
+                raise ValueError(f"{name} must be at least 1, not {limit}")
 
     @property
     def named(self) -> bool:
@@ -94,6 +99,8 @@ class TranslationModel(Protocol):
     """A model and its data. Methods with a ``split`` raise MeasureError for a split that does not exist."""
 
     eos: int
+    n_classes: int
+    """The size of the target vocabulary."""
 
     @property
     def projection(self) -> torch.Tensor | None:

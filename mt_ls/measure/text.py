@@ -4,18 +4,19 @@ Beam ECE and BLEU of translations of any system, without its model. FOLDER holds
 
     hypotheses.txt    one detokenised sentence a line
     references.txt    their references, one a line
-    tokens.jsonl      one JSON line a generated token, in order:
+    tokens.jsonl      one JSON line a generated token, those of a sentence in their order:
                       {"sentence": 0, "token": "▁Haus", "probability": 0.83}
 
 Sentences count from 0. Tokens are any subwords that spell the hypothesis; spaces and the marks of subwords (▁, Ġ, @@)
 are ignored. A token </s> is the end of its sentence. Hits are those of words, because references come without
 subwords: the probability of a word is the product over the tokens that begin in it. Forced ECE and other temperatures
-need a model's logits.
+need a model's logits. Files are UTF-8, with or without a byte order mark.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import sys
@@ -33,7 +34,12 @@ from ..calibration.generated import GeneratedTokens
 from ..calibration.scores import Scorer
 from ..records import Model, Record, RecordError, append, code_hash, read, sha256_of, versions
 from ..records.items import item_writers
+from .names import printable
+from .paths import check_output, check_split
+from .protocol import MeasureError
 
+FILES = ("hypotheses.txt", "references.txt", "tokens.jsonl")
+"""The files of a folder of translations."""
 END = "</s>"
 _MARKS = str.maketrans("", "", "▁Ġ")
 
@@ -52,18 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=str(__doc__).split("\n\n", 1)[1],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="hypotheses.txt, references.txt and tokens.jsonl")
     parser.add_argument("--records", type=Path, required=True, metavar="FILE", help="JSON lines file to append to")
     parser.add_argument("--split", default="test", help="name of the set of sentences (default: test)")
     options = parser.parse_args(arguments)
     try:
-        record, items = measure(options.folder, options.split)
-        known = read(options.records) if options.records.exists() else []
-        if record.key not in {other.key for other in known}:
-            with item_writers(options.records, [record]) as (writer,):
-                writer.append(**items)
-            append(options.records, replace(record, items=f"{record.name}.parquet"))
-    except (ValueError, OSError) as error:
+        check_split(options.split)
+        check_output(options.records)
+        record = measure(read_system(options.folder), options.split, options.records)
+    except (MeasureError, ValueError, OSError) as error:
         print(f"mt_ls.measure_text: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     bleu = record.bleu["score"] if record.bleu else math.nan
@@ -74,58 +77,91 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(folder: Path, split: str) -> tuple[Record, dict[str, Any]]:
-    """Return the record of a folder, and the columns of its items (see `ItemsWriter.append`).
+class System(NamedTuple):
+    """The translations of a system: ``hypotheses``, their ``references``, the ``words`` of each hypothesis with their
+    probabilities, and the ``sha`` of a record."""
 
-    Raises RecordError, with file and line, for input that is not as the module's text says.
-    """
-    files = [folder / name for name in ("hypotheses.txt", "references.txt", "tokens.jsonl")]
-    hypotheses, references = map(_lines, files[:2])
+    folder: Path
+    hypotheses: list[str]
+    references: list[str]
+    words: list[list[Word]]
+    sha: dict[str, str]
+
+
+def read_system(folder: Path) -> System:
+    """The translations in a folder. Raises RecordError, with file and line, for input other than the module's text
+    says."""
+    paths = [folder / name for name in FILES]
+    hypotheses, references = map(_lines, paths[:2])
     if len(hypotheses) != len(references):
-        raise RecordError(f"{files[1]}: {len(references)} lines for {len(hypotheses)} of {files[0].name}")
-    words = _words(files[2], hypotheses)
+        raise RecordError(f"{paths[1]}: {len(references)} lines for {len(hypotheses)} of {FILES[0]}")
+    words = _words(paths[2], hypotheses)
+    if not any(word.text != END for own in words for word in own):
+        raise RecordError(f"{paths[0]}: holds no word")
+    data = hashlib.sha256("".join(f"{line}\n" for line in references).encode()).hexdigest()
+    sha = {"data": data, "checkpoint": sha256_of(paths[0], paths[2]), "code": code_hash()}
+    return System(folder, hypotheses, references, words, sha)
+
+
+def measure(system: System, split: str, records: Path, run: str | None = None) -> Record:
+    """Return the record of a system, and append it to ``records`` with its items unless it is there.
+
+    ``run`` names the run, by default the folder's name.
+    """
+    record, items = measured(system, split, run or printable(system.folder.resolve().name))
+    known = read(records) if records.exists() else []
+    if record.key not in {other.key for other in known}:
+        with item_writers(records, [record]) as (writer,):
+            writer.append(**items)
+        append(records, replace(record, items=f"{record.name}.parquet"))
+    return record
+
+
+def measured(system: System, split: str, run: str) -> tuple[Record, dict[str, Any]]:
+    """Return the record of a system, and the columns of its items (see `ItemsWriter.append`)."""
     scorer = Scorer()
-    statistics = [scorer.statistics(*pair) for pair in zip(hypotheses, references, strict=True)]
-    tokens = _aligned(words, references)
-    sums = tokens.sums(len(words))
+    statistics = [scorer.statistics(*pair) for pair in zip(system.hypotheses, system.references, strict=True)]
+    tokens = _aligned(system.words, system.references)
+    sums = tokens.sums(len(system.words))
     bins = {name: Bins.from_sums(part.sum(0)) for name, part in sums.items()}
-    others, references_hash = bins["others"], sha256_of(files[1])
+    others = bins["others"]
     record = Record(
-        run=folder.resolve().name,
-        model=Model(corpus=f"references {references_hash[:8]}"),
+        run=run,
+        model=Model(corpus=f"references {system.sha['data'][:8]}"),
         mode="beam",
         split=split,
         temperature=1.0,
         bins=others,
         bins_by_class=bins,
-        n_tokens=sum(map(len, words)),
+        n_tokens=sum(map(len, system.words)),
         n_left_out=tokens.n_left_out,
-        n_sentences=len(hypotheses),
-        n_sentences_in_set=len(hypotheses),
+        n_sentences=len(system.hypotheses),
+        n_sentences_in_set=len(system.hypotheses),
         accuracy=others.accuracy,
         confidence=others.mean_confidence,
         unit="word",
-        sha={"data": references_hash, "checkpoint": sha256_of(files[0], files[2]), "code": code_hash()},
+        sha=system.sha,
         versions=versions("sacrebleu", "numpy"),
         **scorer.scores({name: np.sum([s[name] for s in statistics], axis=0) for name in statistics[0]}),
     )
     return record, {
         "bins": sums["others"].numpy().astype("f4"),
         "bleu": np.stack([s["bleu"] for s in statistics]).astype("i4"),
-        "text": hypotheses,
+        "text": system.hypotheses,
     }
 
 
 def _lines(path: Path) -> list[str]:
+    """The lines of a file, which may have a byte order mark and the line ends of Windows."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: cannot be read: {error}") from None
     if lines[-1] == "":
         lines.pop()
     if not lines:
-        raise RecordError(f"{path}: holds no sentence")
-    return lines
+        raise RecordError(f"{path}: is empty")
+    return [line.removesuffix("\r") for line in lines]
 
 
 def _words(path: Path, hypotheses: list[str]) -> list[list[Word]]:
@@ -134,16 +170,21 @@ def _words(path: Path, hypotheses: list[str]) -> list[list[Word]]:
     for number, line in enumerate(_lines(path), start=1):
         try:
             sentence, token = _token(line)
-            tokens[sentence].append(token)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             wanted = '{"sentence": 0, "token": "text", "probability": 0.5}'
-            raise RecordError(f"{path}:{number}: not a token as {wanted} ({error})") from None
+            reason = f"no {error}" if isinstance(error, KeyError) else error
+            raise RecordError(f"{path}:{number}: not a token as {wanted} ({reason})") from None
+        if sentence >= len(tokens):
+            raise RecordError(
+                f"{path}:{number}: no sentence {sentence}: sentences count from 0, and {FILES[0]} has {len(tokens)}"
+            )
+        tokens[sentence].append(token)
     words = []
     for sentence, (text, own) in enumerate(zip(hypotheses, tokens, strict=True)):
         joined = _joined(text, own)
         if joined is None:
             raise RecordError(
-                f"{path}: the tokens of sentence {sentence} do not spell line {sentence + 1} of hypotheses.txt"
+                f"{path}: the tokens of sentence {sentence} do not spell line {sentence + 1} of {FILES[0]}"
             )
         words.append(joined)
     return words

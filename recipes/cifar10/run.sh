@@ -1,8 +1,12 @@
 #!/usr/bin/env bash
-# CIFAR-10: clusters, calibration, distillation and mutual information (Table 2, Figures 1, 2, 5 and 6).
-# SCALE=smoke (minutes) | cpu (hours on 2 cores: ResNet-20, a coarser grid, shorter) | paper (one GPU).
+# CIFAR-10: clusters, calibration, distillation and mutual information (Table 2, Figures 1, 2, 5 and 6 of the paper).
+# SCALE=smoke (minutes) | cpu (hours on 2 cores: ResNet-20, a coarser grid, shorter; the default) | paper (one GPU).
+# ALPHAS are by default 0.0 and 0.1, at cpu also 0.3, at paper eight from 0.0 to 0.75. GPUS and NODES have no effect.
+# The report is out/DATA/report.html, where DATA is cifar10_smoke or cifar10. Protocol and results: README.md beside
+# this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
+no_arguments SCALE=smoke "$@"
 alphas=(0.0 0.1) every=1 sees=whole pair=(airplane dog) planes=("airplane;automobile;bird" "cat;dog;airplane")
 case ${SCALE:-cpu} in
   smoke)
@@ -49,4 +53,4 @@ for seed in ${SEEDS:-1}; do
   done
 done
 wait_jobs
-run python -m analysis.report "runs/${data}_${resnet}_"*_s* "runs/${data}_alexnet_"*_s* --out "out/$data"
+report "$data" "runs/${data}_${resnet}_*_s*" "runs/${data}_alexnet_*_s*"

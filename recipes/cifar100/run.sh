@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# CIFAR-100: accuracy, calibration and clusters of ResNets (Tables 2 and 3, Figures 1 and 2).
-# SCALE=smoke (a minute) | cpu (hours on 2 cores: ResNet-20, shorter) | paper (one GPU).
+# CIFAR-100: accuracy, calibration and clusters of ResNets (Tables 2 and 3, Figures 1 and 2 of the paper).
+# SCALE=smoke (a minute) | cpu (hours on 2 cores: ResNet-20, shorter; the default) | paper (one GPU).
+# ALPHAS are by default 0.0 and 0.1, at cpu and paper also 0.05. GPUS and NODES have no effect. The report is
+# out/DATA/report.html, where DATA is cifar100_smoke or cifar100. Protocol and results: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
+no_arguments SCALE=smoke "$@"
 plane="beaver;dolphin;otter"
 case ${SCALE:-cpu} in
   smoke)
@@ -23,4 +26,4 @@ for seed in ${SEEDS:-1}; do
   done
 done
 wait_jobs
-run python -m analysis.report "runs/${data}_${resnet}_"*_s* --out "out/$data"
+report "$data" "runs/${data}_${resnet}_*_s*"

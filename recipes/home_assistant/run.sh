@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Strings of Home Assistant's interface, English to German: 11 906 pairs by real translators, from the package index.
-# SCALE=smoke (a minute) | cpu (8 to 20 minutes on 2 cores). What to expect: README.md beside this file.
+# SCALE=smoke (a minute) | cpu (8 to 20 minutes on 2 cores, the default). The report is out/DATA/report.html, where DATA
+# is home_assistant_smoke or home_assistant; OUT=NAME puts it in out/NAME. What to expect: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
+no_arguments SCALE=smoke "$@"
 temperatures=(0.8 0.9 1.0 1.1 1.25 1.5)
 case ${SCALE:-cpu} in
   smoke) data=home_assistant_smoke updates=20 temperatures=(1.0) ;;
@@ -19,4 +21,4 @@ train_and_measure() {
   activations "$@" ▁der ▁die ▁das
 }
 translation_models "$data" train_and_measure
-report "$data" "${OUT:-$data}"
+report "${OUT:-$data}" "runs/${data}_a*_s*"

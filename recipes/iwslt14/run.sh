@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# TED talks, English to German, fairseq's model and schedule for this corpus. SCALE=paper (one GPU) | smoke (the
-# synthetic corpus, minutes).
+# TED talks, English to German, with fairseq's model and schedule for this corpus.
+# SCALE=paper (one GPU, the default) | smoke (the synthetic corpus, minutes). The report is out/DATA/report.html, where
+# DATA is iwslt14 or iwslt14_smoke. Protocol: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
+no_arguments SCALE=smoke "$@"
 temperatures=(0.6 0.7 0.8 0.9 0.95 1.0 1.05 1.1 1.15 1.2 1.3 1.4)
 case ${SCALE:-paper} in
   smoke)
@@ -23,4 +25,4 @@ train_and_measure() {
   measure "$@" --temperatures "${temperatures[@]}"
 }
 translation_models "$data" train_and_measure
-report "$data" "$data"
+report "$data" "runs/${data}_a*_s*"

@@ -1,8 +1,12 @@
 #!/usr/bin/env bash
 # MNIST, section 4 of the paper: a teacher trained with smoothing is more accurate, and its student is less accurate.
-# SCALE=smoke (a minute) | cpu or paper (both the whole experiment: about an hour and a half a seed on 2 cores).
+# SCALE=smoke (a minute) | cpu or paper (both the whole experiment: about an hour and a half a seed on 2 cores; cpu is
+# the default). The amount of smoothing is 0.1: ALPHAS has no effect, nor have GPUS and NODES.
+# The report is out/DATA/report.html, where DATA is mnist_smoke or mnist. Protocol and results: README.md beside this
+# file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
+no_arguments SCALE=smoke "$@"
 case ${SCALE:-cpu} in
   smoke) corpus=synthetic_digits data=mnist_smoke updates=12 ;;
   # 100 epochs of 50 000 digits, 100 a batch
@@ -26,4 +30,4 @@ for seed in ${SEEDS:-1}; do
   done
 done
 wait_jobs
-run python -m analysis.report "runs/${data}_"{teacher,student}_*_s* --out "out/$data"
+report "$data" "runs/${data}_teacher_*_s*" "runs/${data}_student_*_s*"

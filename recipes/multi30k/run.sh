@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# Multi30k captions, English to German. SCALE=smoke (minutes) | cpu (hours on 2 cores) | paper (one GPU).
-# 4 + 4 layers, d 128, ffn 256, 4 heads: "Transformer-Tiny" of Wu et al. 2021, whose schedule this is.
+# Multi30k captions, English to German: temperatures, beams and clusters of a small Transformer (4 + 4 layers, d 128,
+# ffn 256, 4 heads: "Transformer-Tiny" of Wu et al. 2021, whose schedule this is).
+# SCALE=smoke (minutes) | cpu (hours on 2 cores, the default) | paper (one GPU). The report is out/DATA/report.html,
+# where DATA is multi30k_smoke, multi30k or multi30k_paper. Protocol and results: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
+no_arguments SCALE=smoke "$@"
 forced=(0.6 0.7 0.8 0.85 0.9 0.95 1.0 1.05 1.1 1.15 1.2 1.3 1.4 1.6)
 searched=(0.7 0.8 0.9 1.0 1.1 1.2 1.3)
 beams=(1 20 50)
@@ -27,4 +30,4 @@ train_and_measure() {
   activations "$@" ▁ein ▁eine ▁einen
 }
 translation_models "$data" train_and_measure
-report "$data" "$data"
+report "$data" "runs/${data}_a*_s*"

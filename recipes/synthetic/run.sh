@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # A grammar whose true probabilities are known: every stage of a recipe in two minutes on 2 cores. The tests run it.
-# SCALE=smoke (60 updates, half the time) | cpu (200 updates).
+# SCALE=smoke (60 updates, half the time) | cpu (200 updates, the default). The report is out/DATA/report.html, where
+# DATA is synthetic_smoke or synthetic. What it shows: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
+no_arguments SCALE=smoke "$@"
 case ${SCALE:-cpu} in
   smoke) data=synthetic_smoke updates=60 ;;
   cpu) data=synthetic updates=200 ;;
@@ -18,4 +20,4 @@ train_and_measure() {
   activations "$@" ▁der ▁die ▁das
 }
 translation_models "$data" train_and_measure
-report "$data" "$data"
+report "$data" "runs/${data}_a*_s*"

@@ -1,9 +1,8 @@
 """The tables of translation, of images and of the benchmarks, and their layout."""
 
-import msgspec
 import numpy as np
 import pytest
-from builders import item_bins, record, row, study, taught_by, teacher_run, write, write_records, write_world
+from builders import item_bins, record, row, study, taught_by, teacher_run, write_records, write_world
 
 from analysis.rows import Row, at_fitted, held_out, load, mean, select
 from analysis.study import Study
@@ -58,8 +57,10 @@ def test_two_models_with_one_alpha_are_two_lines_with_their_own_numbers():
 def test_translations_of_unknown_smoothing_have_their_line():
     """An audit of text: no alpha, no seed, no forced mode."""
     of = row(run="system", smoothing=None, seed=None, mode="beam", unit="word", bleu={"score": 31.25, "signature": "x"})
-    ((label, t, seeds, bleu, *_),) = main.table(study(of, by="run")).cells
-    assert (label, t, seeds, bleu) == ("system", "1", "1", "31.2")
+    table = main.table(study(of, by="run"))
+    (line,) = (dict(zip(table.header, cells, strict=True)) for cells in table.cells)
+    assert (line["model"], line["T"], line["BLEU"]) == ("system", "1", "31.2")
+    assert line["beam ECE"] == f"{of.record.bins.ece():.4f}" and float(line["floor"]) > 0 and "NLL" not in line
 
 
 def test_unigram_smoothing_has_its_own_line():
@@ -113,11 +114,11 @@ def test_other_estimators_are_beside_the_ece():
 
 
 def test_gains_of_a_temperature_are_differences_of_the_records(made):
-    lines = {(line[0], line[1]): line for line in temperatures.table(made, draws=200).cells}
-    assert len(lines) == 8
+    lines = {(line[0], line[1], line[3]): line for line in temperatures.table(made, draws=200).cells}
+    assert len(lines) == 10
     forced = select(made.rows, split="test", mode="forced", amount=0.0)
     (before,), (after,) = select(forced, temperature=1.0), at_fitted(forced)
-    _, _, temperature, _, at_one, there, gain, spread = lines["toy_a0.0_s1", "forced ECE"]
+    _, _, temperature, _, at_one, there, gain, spread = lines["toy_a0.0_s1", "forced ECE", "likelihood"]
     assert temperature == "1.20"
     assert at_one == f"{before.record.bins.ece():.4f}" and there == f"{after.record.bins.ece():.4f}"
     assert float(gain) == pytest.approx(before.record.bins.ece() - after.record.bins.ece(), abs=1e-4)
@@ -125,35 +126,11 @@ def test_gains_of_a_temperature_are_differences_of_the_records(made):
     assert low < float(gain) < high and high - low < 0.2
 
 
-def test_the_temperature_of_bleu_is_chosen_on_valid_and_not_on_test(tmp_path):
-    """On valid 0.8 is best, on test 1.2."""
-    counts = np.tile([9, 9, 8, 6, 4, 2, 9, 8, 7, 6], (4, 1))
-    for split, scores in (("valid", {0.8: 30.0, 1.0: 20.0, 1.2: 10.0}), ("test", {0.8: 10.0, 1.0: 20.0, 1.2: 30.0})):
-        for t, score in scores.items():
-            of = record(split=split, temperature=t, mode="beam", beam=5, lenpen=1.0, bleu={"score": score})
-            write(tmp_path, of, bins=np.ones((4, 3, 15)), bleu=counts)
-    lines = temperatures.table(Study(load([tmp_path])), draws=20).cells
-    assert [line[2] for line in lines if line[1] == "BLEU"] == ["0.80"]
-
-
 def test_without_another_temperature_there_is_the_value_alone(made):
     beam = select(made.rows, mode="beam", temperature=1.0, amount=0.1, split="test")
     (first, bleu) = temperatures.table(Study(beam), draws=20).cells
     assert (first[1], first[2], first[4], first[6]) == ("beam ECE", "", f"{beam[0].record.bins.ece():.4f}", "")
     assert (bleu[1], bleu[2], bleu[6]) == ("BLEU", "", "")
-    assert temperatures.table(Study(select(made.rows, split="valid")), draws=20).cells == []
-
-
-def test_items_that_chose_the_temperature_are_not_in_its_gain(made):
-    rows = [
-        Row(msgspec.structs.replace(of.record, split="test", fitted_on="test"), of.folder)
-        for of in select(made.rows, split="valid", mode="forced", amount=0.0)
-    ]
-    for of, original in zip(rows, select(made.rows, split="valid", mode="forced", amount=0.0), strict=True):
-        vars(of)["items"] = original.items
-    (line,) = [line for line in temperatures.table(Study(rows), draws=20).cells if line[1] == "forced ECE"]
-    (scaled,) = at_fitted(rows)
-    assert line[5] == f"{held_out(scaled).ece():.4f}" != f"{scaled.record.bins.ece():.4f}"
 
 
 def test_geometry_names_the_architecture():
@@ -164,7 +141,7 @@ def test_geometry_names_the_architecture():
 
 
 def test_a_table_without_a_line_is_not_shown(made):
-    assert [one.name for one in tables(made)] == ["main", "table_3", "estimators", "advice", "token_classes"]
+    assert [one.name for one in tables(made)] == ["main", "table_3", "estimators", "temperatures", "token_classes"]
 
 
 def test_an_ece_of_items_is_that_of_the_record(made):

@@ -14,8 +14,12 @@ from pathlib import Path
 sys.path[:0] = map(str, (Path(__file__).resolve().parents[2], Path(__file__).resolve().parents[1]))
 logging.disable(logging.WARNING)
 
+import torch  # noqa: E402
 from faults import injected, kills, malformed  # noqa: E402
 from trees import copy_of_the_tree  # noqa: E402
+
+N_KILLS = 3
+"""Kills in each stage, of the full form."""
 
 
 def main() -> int:
@@ -44,21 +48,40 @@ def _row(what: str, n: int, note: str = "") -> None:
     print(f"{what:56}{n:6}   {note}".rstrip(), flush=True)
 
 
-def _random_kills(folder: Path, seed: int, n: int = 20) -> tuple[list[str], Path]:
-    """(What was lost, the tree of an undisturbed run.) Kills at random moments, up to five in one run."""
+def _random_kills(folder: Path, seed: int) -> tuple[list[str], Path]:
+    """(What was lost, the tree of an undisturbed run.) `N_KILLS` kills in each stage, at random moments."""
     rng = random.Random(seed)
     source = copy_of_the_tree(folder / "source")
-    reference, seconds = kills.undisturbed(source, folder / "undisturbed", ALPHAS="0.1")
-    stages: Counter[str] = Counter()
+    reference, seconds = kills.undisturbed(source, folder / "undisturbed", kills.STAGES)
+    came: Counter[str] = Counter()
     lost: list[str] = []
     rounds = 0
-    while stages.total() < n:
-        moments = [kills.at_random(seconds / 2, rng)] * min(5, n - stages.total())
-        tree, killed_in = kills.killed(source, folder / f"killed {rounds}", moments, ALPHAS="0.1")
-        stages, rounds = stages + killed_in, rounds + 1
-        lost += _differences(killed_in, kills.Results(tree), kills.Results(reference))
-    _kill_row(stages, rounds)
-    return lost, reference
+    while (wanted := [stage for stage in kills.STAGES if came[stage.name] < N_KILLS]) and rounds < 2 * N_KILLS:
+        plans = kills.at_random(wanted, seconds, rng)
+        tree, stages = kills.killed(source, folder / f"killed {rounds}", plans)
+        came, rounds = came + stages, rounds + 1
+        lost += _differences(stages, kills.Results(tree), kills.Results(reference))
+    _kill_rows(came, f"{rounds} runs of {kills.RECIPE}")
+    lost += [f"no {N_KILLS} kills came while {stage.name}, only {came[stage.name]}" for stage in wanted]
+    return lost + _kills_in_half_precision(source, folder, rng), reference
+
+
+def _kills_in_half_precision(source: Path, folder: Path, rng: random.Random) -> list[str]:
+    stages = (kills.HALF_STAGE,)
+    if not torch.cuda.is_available():
+        _row(f"not tried: kills while {kills.HALF_STAGE.name}", 0, "needs a GPU")
+        return []
+    reference, seconds = kills.undisturbed(source, folder / "undisturbed in half precision", stages, **kills.HALF)
+    came: Counter[str] = Counter()
+    lost = []
+    for number in range(N_KILLS):
+        place = folder / f"killed in half precision {number}"
+        tree, of_stage = kills.killed(source, place, kills.at_random(stages, seconds, rng), **kills.HALF)
+        came += of_stage
+        if not kills.Results(tree).is_as_whole_as(kills.Results(reference)):
+            lost.append(f"killed {dict(of_stage)} times in half precision, it is not as whole as a run never killed")
+    _kill_rows(came, "compared by what is there, not by numbers")
+    return lost
 
 
 def _quick_kills(folder: Path, reference: Path | None) -> tuple[list[str], Path]:
@@ -69,10 +92,9 @@ def _quick_kills(folder: Path, reference: Path | None) -> tuple[list[str], Path]
     source = copy_of_the_tree(folder / "source")
     run = kills.RUN if reference else "*"
     if reference is None:
-        reference, _ = kills.undisturbed(source, folder / "undisturbed", ALPHAS="0.1")
-    moments = [kills.when(event) for event in kills.QUICK]
-    tree, stages = kills.killed(source, folder / "killed", moments, ALPHAS="0.1")
-    _kill_row(stages, 1)
+        reference, _ = kills.undisturbed(source, folder / "undisturbed", ())
+    tree, stages = kills.killed(source, folder / "killed", [kills.Plan(stage, 0.0) for stage in kills.QUICK])
+    _kill_rows(stages, f"1 run of {kills.RECIPE}")
     return _differences(stages, kills.Results(tree, run), kills.Results(reference, run)), reference
 
 
@@ -81,9 +103,10 @@ def _differences(stages: Counter[str], killed: kills.Results, undisturbed: kills
     return [f"killed {dict(stages)} times, it differs from a run never killed: {', '.join(names)}"] if names else []
 
 
-def _kill_row(stages: Counter[str], rounds: int) -> None:
-    note = ", ".join(f"{n} while {stage}" for stage, n in stages.items())
-    _row("kills survived (-9)", stages.total(), f"{note}; {rounds} runs of {kills.RECIPE}")
+def _kill_rows(stages: Counter[str], note: str) -> None:
+    for stage, n in stages.items():
+        _row(f"survived: kill -9 while {stage}", n)
+    _row("kills survived", stages.total(), note)
 
 
 def _faults(folder: Path, tree: Path, quick: bool) -> list[str]:

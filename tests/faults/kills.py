@@ -1,18 +1,19 @@
-"""kill -9 at moments of a whole recipe, chosen at random or by an event.
+"""kill -9 at moments of a whole recipe: within each of its stages, at random or at an event.
 
 The same command, run again, must end with the results of a run that was never killed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
-import re
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 from commands import kill_session, says
@@ -24,12 +25,71 @@ from mt_ls.records import read
 RECIPE = "synthetic/run.sh"
 DATA = "data-bin/synthetic_smoke"
 RUN = "runs/synthetic_smoke_a0.10_s1"
-QUICK = (
-    lambda tree: says(tree / RUN / "train.log", "num_updates=50"),
-    lambda tree: says(tree / RUN / "records.jsonl", '"mode": "beam"'),
+_LOG = "recipe.log"
+_POLL = 0.01
+"""Seconds between two looks at a recipe at work."""
+
+
+class Stage(NamedTuple):
+    """A stage of a recipe by what its tree shows: whether the stage is at work, and whether it has ended."""
+
+    name: str
+    has_begun: Callable[[Path], bool]
+    has_ended: Callable[[Path], bool]
+
+
+def _n_records(tree: Path, mode: str, *splits: str) -> int:
+    """The number of records in a mode, which a process may be writing."""
+    file = tree / RUN / "records.jsonl"
+    text = file.read_text(errors="replace") if file.exists() else ""
+    return sum(text.count(f'"mode": "{mode}", "split": "{split}"') for split in splits)
+
+
+def _training(name: str, run: str) -> Stage:
+    return Stage(
+        name,
+        lambda tree: says(tree / run / "train.log", "| fairseq_cli.train | {"),
+        lambda tree: (tree / run / "trained").exists(),
+    )
+
+
+STAGES = (
+    Stage(
+        "preparing data",
+        lambda tree: (tree / "data-bin" / ".synthetic_smoke.lock").exists(),
+        lambda tree: (tree / DATA / "manifest.json").exists(),
+    ),
+    _training("training", RUN),
+    Stage(
+        "measuring forced",
+        lambda tree: says(tree / _LOG, f"== measuring {RUN} on valid"),
+        lambda tree: _n_records(tree, "forced", "valid") == 4,
+    ),
+    Stage(
+        "measuring beam",
+        lambda tree: _n_records(tree, "forced", "valid") == 4,
+        lambda tree: _n_records(tree, "beam", "valid") == 4,
+    ),
+    Stage(
+        "measuring activations",
+        lambda tree: says(tree / _LOG, f"== activations of {RUN} on train"),
+        lambda tree: _n_records(tree, "activations", "train", "valid") == 2,
+    ),
+    Stage(
+        "reporting",
+        lambda tree: says(tree / _LOG, "== reporting"),
+        lambda tree: (tree / "out" / "synthetic_smoke" / "report.html").exists(),
+    ),
 )
-"""Events of the quick form: a training after its first checkpoint, and a measurement with some of its records."""
-_STAGES = {"== training": "training", "== measuring": "measuring", "== reporting": "reporting"}
+"""The stages of the recipe, in order."""
+HALF = {"PRECISION": "bf16"}
+HALF_STAGE = _training("training in half precision", RUN.replace("_s1", "_bf16_s1"))
+"""A stage of the recipe with `HALF`, on a GPU."""
+QUICK = (
+    Stage("training", lambda tree: says(tree / RUN / "train.log", "num_updates=50"), STAGES[1].has_ended),
+    Stage("measuring beam", lambda tree: _n_records(tree, "beam", "valid") > 0, STAGES[3].has_ended),
+)
+"""Those of the quick form: a training after its first checkpoint, and a search with some of its records."""
 
 
 class Results:
@@ -65,69 +125,94 @@ class Results:
                 names += [f"{name} of {record['signature']}" for name in sorted(fields)[:3]]
         return names
 
+    def is_as_whole_as(self, other: Results) -> bool:
+        """Whether the data are equal, and records of the same modes and splits, after as many updates, are there.
+
+        On a GPU two trainings do not end with the same numbers.
+        """
+        return self.data == other.data and self._work == other._work
+
+    @property
+    def _work(self) -> dict[str, Counter[tuple[Any, ...]]]:
+        return {
+            run: Counter((one["mode"], one["split"], one["updates"]) for one in map(json.loads, records))
+            for run, records in self.records.items()
+        }
+
     def _same_items(self, other: Results, name: str) -> bool:
         return name in self.items and name in other.items and self.items[name].equals(other.items[name])
 
 
-def undisturbed(source: Path, folder: Path, **environment: str) -> tuple[Path, float]:
-    """(A copy of a tree in which the recipe has run to its end, the seconds that it took.)"""
+def undisturbed(
+    source: Path, folder: Path, stages: Sequence[Stage], **environment: str
+) -> tuple[Path, dict[str, float]]:
+    """(A copy of a tree in which the recipe has run to its end, the seconds of each of the stages by its name.)"""
     tree = fresh(source, folder)
-    start = time.perf_counter()
-    with open(folder / "recipe.log", "w") as log:
-        status = start_recipe(tree, RECIPE, log=log, SCALE="smoke", **environment).wait()
-    if status:
-        raise RuntimeError(f"the recipe itself fails: {(folder / 'recipe.log').read_text()[-2000:]}")
-    return tree, time.perf_counter() - start
-
-
-Moment = Callable[["subprocess.Popen[str]", Path], bool]
-"""Returns True when a recipe at work in a tree is to be killed, False when it has ended before."""
-
-
-def at_random(longest: float, rng: random.Random) -> Moment:
-    """A moment at most ``longest`` seconds after the start."""
-
-    def wait(process: subprocess.Popen[str], tree: Path) -> bool:
-        try:
-            process.wait(timeout=rng.uniform(0, longest))
-        except subprocess.TimeoutExpired:
-            return True
-        return False
-
-    return wait
-
-
-def when(event: Callable[[Path], bool]) -> Moment:
-    """The moment when ``event(tree)`` is true."""
-
-    def wait(process: subprocess.Popen[str], tree: Path) -> bool:
+    begun: dict[str, float] = {}
+    lasted: dict[str, float] = {}
+    with _started(tree, environment) as process:
         while process.poll() is None:
-            if event(tree):
+            now = time.perf_counter()
+            for stage in stages:
+                if stage.name not in begun and stage.has_begun(tree):
+                    begun[stage.name] = now
+                if stage.name in begun and stage.name not in lasted and stage.has_ended(tree):
+                    lasted[stage.name] = now - begun[stage.name]
+            time.sleep(_POLL)
+    _check_end(process, tree, "the recipe itself fails")
+    return tree, lasted
+
+
+class Plan(NamedTuple):
+    """A kill within a stage: ``pause`` seconds after it is seen at work."""
+
+    stage: Stage
+    pause: float
+
+    def comes(self, process: subprocess.Popen[str], tree: Path) -> bool:
+        """Wait for the moment of the kill. False where the stage, or the recipe, has ended before it."""
+        begun: float | None = None
+        while process.poll() is None:
+            if begun is None and self.stage.has_begun(tree):
+                begun = time.perf_counter()
+            if self.stage.has_ended(tree):
+                return False
+            if begun is not None and time.perf_counter() - begun >= self.pause:
                 return True
-            time.sleep(0.02)
+            time.sleep(_POLL)
         return False
 
-    return wait
+
+def at_random(stages: Sequence[Stage], seconds: dict[str, float], rng: random.Random) -> list[Plan]:
+    """A kill at a random moment of each stage, of which ``seconds`` says how long it lasts."""
+    return [Plan(stage, rng.uniform(0, seconds[stage.name])) for stage in stages]
 
 
-def killed(source: Path, folder: Path, moments: Sequence[Moment], **environment: str) -> tuple[Path, Counter[str]]:
-    """(A copy of a tree in which the recipe was killed at each of the moments, unless it had ended before, and then has
-    run to its end, the number of kills in each stage.)"""
+def killed(source: Path, folder: Path, plans: Sequence[Plan], **environment: str) -> tuple[Path, Counter[str]]:
+    """(A copy of a tree in which the recipe was killed as planned, stage after stage, and then has run to its end, the
+    number of kills in each stage.) A kill whose stage ends before it does not come."""
     tree = fresh(source, folder)
-    stages: Counter[str] = Counter()
-    for moment in (*moments, when(lambda tree: False)):
-        with open(folder / "recipe.log", "w") as log:
-            process = start_recipe(tree, RECIPE, log=log, SCALE="smoke", **environment)
-            if not moment(process, tree):
+    kills: Counter[str] = Counter()
+    left = list(plans)
+    while True:
+        with _started(tree, environment) as process:
+            while left and not left[0].comes(process, tree):
+                left.pop(0)
+            if not left:
+                process.wait()
                 break
-        kill_session(process)
-        stages[_stage(folder / "recipe.log")] += 1
+            kill_session(process)
+            kills[left.pop(0).stage.name] += 1
+    _check_end(process, tree, f"after {kills.total()} kills the recipe fails")
+    return tree, kills
+
+
+@contextlib.contextmanager
+def _started(tree: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    with open(tree / _LOG, "w") as log:
+        yield start_recipe(tree, RECIPE, log=log, SCALE="smoke", ALPHAS="0.1", **environment)
+
+
+def _check_end(process: subprocess.Popen[str], tree: Path, failure: str) -> None:
     if process.returncode:
-        log_end = (folder / "recipe.log").read_text()[-2000:]
-        raise RuntimeError(f"after {stages.total()} kills the recipe fails: {log_end}")
-    return tree, stages
-
-
-def _stage(log: Path) -> str:
-    headings = re.findall("|".join(_STAGES), log.read_text())
-    return _STAGES[headings[-1]] if headings else "preparing data"
+        raise RuntimeError(f"{failure}: {(tree / _LOG).read_text()[-2000:]}")

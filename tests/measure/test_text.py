@@ -6,35 +6,23 @@ import numpy as np
 import pytest
 import sacrebleu
 from commands import module, run
+from translations import HYPOTHESES, REFERENCES, TOKENS, write_translations
 
 from mt_ls.measure import text
 from mt_ls.records import Model, read
 from mt_ls.records.items import read_items
-
-HYPOTHESES = ["Das Haus ist rot .", "Ein Hund"]
-REFERENCES = ["Das Haus war rot .", "Ein Hund läuft"]
-TOKENS = [["▁Das", "▁Ha", "us", "▁ist", "▁rot", "▁.", "</s>"], ["ĠEin", "Hu@@", "nd", "</s>"]]
-
-
-def write(folder, tokens=TOKENS, references=REFERENCES, probability=0.5):
-    folder.mkdir(exist_ok=True)
-    (folder / "hypotheses.txt").write_text("".join(f"{line}\n" for line in HYPOTHESES))
-    (folder / "references.txt").write_text("".join(f"{line}\n" for line in references))
-    lines = [
-        json.dumps({"sentence": i, "token": token, "probability": probability})
-        for i, own in enumerate(tokens)
-        for token in own
-    ]
-    (folder / "tokens.jsonl").write_text("".join(f"{line}\n" for line in lines))
-    return folder
 
 
 def _main(folder, *options):
     return text.main([str(folder), "--records", str(folder / "out.jsonl"), *options])
 
 
+def _measured(folder):
+    return text.measured(text.read_system(folder), "test", folder.name)
+
+
 def test_the_probability_of_a_word_is_the_product_of_its_tokens(tmp_path):
-    record, items = text.measure(write(tmp_path / "system"), "test")
+    record, items = _measured(write_translations(tmp_path / "system"))
     assert (record.n_tokens, record.bins.n, record.bins_by_class["eos"].n) == (9, 7, 2)
     # "Haus" and "Hund" are two tokens of 0.5 each.
     assert record.bins.confidence.sum() == pytest.approx(5 * 0.5 + 2 * 0.25)
@@ -45,8 +33,8 @@ def test_the_probability_of_a_word_is_the_product_of_its_tokens(tmp_path):
 
 
 def test_the_model_of_a_text_is_known_by_its_references(tmp_path):
-    record, _ = text.measure(write(tmp_path / "system"), "test")
-    other, _ = text.measure(write(tmp_path / "other", references=REFERENCES[::-1]), "test")
+    record, _ = _measured(write_translations(tmp_path / "system"))
+    other, _ = _measured(write_translations(tmp_path / "other", references=REFERENCES[::-1]))
     assert record.model == Model(corpus=f"references {record.sha['data'][:8]}") != other.model
     assert record.model.smoothing is None and record.seed is None and record.run == "system"
 
@@ -57,7 +45,7 @@ def test_a_word_in_which_no_token_begins_has_probability_1():
 
 
 def test_the_command_measures_once(tmp_path):
-    folder = write(tmp_path / "system")
+    folder = write_translations(tmp_path / "system")
     process = run(module("mt_ls.measure_text", folder, "--records", folder / "out.jsonl"))
     assert process.returncode == 0 and "system: 2 sentences, 7 words, BLEU 27.9" in process.stdout, process.stderr
     assert _main(folder) == 0
@@ -71,7 +59,7 @@ def test_the_command_measures_once(tmp_path):
 
 
 def test_splits_are_records_of_their_own(tmp_path):
-    folder = write(tmp_path / "system")
+    folder = write_translations(tmp_path / "system")
     for split in ("test", "newstest"):
         assert _main(folder, "--split", split) == 0
     assert [record.split for record in read(folder / "out.jsonl")] == ["test", "newstest"]
@@ -83,26 +71,97 @@ def test_splits_are_records_of_their_own(tmp_path):
         ({"tokens": [TOKENS[0], ["▁Eine", "</s>"]]}, "tokens of sentence 1 do not spell line 2"),
         ({"tokens": TOKENS[:1]}, "tokens of sentence 1 do not spell line 2"),
         ({"tokens": [TOKENS[0], [*TOKENS[1], "</s>"]]}, "tokens of sentence 1 do not spell line 2"),
-        ({"tokens": [*TOKENS, ["▁mehr"]]}, "tokens.jsonl:12: not a token"),
+        (
+            {"tokens": [*TOKENS, ["▁mehr"]]},
+            "tokens.jsonl:12: no sentence 2: sentences count from 0, and hypotheses.txt has 2",
+        ),
+        ({"tokens": [[], *TOKENS]}, "tokens.jsonl:8: no sentence 2: sentences count from 0, and hypotheses.txt has 2"),
         ({"references": REFERENCES[:1]}, "1 lines for 2"),
-        ({"references": []}, "references.txt: holds no sentence"),
+        ({"references": []}, "references.txt: is empty"),
         ({"probability": 1.5}, "tokens.jsonl:1: not a token as"),
         ({"probability": float("nan")}, "tokens.jsonl:1: not a token as"),
         ({"probability": "0.5"}, "tokens.jsonl:1: not a token as"),
     ],
 )
 def test_bad_input_is_one_line(tmp_path, capsys, change, message):
-    assert _main(write(tmp_path / "system", **change)) == 2
+    assert _main(write_translations(tmp_path / "system", **change)) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("mt_ls.measure_text: error: ") and message in line
     assert not (tmp_path / "system" / "out.jsonl").exists()
     assert not list((tmp_path / "system").glob("*.parquet"))
 
 
-def test_a_missing_file_and_a_split_that_is_no_name_are_one_line(tmp_path, capsys):
-    folder = write(tmp_path / "system")
-    assert _main(folder, "--split", "a/b") == 2
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("tokens.jsonl", "", "tokens.jsonl: is empty"),
+        ("tokens.jsonl", "[" * 100_000, "tokens.jsonl:1: not a token as"),
+        ("tokens.jsonl", '{"sentence": 0, "token": "a"}', "no 'probability')"),
+        ("tokens.jsonl", '{"sentence": -1, "token": "a", "probability": 1}', "no sentence -1)"),
+        ("hypotheses.txt", "", "hypotheses.txt: is empty"),
+        ("hypotheses.txt", "\ufeff", "hypotheses.txt: is empty"),
+        ("hypotheses.txt", "\n\n", "the tokens of sentence 0 do not spell line 1 of hypotheses.txt"),
+    ],
+)
+def test_a_file_that_is_none_is_one_line(tmp_path, capsys, name, content, message):
+    folder = write_translations(tmp_path / "system")
+    (folder / name).write_text(content)
+    assert _main(folder) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"mt_ls.measure_text: error: {folder}/{name}") or name in line
+    assert message in line and not (folder / "out.jsonl").exists()
+
+
+def test_translations_without_a_word_are_refused(tmp_path, capsys):
+    folder = write_translations(tmp_path / "system")
+    (folder / "hypotheses.txt").write_text("\n\n")
+    tokens = [{"sentence": i, "token": "</s>", "probability": 0.5} for i in range(2)]
+    (folder / "tokens.jsonl").write_text("".join(f"{json.dumps(token)}\n" for token in tokens))
+    assert _main(folder) == 2 and "hypotheses.txt: holds no word" in capsys.readouterr().err
+
+
+def test_files_of_other_editors_are_the_same_translations(tmp_path):
+    """A byte order mark, the line ends of Windows, no line end in the last line, and sentences in another order."""
+    folder, other = (write_translations(tmp_path / name) for name in ("system", "other"))
+    for name in text.FILES:
+        content = (folder / name).read_text()
+        (other / name).write_text("\ufeff" + content.removesuffix("\n"), encoding="utf-8", newline="\r\n")
+    lines = (folder / "tokens.jsonl").read_text().splitlines(keepends=True)
+    (other / "tokens.jsonl").write_text("".join(sorted(lines, key=lambda line: '"sentence": 0' in line)))
+    first, second = _measured(folder), _measured(other)
+    assert first[0].sha["data"] == second[0].sha["data"] and first[0].model == second[0].model
+    assert first[0].bleu == second[0].bleu and first[1]["text"] == second[1]["text"]
+    np.testing.assert_array_equal(first[0].bins.confidence, second[0].bins.confidence)
+    np.testing.assert_array_equal(first[1]["bins"], second[1]["bins"])
+
+
+def test_a_carriage_return_inside_a_line_is_a_space(tmp_path):
+    folder = write_translations(tmp_path / "system")
+    (folder / "hypotheses.txt").write_text("Das Haus\rist rot .\nEin Hund\n")
+    record, _ = _measured(folder)
+    assert record.n_sentences == 2 and record.bins.n == 7
+
+
+@pytest.mark.parametrize("split", ["a/b", "", "a\nb"])
+def test_a_split_that_is_no_name_is_one_line(tmp_path, capsys, split):
+    assert _main(write_translations(tmp_path / "system"), "--split", split) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{split!r} is no name of a split" in line
+    assert sorted(path.name for path in (tmp_path / "system").iterdir()) == sorted(text.FILES)
+
+
+def test_a_missing_file_is_one_line(tmp_path, capsys):
+    folder = write_translations(tmp_path / "system")
     (folder / "tokens.jsonl").unlink()
     assert _main(folder) == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 2 and "tokens.jsonl: cannot be read" in lines[1]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "tokens.jsonl: cannot be read" in line
+
+
+def test_help_says_what_the_files_hold(capsys):
+    with pytest.raises(SystemExit):
+        text.main(["--help"])
+    output = capsys.readouterr().out
+    for name in text.FILES:
+        assert f"    {name} " in output
+    assert '{"sentence": 0, "token": "▁Haus", "probability": 0.83}' in output and "count from 0" in output

@@ -1,10 +1,9 @@
-"""A recipe's environment, and the commands that PRINT=1 shows."""
+"""A recipe's environment and its variables: what they may hold, and one line for what they may not."""
 
 import re
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -79,102 +78,35 @@ def test_an_environment_without_the_tools_of_style_is_refused_before_any_test(tr
     assert re.fullmatch(r"error: the environment lacks ruff mypy .*'\.\[fast,test\]' in it\n", process.stderr)
 
 
-# commands of two seeds and two alphas at smoke scale: trainings or image networks, measurements
-TRANSLATION = {
-    "home_assistant": (4, 16),
-    "iwslt14": (4, 8),
-    "multi30k": (4, 32),
-    "synthetic": (4, 16),
-    "wmt14": (4, 16),
-}
-IMAGES = {"cifar10": 16, "cifar100": 4, "mnist": 12}
+RECIPES = sorted(path.parent.name for path in ROOT.glob("recipes/*/run.sh"))
 
 
-def _printed(tree, recipe, **environment):
-    process = run_recipe(tree, f"{recipe}/run.sh", PRINT="1", **environment)
-    assert process.returncode == 0, process.stderr
-    return process.stdout.splitlines()
-
-
-def _programs(lines):
-    return Counter(" ".join(line.split()[:3]) for line in lines)
-
-
-@pytest.mark.parametrize("recipe", TRANSLATION)
-def test_of_translations(tree, recipe):
-    lines = _printed(tree, recipe, SCALE="smoke", SEEDS="1 2", ALPHAS="0.0 0.05")
-    n_trainings, n_measurements = TRANSLATION[recipe]
-    assert _programs(lines) == {
-        "python -m data_prep": 1,
-        "python -m mt_ls.train": n_trainings,
-        "python -m mt_ls.measure": n_measurements,
-        "python -m analysis.report": 1,
-    }
-    assert len(set(lines)) == len(lines)
-    assert sum("--label-smoothing 0.05 " in line for line in lines) == 2
-    assert sum("--seed 2 " in line for line in lines if "mt_ls.train" in line) == 2
-    assert not (tree / "data-bin").exists() and not (tree / "runs").exists()
-
-
-@pytest.mark.parametrize("recipe", IMAGES)
-def test_of_images(tree, recipe):
-    lines = _printed(tree, recipe, SCALE="smoke", SEEDS="1 2", ALPHAS="0.0 0.05")
-    assert _programs(lines) == {
-        "python -m data_prep": 1,
-        "python -m mt_ls.vision": IMAGES[recipe],
-        "python -m analysis.report": 1,
-    }
-    runs = [line.split(" --run ")[1].split()[0] for line in lines if " --run " in line]
-    assert len(set(runs)) == IMAGES[recipe] and sum(run.endswith("_s2") for run in runs) == IMAGES[recipe] // 2
-    assert not (tree / "data-bin").exists() and not (tree / "runs").exists()
-
-
-@pytest.mark.parametrize(
-    ("recipe", "environment", "launcher", "options"),
-    [
-        ("wmt14", {}, "python -m mt_ls.train ", "--max-tokens 4096 --update-freq 1 "),
-        (
-            "wmt14",
-            {"GPUS": "8", "PRECISION": "bf16"},
-            "torchrun --standalone --nproc-per-node 8 -m ",
-            "--max-tokens 512 --update-freq 1 ",
-        ),
-        ("iwslt14", {"GPUS": "2", "NODES": "2"}, "srun --nodes 2 ", "--max-tokens 1024 --update-freq 1 "),
-    ],
-)
-def test_all_workers_together_see_4096_tokens_an_update(tree, recipe, environment, launcher, options):
-    lines = _printed(tree, recipe, SCALE="paper", ALPHAS="0.1", **environment)
-    (training,) = (line for line in lines if " -m mt_ls.train " in line)
-    assert training.startswith(launcher) and options in training
-    assert (" --bf16 " in training) == ("PRECISION" in environment)
-
-
-@pytest.mark.parametrize(
-    ("recipe", "float32", "bf16"),
-    [
-        ("iwslt14", "runs/iwslt14_smoke_a0.10_s1", "runs/iwslt14_smoke_a0.10_bf16_s1"),
-        ("cifar10", "runs/cifar10_smoke_resnet_8_a0.1_s1", "runs/cifar10_smoke_resnet_8_a0.1_bf16_s1"),
-    ],
-)
-def test_a_run_folder_names_a_precision_other_than_float32(tree, recipe, float32, bf16):
-    for precision, folder in (("float32", float32), ("bf16", bf16)):
-        lines = _printed(tree, recipe, SCALE="smoke", ALPHAS="0.1", PRECISION=precision)
-        runs = set(re.findall(r"runs/[^/* ]+", "\n".join(lines[:-1])))
-        assert folder in runs and all(("_bf16_s1" in run) == (precision == "bf16") for run in runs)
-
-
-def test_no_two_recipes_of_images_share_a_run_folder(tree):
-    runs = [
-        line.split(" --run ")[1].split()[0]
-        for recipe in IMAGES
-        for line in _printed(tree, recipe, SCALE="smoke")
-        if " --run " in line
-    ]
-    assert len(set(runs)) == len(runs)
-
-
-@pytest.mark.parametrize("recipe", [*TRANSLATION, *IMAGES])
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_an_unknown_scale_is_one_line(tree, recipe):
     process = run_recipe(tree, f"{recipe}/run.sh", SCALE="huge")
     assert process.returncode == 1 and len(process.stderr.splitlines()) == 1
     assert process.stderr.startswith("error: SCALE=huge: choose smoke")
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"ALPHAS": "0.1 none"}, "ALPHAS=0.1 none: give amounts of smoothing from 0 to less than 1"),
+        ({"ALPHAS": "1.0"}, "ALPHAS=1.0: give amounts of smoothing from 0 to less than 1"),
+        ({"ALPHAS": "-0.1"}, "ALPHAS=-0.1: give amounts of smoothing from 0 to less than 1"),
+        ({"SEEDS": "*"}, "SEEDS=*: give whole numbers"),
+        ({"SEEDS": "1\nb"}, r"SEEDS=1\nb: give whole numbers"),
+        ({"MT_LS_VENV": "/a\nb"}, r"MT_LS_VENV=/a\nb is no environment with fairseq"),
+    ],
+)
+def test_a_value_that_is_none_is_one_line_before_any_work(tree, environment, message):
+    """A newline in a value leaves the message one line."""
+    process = run_recipe(tree, "synthetic/run.sh", SCALE="smoke", **environment)
+    assert process.returncode == 1 and process.stdout == ""
+    assert process.stderr.startswith(f"error: {message}") and len(process.stderr.splitlines()) == 1
+
+
+def test_a_heading_is_one_line(tree):
+    script = 'source "$1/recipes/lib.sh"; say "$2"'
+    process = subprocess.run(["bash", "-c", script, "bash", tree, "a\nb"], capture_output=True, text=True)
+    assert process.stderr == "\n== a\\nb\n"

@@ -12,6 +12,8 @@ def test_nothing_is_lost(finished):
     tree, _ = finished
     process = run(["bash", "tests/faults.sh", "--quick", "--reference", str(tree)], env=environment_of())
     assert process.returncode == 0, process.stdout + process.stderr
-    assert re.search(r"^kills survived .* 2   1 while training, 1 while measuring", process.stdout, re.M)
+    for stage in ("training", "measuring beam"):
+        assert re.search(rf"^survived: kill -9 while {stage} +1$", process.stdout, re.M)
+    assert re.search(r"^kills survived +2 ", process.stdout, re.M)
     assert re.search(r"^malformed inputs refused in one line +100 ", process.stdout, re.M)
     assert re.search(r"^lost +0 ", process.stdout, re.M)

@@ -1,10 +1,12 @@
 """Recipes as a user runs them: text, the audit, images, and two workers."""
 
-import json
+import os
 import re
 
 import pytest
+from documented import unnamed_files, unnamed_keys
 from markupsafe import escape
+from translations import write_translations
 from trees import run_recipe
 
 from mt_ls.records import read
@@ -21,6 +23,13 @@ def test_the_recipe_measures_each_model_and_reports(finished):
     page = (tree / "out" / "synthetic_smoke" / "report.html").read_text()
     assert page.count("<figure>") == 4 and '<ul class="missing">' not in page
     assert "out/synthetic_smoke/report.html" in output and "alpha 0.1" in output
+
+
+@pytest.mark.slow
+def test_the_page_of_records_names_every_file_and_key_of_a_finished_run(finished):
+    tree, _ = finished
+    assert not unnamed_files(tree, "synthetic_smoke")
+    assert not unnamed_keys(tree / "runs" / "synthetic_smoke_a0.10_s1" / "records.jsonl")
 
 
 @pytest.mark.slow
@@ -52,45 +61,47 @@ def test_a_run_of_another_command_is_refused(finished):
 
 
 @pytest.mark.slow
-def test_an_audit_has_a_line_for_each_checkpoint(finished):
+def test_an_audit_has_a_line_for_each_checkpoint(finished, tmp_path):
+    """Paths are those of the caller's folder, and names the ends that tell the checkpoints apart."""
     tree, _ = finished
-    runs = [tree / "runs" / f"synthetic_smoke_a{alpha}_s1" for alpha in ("0.00", "0.10")]
-    checkpoints = [run / "checkpoints" / "checkpoint_last.pt" for run in runs]
+    runs = [f"synthetic_smoke_a{alpha}_s1" for alpha in ("0.00", "0.10")]
+    checkpoints = [f"runs/{run}/checkpoints/checkpoint_last.pt" for run in runs]
+    (tmp_path / "the user's").mkdir()
+    for name in ("runs", "data-bin"):
+        (tmp_path / "the user's" / name).symlink_to(tree / name)
     process = run_recipe(
         tree,
-        "audit.sh",
-        tree / "data-bin" / "synthetic_smoke",
+        tree / "recipes" / "audit.sh",
+        "data-bin/synthetic_smoke",
         *checkpoints,
-        SPLITS="test",
-        TEMPERATURES="1.0 1.2",
+        cwd=tmp_path / "the user's",
+        TEMPERATURES="1.0\n1.2",
         BEAM="2",
-        OUT="out/my audit",
+        OUT="my audit",
     )
     assert process.returncode == 0, process.stderr[-3000:]
-    page = (tree / "out" / "my audit" / "report.html").read_text()
-    for run in runs:
-        name = f"{run.name}-checkpoint_last"
-        assert (tree / "out" / "my audit" / name / "records.jsonl").is_file()
+    first, *lines = [line for line in process.stderr.splitlines() if re.match(r"audit: |checking|\d of \d", line)]
+    assert first == "audit: loading what measures; then all arguments are checked"
+    names = [f"{run}/checkpoints/checkpoint_last.pt" for run in runs]
+    steps = [f"{name} on {split}" for name in names for split in ("valid", "test")]
+    assert lines == ["checking 2 checkpoints", *(f"{i} of 4: {step}" for i, step in enumerate(steps, start=1))]
+    out = tmp_path / "the user's" / "my audit"
+    page = (out / "report.html").read_text()
+    for name in names:
+        records = read(out / name.replace("/", "_") / "records.jsonl")
+        assert {(r.run, r.split, r.beam) for r in records if r.beam} == {(name, s, 2) for s in ("valid", "test")}
+        assert 1.2 in {r.temperature for r in records}
         assert re.search(rf"^{name} ", process.stdout, re.M) and name in page
-
-
-def _write_translations(folder, probability):
-    """Two translations with the probability of each token, BLEU 27.89."""
-    folder.mkdir()
-    (folder / "hypotheses.txt").write_text("Das Haus ist rot .\nEin Hund\n")
-    (folder / "references.txt").write_text("Das Haus war rot .\nEin Hund läuft\n")
-    sentences = ["▁Das ▁Haus ▁ist ▁rot ▁. </s>", "▁Ein ▁Hund </s>"]
-    tokens = ((i, token) for i, sentence in enumerate(sentences) for token in sentence.split())
-    lines = (json.dumps({"sentence": i, "token": token, "probability": probability}) for i, token in tokens)
-    (folder / "tokens.jsonl").write_text("".join(f"{line}\n" for line in lines))
-    return folder
+    assert not (tree / "out").exists() or "my audit" not in os.listdir(tree / "out")
 
 
 @pytest.mark.slow
 def test_an_audit_of_text_has_a_line_for_each_system_of_this_audit(tree, tmp_path):
-    earlier = _write_translations(tmp_path / "earlier", 0.7)
+    earlier = write_translations(tmp_path / "earlier", probability=0.7)
     assert run_recipe(tree, "audit.sh", earlier, OUT=str(tmp_path / "out")).returncode == 0
-    systems = [_write_translations(tmp_path / name, p) for name, p in (("-a 'system'", 0.5), ("another", 0.9))]
+    systems = [
+        write_translations(tmp_path / name, probability=p) for name, p in (("-a 'system'", 0.5), ("another", 0.9))
+    ]
     process = run_recipe(tree, "audit.sh", *systems, OUT=str(tmp_path / "out"))
     assert process.returncode == 0, process.stderr[-3000:]
     for name in ("-a 'system'", "another"):
@@ -99,16 +110,25 @@ def test_an_audit_of_text_has_a_line_for_each_system_of_this_audit(tree, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "environment", "message"),
     [
-        ((), "name a binarised folder"),
-        (("/nowhere",), "no such file or folder: /nowhere"),
-        (("recipes",), "no checkpoint"),
+        ((), {}, "error: name a binarised folder and its checkpoints, or folders of translations: bash"),
+        (("recipes",), {"PRINT": "1"}, "error: PRINT=1 is for experiments"),
     ],
 )
-def test_an_audit_of_nothing_is_one_line(tree, arguments, message):
-    process = run_recipe(tree, "audit.sh", *arguments)
+def test_an_audit_of_nothing_is_one_line(tree, arguments, environment, message):
+    process = run_recipe(tree, "audit.sh", *arguments, **environment)
     assert process.returncode == 1 and message in process.stderr and len(process.stderr.splitlines()) == 1
+
+
+def test_an_audit_that_is_refused_writes_nothing(tree, tmp_path):
+    """A path may have a line break; the error has none."""
+    awkward = tmp_path / 'a\nb "c"'
+    awkward.mkdir()
+    process = run_recipe(tree, tree / "recipes" / "audit.sh", awkward.name, "none.pt", cwd=tmp_path)
+    assert process.returncode == 2 and not process.stdout and os.listdir(tmp_path) == [awkward.name]
+    _, error = process.stderr.splitlines()
+    assert error == f"mt_ls.audit: error: {tmp_path}/none.pt: no such file or folder"
 
 
 @pytest.mark.slow
@@ -127,6 +147,8 @@ def test_a_recipe_of_images_measures_each_network_and_reports(tree, recipe, envi
     records = [record for folder in folders for record in read(folder / "records.jsonl")]
     assert len(folders) == n_runs == len({record.run for record in records})
     assert {record.model.precision or "float32" for record in records} == {environment.get("PRECISION", "float32")}
+    assert not unnamed_files(tree, f"{recipe}_smoke")
+    assert not unnamed_keys(folders[-1] / "records.jsonl")
     page = (tree / "out" / f"{recipe}_smoke" / "report.html").read_text()
     assert escape(heading) in page and "16. And their students are less accurate" in page
 

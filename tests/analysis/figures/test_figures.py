@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from builders import record, row, study, taught_by, teacher_run, write_activations, write_records, write_world
 
-from analysis.figures import activations, drawings, information, layout, quality, reliability, teaching, temperature
+from analysis.figures import activations, drawings, ece_bleu, information, layout, reliability, teaching, temperature
 from analysis.quantities import NLL
 from analysis.rows import load, select
 from analysis.study import Study
@@ -31,7 +31,14 @@ def test_each_reliability_diagram_has_the_bins_of_its_record(made):
     np.testing.assert_allclose(drawn.get_xdata(), confidence)
     np.testing.assert_allclose(drawn.get_ydata(), accuracy)
     assert f"ECE {of.record.bins.ece():.3f}" in figure.axes[0].get_title()
-    assert reliability.figure(Study(select(made.rows, mode="beam"))) is None
+
+
+def test_of_translations_without_their_model_the_diagram_is_that_of_the_search(made):
+    of = Study(select(made.rows, mode="beam", split="test", amount=0.0), "run")
+    figure = reliability.figure(of)
+    assert titles(figure) == ["toy_a0.0_s1, T = 1", "toy_a0.0_s1, fitted"]
+    (at_one,) = select(of.rows, temperature=1.0)
+    np.testing.assert_allclose(figure.axes[0].lines[1].get_xdata(), at_one.record.bins.curve()[0])
 
 
 def test_each_network_has_its_line_of_diagrams():
@@ -71,17 +78,17 @@ def test_the_temperature_figure_shows_the_pair_and_by_run_every_run(made):
     assert temperature.figure(study(row(0.0), row(0.1))) is None
 
 
-def test_quality_has_a_point_a_run_and_a_label_a_model(made):
-    figure = quality.figure(made)
+def test_ece_against_bleu_has_a_point_a_run_and_a_label_a_model(made):
+    figure = ece_bleu.figure(made)
     assert [len(axis.containers) for axis in figure.axes] == [2, 2]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["α = 0", "α = 0.1"]
-    assert quality.figure(study(row(0.1))) is None
+    assert ece_bleu.figure(study(row(0.1))) is None
 
 
 def test_activations_are_drawn_where_a_pair_was_measured(made):
     figure = activations.figure(made)
     assert titles(figure) == ["α = 0, train", "α = 0, valid", "α = 0.1, train", "α = 0.1, valid"]
-    assert activations.figure(made.with_rows(select(made.rows, amount=0.1))) is None
+    assert activations.figure(Study(select(made.rows, amount=0.1))) is None
 
 
 def test_information_has_a_curve_a_run(tmp_path):
@@ -149,7 +156,7 @@ def test_teachers_and_untaught_students_have_their_curves():
 
 
 def test_every_kind_of_study_has_its_drawings(made, tmp_path):
-    assert [one.name for one in drawings(made)] == ["reliability", "temperature", "quality", "penultimate"]
+    assert [one.name for one in drawings(made)] == ["reliability", "temperature", "ece_bleu", "penultimate"]
     images = Study(load([write_world(tmp_path / "images", True, seeds=(1,))]))
     assert [one.name for one in drawings(images)] == ["penultimate", "reliability", "teaching", "information"]
 

@@ -63,9 +63,9 @@ def share(one, other):
 
 
 FIGURES = [
-    *(f"translation {name}" for name in ("reliability", "temperature", "quality", "penultimate")),
+    *(f"translation {name}" for name in ("reliability", "temperature", "ece_bleu", "penultimate")),
     *(f"images {name}" for name in ("reliability", "information")),
-    *(f"runs {name}" for name in ("reliability", "temperature", "quality")),
+    *(f"runs {name}" for name in ("reliability", "temperature", "ece_bleu")),
 ]
 
 

@@ -6,12 +6,14 @@ import sys
 
 import pytest
 from builders import record, row, study, taught_by, write, write_activations, write_records, write_world
+from msgspec.structs import replace
 
 from analysis.report import slider
 from analysis.report.__main__ import main
 from analysis.report.page import write as write_report
-from analysis.rows import load
+from analysis.rows import load, select
 from analysis.study import Study
+from mt_ls.records import Model
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def test_the_report_is_whole_and_self_contained(runs, tmp_path, capsys):
     page = (tmp_path / "report.html").read_text()
     assert page.count("<figure>") == 4 and "Nothing: every cell was measured" in page
     assert not re.search(r'(src|href)="(?!#)', page)
-    for name in ("temperature", "reliability", "quality", "penultimate"):
+    for name in ("temperature", "reliability", "ece_bleu", "penultimate"):
         assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 10_000
         mode = "activations" if name == "penultimate" else "forced"
         assert f"ECE|mode:{mode}" in (tmp_path / "figures" / f"{name}.svg").read_text()
@@ -56,6 +58,85 @@ def test_an_audit_shows_each_run_by_its_name_and_no_claims(tmp_path):
     assert re.search(r"^mine +1 +1 +1\.000", table, re.M) and re.search(r"^yours +1 +1 +3\.000", table, re.M)
     assert '"name": "mine"' in page and '"name": "yours"' in page
     assert "Verdicts" not in page and "<h1>Audit" in page
+
+
+def test_an_audit_begins_with_a_sentence_a_run_and_shows_every_run_in_the_diagram(tmp_path, capsys):
+    write_records(tmp_path / "runs")
+    assert main([str(tmp_path / "runs"), "--by", "run", "--out", str(tmp_path / "out")]) == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<title>Audit of toy_a0.0_s1, toy_a0.1_s1</title>" in page
+    marks = (
+        "<b>toy_a0.1_s1</b>: <strong>",
+        'aria-label="Reliability of',
+        'id="explorer"',
+        "<h2>Main table on test</h2>",
+    )
+    places = [page.index(mark) for mark in marks]
+    assert places == sorted(places)
+    for word in ("the paper", "Paper:", "Missing", "Verdicts", "Table 3"):
+        assert word not in page.partition("<body>")[2].partition("<footer>")[0], word
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("toy_a0.0_s1: ") and lines[1].startswith("toy_a0.1_s1: ")
+    assert lines[3] == "Main table on test"
+    assert "Other estimators" in page and not any("equal mass" in line for line in lines)
+
+
+def test_the_report_is_of_the_split_that_was_measured(tmp_path):
+    """None is called test."""
+    write_records(tmp_path / "runs", splits=("valid", "test1"))
+    for by in ("model", "run"):
+        write_report(Study(load([tmp_path / "runs"]), by), tmp_path / by)
+        page = (tmp_path / by / "report.html").read_text()
+        headings = re.findall("<h2>(.*)</h2>", page)
+        for title in ("Main table", "What a temperature gains", "Other estimators of forced calibration"):
+            assert f"{title} on test1" in headings
+        assert any(heading.startswith("Reliability of next-token predictions on test1") for heading in headings)
+        assert "not measured: runs" not in page
+        assert (tmp_path / by / "tables" / "main.txt").read_text().count("21.0") == 2
+
+
+def test_several_splits_stand_side_by_side(tmp_path):
+    write_records(tmp_path / "runs", splits=("valid", "test1", "test2"))
+    study = Study(load([tmp_path / "runs"]), "run")
+    write_report(study, tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert re.search(r"<h2>Main table</h2>.*<h3>test1</h3>.*<h3>test2</h3>", page, re.S)
+    assert page.count("<figure><h3>test1</h3>") == page.count("<figure><h3>test2</h3>") >= 2
+    assert '"name": "toy_a0.0_s1, test1"' in page and '"name": "toy_a0.0_s1, test2"' in page
+    assert " On test1: " in page and " On test2: " in page
+    files = {path.name for path in (tmp_path / "out").rglob("*.*")}
+    assert {"main_test1.txt", "main_test2.txt", "reliability_test1.svg", "reliability_test2.svg"} <= files
+    only = ["--by", "run", "--split", "test2", "--out", str(tmp_path / "one")]
+    assert main([str(tmp_path / "runs"), *only]) == 0
+    assert "test1" not in (tmp_path / "one" / "report.html").read_text().partition("<footer>")[0]
+
+
+def test_a_split_that_cannot_be_reported_is_one_line(tmp_path, capsys):
+    write_records(tmp_path / "runs")
+    for split in ("valid", "test9"):
+        assert main([str(tmp_path / "runs"), "--split", split, "--out", str(tmp_path / "out")]) == 2
+        assert f"no report on split '{split}': choose one of test" in capsys.readouterr().err
+    write_records(tmp_path / "of valid", splits=("valid",))
+    assert main([str(tmp_path / "of valid"), "--out", str(tmp_path / "out")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "temperatures were fitted on valid, and no other split was measured" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_audit_of_text_has_what_text_can_give(tmp_path):
+    write_records(tmp_path / "all", amounts=(0.1,))
+    (of,) = select(load([tmp_path / "all"]), mode="beam", split="test", temperature=1.0)
+    text = {"run": "system", "model": Model(corpus="references"), "seed": None, "unit": "word"}
+    changed = replace(of.record, **text, fitted_temperature=None, fitted_on=None)
+    write(tmp_path / "runs", changed, bins=of.items.bins, bleu=of.items.bleu.astype("i4"), text=of.items.text)
+    write_report(Study(load([tmp_path / "runs"]), "run"), tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text()
+    headings = re.findall("<h2>(.*)</h2>", page)
+    assert headings[:2] == ["Reliability of translations on test", "Move the temperature"]
+    assert "Main table on test" in headings and "Beam calibration by token class at T = 1 on test" in headings
+    assert "Missing" not in page and "<strong>a temperature needs the model</strong>" in page
+    body = page.partition("Main table on test")[2].partition("</table>")[0]
+    assert "floor" in body and "95 %" in body and "–" not in body
 
 
 def test_an_audit_of_students_shows_them(tmp_path):
@@ -92,7 +173,7 @@ def test_what_was_not_measured_is_an_empty_cell_and_is_named(tmp_path):
     write_report(Study(load([tmp_path / "runs"])), tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text()
     missing = page.split("<h2>Missing</h2>")[1]
-    assert "alpha 0.1, T 1: BLEU" in missing and "figure “Translation quality" in missing
+    assert "alpha 0.1, T 1: BLEU" in missing and "figure “BLEU and perplexity against ECE”" in missing
     table = (tmp_path / "out" / "tables" / "main.txt").read_text()
     assert "0.0" in table and "0.0000" not in table  # empty, and not 0
 
@@ -130,7 +211,7 @@ def test_the_slider_has_the_numbers_of_the_records_and_means_of_seeds(tmp_path):
     for seed, amount in ((1, 0.0), (2, 0.0), (1, 0.1)):
         for temperature in (1.0, 1.0 + seed / 10):
             write(tmp_path, record(amount, seed=seed, temperature=temperature, nll=seed + 1.0))
-    data = slider.data(Study(load([tmp_path])))
+    data = slider.data([Study(load([tmp_path]))])
     assert data["temperatures"] == [1.0, 1.1]  # 1.2 was measured for one seed of two
     hard, smoothed = data["models"]
     assert (hard["name"], smoothed["name"]) == ("α = 0", "α = 0.1")
@@ -141,12 +222,12 @@ def test_the_slider_has_the_numbers_of_the_records_and_means_of_seeds(tmp_path):
 
 def test_two_models_of_one_alpha_move_apart():
     rows = [row(0.1, run=name, nll=nll) for name, nll in (("mine", 1.0), ("yours", 3.0))]
-    data = slider.data(study(*rows, by="run"))
+    data = slider.data([study(*rows, by="run")])
     assert [(model["name"], model["at"][0]["nll"]) for model in data["models"]] == [("mine", 1.0), ("yours", 3.0)]
 
 
 def test_of_images_the_last_pair_is_shown(tmp_path):
-    data = slider.data(Study(load([write_world(tmp_path, True)])))
+    data = slider.data([Study(load([write_world(tmp_path, True)]))])
     assert [model["name"] for model in data["models"]] == ["mlp_1200, α = 0", "mlp_1200, α = 0.1"]
     assert [column["name"] for column in data["columns"]] == ["ECE", "NLL, nats"]
     assert data["temperatures"] == [1.0, 2.0]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from ..quantities import BLEU, ECE, NLL
-from ..rows import Row, main_search
+from ..rows import Row
 from ..study import Entry, Study
 from . import layout
 from .layout import Drawing
@@ -25,18 +25,20 @@ class Point(NamedTuple):
 def drawing(study: Study) -> Drawing:
     """Two panels, with 95 % intervals over the sentences."""
     return Drawing(
-        "quality",
-        "Translation quality and perplexity against calibration",
+        "ece_bleu",
+        "BLEU and perplexity against ECE",
+        "",
         "One point a trained model at T = 1; bars are 95 % intervals over the test sentences. If calibration made "
         "BLEU, points would fall from left to right.",
         "smoothing lowers ECE and raises BLEU, and its perplexity is worse.",
-        figure(study.with_rows(main_search(study.rows))),
+        figure(study.of_main_search),
+        study.split,
     )
 
 
-def figure(study: Study, split: str = "test") -> Figure | None:
+def figure(study: Study) -> Figure | None:
     """None where no run was measured in both modes."""
-    points = _points(study, split)
+    points = _points(study)
     if not points:
         return None
     fig, axes = layout.new(1, 2, width=2 * layout.PANEL)
@@ -57,16 +59,16 @@ def figure(study: Study, split: str = "test") -> Figure | None:
             handles[names[entry.label]] = drawn[0]
     layout.legend(fig, handles)
     for axis, name in zip(axes, ("BLEU", "perplexity"), strict=True):
-        axis.set(xlabel=f"forced ECE ({split}, T = 1)", ylabel=name)
+        axis.set(xlabel=f"forced ECE ({study.split}, T = 1)", ylabel=name)
     layout.sign(fig, [point.forced for point in points])
     return fig
 
 
-def _points(study: Study, split: str) -> list[Point]:
+def _points(study: Study) -> list[Point]:
     points = []
     for entry in study.entries:
-        for forced in entry.select(mode="forced", split=split, temperature=1.0):
-            searched = entry.select(mode="beam", split=split, temperature=1.0, run=forced.record.run)
+        for forced in entry.select(mode="forced", split=study.split, temperature=1.0):
+            searched = entry.select(mode="beam", split=study.split, temperature=1.0, run=forced.record.run)
             if searched and searched[0].record.bleu:
                 points.append(Point(entry, forced, searched[0]))
     return points

@@ -1,0 +1,34 @@
+"""Commands on a terminal: Ctrl-C is one line, and a character that the terminal lacks is printed as a question mark.
+
+Imports nothing that takes time, so that a command can call it before its other imports.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from types import TracebackType
+
+INTERRUPTED = 130
+"""The status that a shell gives a command that Ctrl-C ended."""
+
+
+def prepare(command: str) -> None:
+    """Let this process end with one line and status `INTERRUPTED` at Ctrl-C, and print on any terminal."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.exit(interrupted(command))
+        sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = hook
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def interrupted(command: str) -> int:
+    """Say on stderr that a command was interrupted, and return its status. Of several workers the first one says it."""
+    if os.environ.get("RANK", "0") == "0":
+        print(f"{command}: interrupted: the same command goes on", file=sys.stderr)
+    return INTERRUPTED
