@@ -219,7 +219,3 @@ def _check_records(audited: Audited, split: str, sha: dict[str, str], fitted_on:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
