@@ -4,6 +4,8 @@
 - `study`: the records of one corpus by model or by run, and whether it is of translation or of images.
 - `quantities`: ECE, NLL, BLEU and the others; `quantities.frame` gives every record with them as a data frame.
 - `significance`: intervals.
+- `advice`: the temperature to use for a model, and the reason.
+- `arguments`: the arguments that commands on records share.
 - `paper`: every number of the paper.
 - `tables`, `figures`, `claims`, `report`: one idea a module.
 - `publish`, `pages`: evidence in the repository, and the pages that show it.

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mt_ls.records import RecordError, written_whole
+from mt_ls.terminal import prepare
 
 from . import claims
 from .claims.rule import Verdict
@@ -184,4 +185,5 @@ def _write(drawing: Drawing, file: Path) -> None:
 
 
 if __name__ == "__main__":
+    prepare("analysis.pages")
     sys.exit(main())

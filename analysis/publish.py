@@ -27,6 +27,7 @@ import numpy as np
 
 from mt_ls.records import Record, RecordError, written_whole
 from mt_ls.records.items import PUBLISHED, Items, write_items
+from mt_ls.terminal import prepare
 
 from .rows import Row, load, main_search, select
 
@@ -123,4 +124,5 @@ def _order(row: Row) -> tuple[str, str, str, int, float, int]:
 
 
 if __name__ == "__main__":
+    prepare("analysis.publish")
     sys.exit(main())

@@ -16,6 +16,7 @@ import sacrebleu
 from sacremoses import MosesTokenizer
 
 from mt_ls.records import RecordError
+from mt_ls.terminal import prepare
 
 from .quantities import number
 from .rows import Row, load, select
@@ -67,4 +68,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    prepare("analysis.tokenised_bleu")
     sys.exit(main())

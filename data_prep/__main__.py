@@ -12,7 +12,7 @@ from .images import IMAGE_SETS
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prepare one corpus or set of images. Return 0, or 2 after one line on stderr."""
+    """Prepare one corpus or set of images. Return 0, or after one line on stderr 2, and 130 at Ctrl-C."""
     options = _options(arguments)
     try:
         if options.corpus in IMAGE_SETS:
@@ -33,6 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"data_prep: error: {error.filename or options.out}: {error.strerror}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("data_prep: interrupted: the same command goes on", file=sys.stderr)
+        return 130
     return 0
 
 

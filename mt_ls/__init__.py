@@ -1,4 +1,4 @@
-"""When does label smoothing help? A fairseq plugin (``--user-dir mt_ls``) and its library.
+"""When does label smoothing help? A fairseq plugin (``--user-dir "$(python -m mt_ls)"``) and its library.
 
 - `mt_ls.smoothing`: the loss.
 - `mt_ls.calibration`: bins, ECE, temperatures, alignment and geometry of arrays.

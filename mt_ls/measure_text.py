@@ -2,7 +2,10 @@
 
 import sys
 
-from .measure.text import main
+from .terminal import prepare
 
 if __name__ == "__main__":
+    prepare("mt_ls.measure_text")
+    from .measure.text import main
+
     sys.exit(main())

@@ -12,9 +12,13 @@ if __name__ == "__main__":
         level=os.environ.get("LOGLEVEL", "INFO").upper(),
         stream=sys.stdout,
     )
-    from .plugin.train import main
+    try:
+        from .plugin.train import main
 
-    status = main()
+        status = main()
+    except KeyboardInterrupt:
+        print("mt_ls.train: interrupted before the training began", file=sys.stderr)
+        status = 130
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)  # a thread of fairseq's batch reader may run on, and can abort an ordinary exit

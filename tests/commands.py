@@ -46,8 +46,8 @@ def train_command(data: Path, save_dir: Path, *options: object) -> list[str]:
 
 
 def run(arguments: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-    """The finished process of a command in the repository's root, with its text output."""
-    return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, **options)
+    """The finished process of a command in the repository's root, or in ``cwd``, with its text output."""
+    return subprocess.run(arguments, **{"cwd": ROOT, "capture_output": True, "text": True, **options})
 
 
 @contextlib.contextmanager
@@ -127,3 +127,11 @@ def _arguments(pid: int) -> list[str]:
 def logged(text: str, key: str) -> float:
     """The last value that a log of fairseq gives for a key."""
     return float(re.findall(rf"{key}[ =]([-\d.e]+)", text)[-1])
+
+
+def documented(section: str, program: str) -> list[str]:
+    """The arguments of the first whole command of a program in a section of docs/usage.md, without redirections."""
+    text = (ROOT / "docs" / "usage.md").read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    lines = re.findall(rf"^{program} (?!\.\.\.)(?:.*\\\n)*.*$", text, re.M)
+    words = shlex.split(lines[0].replace("\\\n", " ").replace("$(python -m mt_ls)", str(ROOT / "mt_ls")))
+    return [word for word in words[1:] if not word.startswith("<")]

@@ -6,11 +6,10 @@ import argparse
 import sys
 
 from mt_ls.records import RecordError
+from mt_ls.terminal import prepare
 
 from .. import claims
-from ..arguments import add_records
-from ..rows import load, of_one_corpus
-from ..study import Study
+from ..arguments import add_records, chosen_study
 from ..tables.layout import text
 
 
@@ -20,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     add_records(parser)
     options = parser.parse_args(arguments)
     try:
-        study = Study(of_one_corpus(load(options.records), options.corpus))
+        study = chosen_study(options.records, options.corpus, "model")
         print(text(claims.HEADER, claims.cells(claims.verdicts(study))))
     except (RecordError, OSError) as error:
         print(f"analysis.claims: error: {error}", file=sys.stderr)
@@ -29,4 +28,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    prepare("analysis.claims")
     sys.exit(main())

@@ -10,8 +10,7 @@ from typing import Any
 
 from mt_ls.records import RecordError
 
-from ..arguments import add_by, add_records
-from ..rows import load, of_one_corpus
+from ..arguments import add_by, add_records, chosen_study
 from ..study import Study
 from . import FIGURES
 from .layout import SUFFIXES, write
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         _check(options.name, options.out)
-        study = Study(of_one_corpus(load(options.records), options.corpus), options.by)
+        study = chosen_study(options.records, options.corpus, options.by)
         _draw(options.name, study.on(options.split) if options.split else study, options.out)
     except (RecordError, OSError) as error:
         print(f"analysis.figures: error: {error}", file=sys.stderr)

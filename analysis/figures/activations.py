@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from ..rows import Row
 from ..study import Entry, Study
 from . import layout
-from .layout import BLUE, GREEN, RED, Drawing
+from .colours import BLUE, GREEN, RED
+from .layout import Drawing
 
 Classes = tuple[str, ...]
 
@@ -47,14 +48,18 @@ def figure(study: Study) -> Figure | None:
     lines = _lines(study)
     if not lines:
         return None
-    fig, grid = layout.new(len(lines), 4, width=10, height=2.9 * len(lines))
-    for (classes, panels), axes in zip(lines, np.reshape(grid, (len(lines), 4)), strict=True):
-        axes[0].set_ylabel(panels[0].entry.model.architecture)
+    fig = layout.blank(width=10, height=3 * len(lines))
+    for (classes, panels), part in zip(lines, fig.subfigures(len(lines), squeeze=False)[:, 0], strict=True):
+        axes = part.subplots(1, 4)
+        for axis, panel in zip(axes, panels, strict=True):
+            axis.set_title(layout.wrapped(_title(panel, len(lines) > 1), inches=10 / 4))
         for first in (0, 2):  # the panels of one model
             pairs = zip(axes[first : first + 2], panels[first : first + 2], strict=True)
             reach = 1.1 * max(_draw(axis, panel, classes) for axis, panel in pairs)
             for axis in axes[first : first + 2]:
                 axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+                axis.locator_params(nbins=4)  # whatever the size, so that the layout has the labels that are drawn
+        layout.legend(part, dict(zip(map(_printed, classes), axes[0].collections, strict=True)))
     layout.sign(fig, [panel.row for _, panels in lines for panel in panels])
     return fig
 
@@ -85,12 +90,18 @@ def _planes(row: Row) -> dict[Classes, np.ndarray]:
 
 def _draw(axis: Any, panel: Panel, classes: Classes) -> float:
     """Draw one panel; the greatest coordinate of its points."""
-    axis.set_title(f"α = {panel.entry.amount:g}, {panel.row.record.split}")
     points = _planes(panel.row)[classes]
-    for rank, (name, marker, colour) in enumerate(zip(classes, "so^", (RED, BLUE, GREEN), strict=True)):
+    for rank, (marker, colour) in enumerate(zip("so^", (RED, BLUE, GREEN), strict=True)):
         of_class = points[points[:, 2] == rank]
-        axis.scatter(
-            *of_class[:, :2].T, s=7, color=colour, marker=marker, alpha=0.6, linewidths=0, label=name.lstrip("▁")
-        )
-    axis.legend(frameon=False, fontsize=7, markerscale=1.5)
+        axis.scatter(*of_class[:, :2].T, s=7, color=colour, marker=marker, linewidths=0)
     return float(np.abs(points[:, :2]).max(initial=1e-9))
+
+
+def _title(panel: Panel, named: bool) -> str:
+    network = f"{panel.entry.model.architecture}, " if named else ""
+    return f"{network}α = {panel.entry.amount:g}, {panel.row.record.split}"
+
+
+def _printed(name: str) -> str:
+    """A class's name without SentencePiece's mark of a word's start."""
+    return name.lstrip("▁")

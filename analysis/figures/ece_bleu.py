@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..quantities import BLEU, ECE, NLL
@@ -43,10 +41,11 @@ def figure(study: Study) -> Figure | None:
     points = _points(study)
     if not points:
         return None
-    fig, axes = layout.new(1, 2, width=8.5)
+    fig, axes = layout.new(1, 2, width=2 * layout.PANEL)
     entries = list({point.entry.label: point.entry for point in points}.values())
-    looks, names = layout.looks(entries, study.by), layout.names(entries, study.by)
-    labelled: dict[tuple[Axes, str], list[tuple[float, float]]] = {}  # the runs of one model share a label
+    looks = layout.looks(study.entries if study.by == "run" else entries, study.by)
+    names = layout.names(entries, study.by)
+    handles = {}  # the runs of one model share a label
     for entry, forced, beam in points:
         ece, look = forced.record.bins.ece(), looks[entry.label]
         nll, across = NLL.interval([forced]), _bars(ece, ECE.interval([forced]))
@@ -55,12 +54,11 @@ def figure(study: Study) -> Figure | None:
             (forced.record.perplexity, nll and (math.exp(nll[0]), math.exp(nll[1]))),
         )
         for axis, (value, bounds) in zip(axes, heights, strict=True):
-            axis.errorbar(ece, value, _bars(value, bounds), across, lw=0.8, ms=5, marker=look.marker, color=look.colour)
-            labelled.setdefault((axis, names[entry.label]), []).append((ece, value or 0.0))
-    for (axis, label), at in labelled.items():
-        axis.annotate(label, np.mean(at, axis=0), xytext=(6, 4), textcoords="offset points")
+            bars = _bars(value, bounds), across
+            drawn = axis.errorbar(ece, value, *bars, lw=0.8, ms=5, marker=look.marker, color=look.colour, ls="none")
+            handles[names[entry.label]] = drawn[0]
+    layout.legend(fig, handles)
     for axis, name in zip(axes, ("BLEU", "perplexity"), strict=True):
-        axis.margins(0.25)
         axis.set(xlabel=f"forced ECE ({study.split}, T = 1)", ylabel=name)
     layout.sign(fig, [point.forced for point in points])
     return fig

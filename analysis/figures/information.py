@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from ..rows import select
 from ..study import Study
 from . import layout
+from .colours import FAINT
 from .layout import Drawing
 
 
@@ -29,31 +30,17 @@ def figure(study: Study) -> Figure | None:
     rows = select(study.rows, mode="information")
     if not rows:
         return None
-    fig, (axis,) = layout.new(1, 1, width=5.4, height=3.6)
+    fig, (axis,) = layout.new(1, 1, width=4.1, height=3.2)
     entries = [entry for entry in study.entries if entry.select(mode="information")]
     looks, names = layout.looks(entries, study.by), layout.names(entries, study.by)
+    handles = {}
     for entry in entries:
-        look, label = looks[entry.label], names[entry.label]
-        for i, points in enumerate(entry.information.values()):
-            axis.plot(
-                *zip(*points, strict=True),
-                color=look.colour,
-                marker=look.marker,
-                ms=2,
-                lw=0.8,
-                label=None if i else label,
-            )
-    axis.axhline(np.log(2), color="0.6", ls=":", lw=1)
-    axis.annotate(
-        "log 2",
-        (1, np.log(2)),
-        xycoords=axis.get_yaxis_transform(),
-        xytext=(-2, 2),
-        textcoords="offset points",
-        ha="right",
-        fontsize=7,
-    )
+        look = looks[entry.label]
+        for points in entry.information.values():
+            curve = zip(*points, strict=True)
+            (handles[names[entry.label]],) = axis.plot(*curve, color=look.colour, marker=look.marker, ms=2, lw=0.8)
+    handles["log 2"] = axis.axhline(np.log(2), color=FAINT, ls=":", lw=1)
+    layout.legend(fig, handles)
     axis.set(xlabel="updates", ylabel="mutual information, nats")
-    axis.legend(frameon=False)
     layout.sign(fig, rows)
     return fig

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import textwrap
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from mt_ls.records import written_whole
 
 from ..rows import Row
 from ..study import Entry
+from . import svg
+from .colours import AMBER, BLACK, BLUE, GREEN, GREY, PURPLE, RED, SKY, SMALL_PRINT
 
 
 @dataclass(frozen=True)
@@ -46,27 +48,35 @@ class Look(NamedTuple):
     marker: str
 
 
-# Okabe and Ito's, which colour-blind readers tell apart.
-RED, BLUE, GREEN = "#d55e00", "#0072b2", "#009e73"
 LOOKS = {
     0.0: Look(RED, "s"),
     0.1: Look(BLUE, "o"),
     0.3: Look(GREEN, "D"),
-    0.05: Look("#56b4e9", "^"),
-    0.15: Look("#cc79a7", "v"),
-    0.45: Look("#e69f00", "P"),
-    0.6: Look("#000000", "X"),
-    0.75: Look("#999999", "*"),
+    0.05: Look(SKY, "^"),
+    0.15: Look(PURPLE, "v"),
+    0.45: Look(AMBER, "P"),
+    0.6: Look(BLACK, "X"),
+    0.75: Look(GREY, "*"),
 }
 """The looks of the amounts of smoothing that the paper has."""
-_SMALL_PRINT = 4.5
-_CHARACTER = 0.61 * _SMALL_PRINT
-"""Width of a character of the small print, points."""
+PANEL = 3.3
+"""Width of a panel, inches: three fit beside each other on a page, and one on a phone."""
+_SMALL_PRINT, _FONT, _LEGEND = 4.5, 9.0, 8.0
+_CHARACTER = 0.65
+"""Width of a character over the size of its font: of the small print each, of other text more than the mean."""
+_HANDLE = 7
+"""Width of what a legend has beside a label, in characters."""
 _STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.titlesize": 9.5,
+    "font.size": _FONT,
+    "font.sans-serif": ["DejaVu Sans", "Verdana"],
+    "font.monospace": ["DejaVu Sans Mono"],
+    "axes.titlesize": _FONT,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "legend.frameon": False,
+    "legend.fontsize": _LEGEND,
+    "legend.markerscale": 1.4,
+    "figure.constrained_layout.w_pad": 0.08,
     "svg.hashsalt": "mt_ls",  # the same records give the same file
     "svg.fonttype": "none",
 }
@@ -83,12 +93,18 @@ def looks(entries: Sequence[Entry], by: str = "model") -> dict[str, Look]:
             fixed = LOOKS.get(-1.0 if entry.amount is None else entry.amount)
             if fixed and entry.is_plain and fixed not in chosen.values():
                 chosen[entry.label] = fixed
-    mixed = (Look(one.colour, other.marker) for one, other in itertools.product(LOOKS.values(), repeat=2))
-    spare = itertools.cycle([look for look in dict.fromkeys([*LOOKS.values(), *mixed]) if look not in chosen.values()])
+    spare = itertools.cycle(look for look in _all_looks() if look not in chosen.values())
     for entry in entries:
         if entry.label not in chosen:
             chosen[entry.label] = next(spare)
     return chosen
+
+
+def _all_looks() -> Iterator[Look]:
+    """Each colour with its own marker, and then with each other marker; neighbours differ in their colours."""
+    colours, markers = zip(*LOOKS.values(), strict=True)
+    for shift in range(len(markers)):
+        yield from map(Look, colours, [*markers[shift:], *markers[:shift]])
 
 
 def names(entries: Sequence[Entry], by: str = "model") -> dict[str, str]:
@@ -99,26 +115,58 @@ def names(entries: Sequence[Entry], by: str = "model") -> dict[str, str]:
     return {entry.label: entry.label.replace("alpha ", "α = ") if by == "model" else entry.label for entry in entries}
 
 
+def wrapped(text: str, inches: float) -> str:
+    """The text of a title or a legend in lines that fit into a width."""
+    return "\n".join(_broken(text, _fits(inches, _FONT), joints=" -/_,"))
+
+
+def legend(part: Figure | SubFigure, handles: Mapping[str, Any]) -> None:
+    """Put a legend of the handles by their labels above the axes, no wider than a panel, and make room for it."""
+    labels = [wrapped(label, PANEL - 0.5) for label in handles]
+    widths = [_HANDLE + max(map(len, label.splitlines())) for label in labels]
+    fits = _fits(PANEL, _LEGEND)
+    columns = len(labels) if sum(widths) <= fits else max(1, fits // max(widths))
+    n_lines = sum(len(label.splitlines()) for label in labels) / columns
+    part.figure.set_figheight(part.figure.get_figheight() + 1.4 * _LEGEND / 72 * n_lines)
+    part.legend(handles.values(), labels, loc="outside upper left", ncols=columns, borderaxespad=0.2)
+
+
+def blank(width: float, height: float) -> Figure:
+    """A figure in inches without a display and without axes."""
+    matplotlib.rcParams.update(_STYLE)
+    return Figure(figsize=(width, height), layout="constrained")
+
+
 def new(rows: int, columns: int, width: float, height: float = 3.6, **grid: Any) -> tuple[Figure, Any]:
     """A figure in inches without a display, and its axes (one row comes flat)."""
-    matplotlib.rcParams.update(_STYLE)
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = blank(width, height)
     axes = figure.subplots(rows, columns, squeeze=False, **grid)
     return figure, axes[0] if rows == 1 else axes
 
 
 def sign(figure: Figure, rows: Iterable[Row]) -> None:
     """Put the signatures of what is drawn under the figure, in small print, no wider than the figure."""
-    fits = int(72 * figure.get_figwidth() / _CHARACTER)
+    fits = _fits(figure.get_figwidth(), _SMALL_PRINT)
     signatures = merged([row.record.signature for row in rows])
-    lines = [line for signature in signatures for line in _broken(signature, fits)]
-    figure.supxlabel("\n".join(lines), fontsize=_SMALL_PRINT, color="0.45", family="monospace")
+    lines = [line for signature in signatures for line in _broken(signature, fits, joints="|")]
+    text, font = "\n".join(lines), {"fontsize": _SMALL_PRINT, "family": "monospace"}
+    figure.supxlabel(text, color=SMALL_PRINT, gid=svg.SMALL_PRINT, **font)
 
 
-def _broken(signature: str, width: int) -> list[str]:
-    """Lines of at most ``width`` characters, broken at bars."""
-    words = signature.replace("|", "| ")
-    return [line.replace("| ", "|") for line in textwrap.wrap(words, width, break_on_hyphens=False)]
+def _fits(inches: float, size: float) -> int:
+    """How many characters of this size fit into a width."""
+    return int(72 * inches / (_CHARACTER * size))
+
+
+def _broken(text: str, width: int, joints: str) -> list[str]:
+    """Lines of at most ``width`` characters, broken after a joint, or anywhere in a word that is too long."""
+    word = f"[^{re.escape(joints)}]"
+    lines = [""]
+    for piece in re.findall(f"{word}{{0,{width - 1}}}[{re.escape(joints)}]|{word}{{1,{width}}}", text):
+        if len(lines[-1]) + len(piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return [line.strip() for line in lines]
 
 
 def merged(signatures: Sequence[str]) -> list[str]:
@@ -143,7 +191,6 @@ def _together(parts: Sequence[str]) -> str:
 
 SUFFIXES = (".svg", ".png", ".pdf")
 """The kinds of files that a figure can be written to."""
-_DATES = {".svg": "Date", ".pdf": "CreationDate"}  # left out, so that the same records give the same file
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
@@ -153,7 +200,11 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
 
 def write(figure: Figure, file: Path) -> Path:
     """Write a figure to a file, of the kind that its suffix names; a PNG has 200 dots an inch."""
-    metadata = {_DATES[file.suffix]: None} if file.suffix in _DATES else None
     with written_whole(file) as path:
-        figure.savefig(path, format=file.suffix[1:], dpi=200, metadata=metadata)
+        if file.suffix == ".svg":
+            path.write_text(svg.as_file(figure), encoding="utf-8")
+        else:
+            # Without its date, so that the same records give the same file.
+            metadata = {"CreationDate": None} if file.suffix == ".pdf" else None
+            figure.savefig(path, format=file.suffix[1:], dpi=200, metadata=metadata)
     return file

@@ -14,6 +14,7 @@ from ..rows import Row, at_fitted, mean, pooled, select
 from ..significance import wilson
 from ..study import Entry, Study
 from . import layout
+from .colours import FAINT
 from .layout import Drawing, Look
 
 HARD, SCALED, SMOOTHED = "hard targets", "hard + temperature", "label smoothing 0.1"
@@ -67,8 +68,8 @@ def figure(study: Study) -> Figure | None:
     fig, grid = layout.new(
         2 * len(lines),
         len(titles),
-        width=3.6 * len(titles),
-        height=4.6 * len(lines),
+        width=layout.PANEL * len(titles),
+        height=4.4 * len(lines),
         height_ratios=(3, 1) * len(lines),
         sharex=True,
     )
@@ -83,13 +84,8 @@ def figure(study: Study) -> Figure | None:
                 continue
             entry, rows = panels[title]
             name = entry.label if study.by == "run" else str(entry.model.architecture)
-            _draw(
-                top,
-                bottom,
-                rows,
-                f"{name}, {title}" if len(lines) > 1 or study.by == "run" else title,
-                looks[entry.label],
-            )
+            heading = f"{name}, {title}" if len(lines) > 1 or study.by == "run" else title
+            _draw(top, bottom, rows, layout.wrapped(heading, layout.PANEL), looks[entry.label])
         tops[0].set_ylabel("accuracy")
         bottoms[0].set_ylabel(units(study))
     layout.sign(fig, [row for panels in lines for _, rows in panels.values() for row in rows])
@@ -129,10 +125,12 @@ def _draw(top: Axes, bottom: Axes, rows: Sequence[Row], title: str, look: Look) 
     confidence, accuracy, count = bins.curve()
     low, high = wilson(accuracy * count, count)
     bars = np.maximum(accuracy - low, 0), np.maximum(high - accuracy, 0)
-    top.plot([0, 1], [0, 1], color="0.7", lw=1, ls="--")
-    top.errorbar(confidence, accuracy, bars, color=look.colour, marker=look.marker, ms=3.5, lw=1)
+    top.plot([0, 1], [0, 1], color=FAINT, lw=1, ls="--")
+    drawn = top.errorbar(confidence, accuracy, bars, color=look.colour, marker=look.marker, ms=3.5, lw=1)
+    drawn[0].set_clip_on(False)  # marks at 0 and 1 are drawn whole
     top.set(title=f"{title}\nT = {number(temperature, 2)}, ECE {ECE.text(ECE.mean(rows), 3)}", ylim=(0, 1), xlim=(0, 1))
-    bottom.bar(bins.edges[:-1], bins.count, np.diff(bins.edges), align="edge", color="0.75", ec="white")
+    middles, widths = (bins.edges[:-1] + bins.edges[1:]) / 2, np.diff(bins.edges)
+    bottom.bar(middles, bins.count, 0.9 * widths, color=FAINT)
     bottom.set(xlabel="confidence")
     bottom.tick_params(labelbottom=True)  # which a shared axis keeps for the last line of panels
     bottom.ticklabel_format(axis="y", style="sci", scilimits=(0, 3))

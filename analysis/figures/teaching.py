@@ -14,7 +14,8 @@ from ..quantities import ACCURACY
 from ..rows import mean
 from ..study import Entry, Study
 from . import layout
-from .layout import BLUE, GREEN, RED, Drawing
+from .colours import BLUE, GREEN, RED
+from .layout import Drawing
 
 Points = dict[float, list[float]]
 """Accuracies of several seeds by smoothing."""
@@ -39,7 +40,7 @@ def drawing(study: Study) -> Drawing:
         "Teachers and students",
         "Figure 5",
         "Points are means over seeds, bars from the least to the greatest. If smoothing took from a teacher what a "
-        "student needs, the blue dashed curve lies below the red one.",
+        f"student needs, the curve of “{AT_ONE}” lies below that of “{HARD}”.",
         f"smoothed teachers are more accurate up to α = {paper.GREATEST_USEFUL_ALPHA}, their students no better than "
         "students alone.",
         figure(study),
@@ -111,16 +112,17 @@ def figure(study: Study) -> Figure | None:
     curves = accuracies(study)
     if not curves:
         return None
-    fig, (axis,) = layout.new(1, 1, width=5.4, height=3.8)
+    fig, (axis,) = layout.new(1, 1, width=4.1, height=3.2)
+    handles = {}
     for name, (colour, marker, style) in _LOOKS.items():
         points = sorted(curves.get(name, {}).items())
         if points:
             x = [smoothing for smoothing, _ in points]
             low, middle, high = (np.array([of(values) for _, values in points]) for of in (min, np.mean, max))
             bars = middle - low, high - middle
-            axis.errorbar(x, middle, bars, color=colour, marker=marker, ls=style, ms=4, lw=1, label=name)
+            handles[name] = axis.errorbar(x, middle, bars, color=colour, marker=marker, ls=style, ms=4, lw=1)
+    layout.legend(fig, handles)
     axis.set(xlabel="smoothing of the targets: α, or γ of the teacher", ylabel="accuracy (test)")
-    axis.legend(frameon=False, fontsize=7)
     at_one = [row for entry in study.entries for row in entry.select(mode="images", split=study.split, temperature=1.0)]
     layout.sign(fig, at_one)
     return fig

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from .. import paper
 from ..quantities import BLEU, ECE, NLL, Quantity
 from ..rows import Row, mean
 from ..study import Entry, Study
 from . import layout
-from .layout import BLUE, RED, Drawing
+from .colours import BLACK, WHITE
+from .layout import Drawing, Look
 
 
 def drawing(study: Study) -> Drawing:
@@ -21,8 +25,8 @@ def drawing(study: Study) -> Drawing:
         "temperature",
         "BLEU and calibration against temperature",
         "Figure 4",
-        "Left and centre: forced ECE (red circles, left scale) and BLEU (blue squares, right scale) of each model; "
-        "calibration is best where the red curve is lowest. Right: NLL of both. Means over training seeds.",
+        "A panel a model: forced ECE (solid, left scale) and BLEU (dashed, right scale); calibration is best where the "
+        "solid curve is lowest. The last panel: NLL of each model. Means over training seeds.",
         f"its curves are only drawn. Base Transformer, dev: BLEU {paper.BLEU[0]} to {paper.BLEU[1]} and perplexity "
         f"{paper.PERPLEXITY[0]} to {paper.PERPLEXITY[1]} with smoothing (Table 1).",
         figure(study.of_main_search),
@@ -51,26 +55,36 @@ def figure(study: Study) -> Figure | None:
     forced = [row for entry in entries for row in entry.select(split=split, mode="forced")]
     if len({row.record.temperature for row in forced}) < 2:
         return None
-    fig, axes = layout.new(1, len(entries) + 1, width=4 * (len(entries) + 1))
-    *panels, likelihood = axes
+    fig, axes = _axes(len(entries) + 1)
     looks, names = layout.looks(entries, study.by), layout.names(entries, study.by)
-    scores = [
-        _bleu_and_ece(axis, entry, split, names[entry.label]) for axis, entry in zip(panels, entries, strict=True)
-    ]
-    heights = [limit for axis in scores for limit in axis.get_ylim()]
-    eces = [limit for axis in panels for limit in axis.get_ylim()]
-    for axis, score in zip(panels, scores, strict=True):
-        score.set_ylim(min(heights), max(heights))
-        axis.set_ylim(0, max(eces))
-    for entry in entries:
-        temperatures, nll = by_temperature(entry.select(split=split, mode="forced"), NLL)
-        look = looks[entry.label]
-        likelihood.plot(temperatures, nll, marker=look.marker, ms=3, color=look.colour, label=names[entry.label])
-    likelihood.set(xlabel="temperature", ylabel="NLL (nats a token)", title="likelihood")
-    likelihood.legend(frameon=False)
+    scores = []
+    for axis, entry in zip(axes, entries, strict=False):
+        axis.set(xlabel="temperature", ylabel="forced ECE", title=layout.wrapped(names[entry.label], layout.PANEL))
+        scores += _bleu_and_ece(axis, entry, split, looks[entry.label])
+    for axis in axes[:-1]:
+        axis.set_ylim(bottom=0)
+    for panels in (axes[:-1], scores):
+        _share_height(panels)
+    axes[-1].set(xlabel="temperature", ylabel="NLL (nats a token)", title="likelihood")
+    handles = {names[entry.label]: _nll(axes[-1], entry, split, looks[entry.label]) for entry in entries}
+    handles["forced ECE (left scale)"] = Line2D([], [], color=BLACK)
+    if scores:
+        handles["BLEU (right scale)"] = Line2D([], [], color=BLACK, ls="--")
+    layout.legend(fig, handles)
     at_one = [row for entry in entries for row in entry.select(split=split, temperature=1.0)]
     layout.sign(fig, [row for row in at_one if row.record.mode in ("forced", "beam")])
     return fig
+
+
+def _axes(n: int) -> tuple[Figure, list[Axes]]:
+    """A figure with so many panels, at most three in a line."""
+    lines = math.ceil(n / 3)
+    columns = math.ceil(n / lines)
+    fig, grid = layout.new(lines, columns, width=layout.PANEL * columns, height=0.5 + 3.2 * lines)
+    axes = list(np.ravel(grid))
+    for axis in axes[n:]:
+        axis.set_axis_off()
+    return fig, axes[:n]
 
 
 def compared(study: Study) -> list[Entry]:
@@ -81,13 +95,31 @@ def compared(study: Study) -> list[Entry]:
     return first if len(first) == 2 else study.entries[:2]
 
 
-def _bleu_and_ece(axis: Axes, entry: Entry, split: str, title: str) -> Axes:
-    """Draw one model; the axis of BLEU."""
-    axis.plot(*by_temperature(entry.select(split=split, mode="forced"), ECE), color=RED, marker="o", ms=3)
-    axis.set(xlabel="temperature", title=title)
-    axis.set_ylabel("forced ECE", color=RED)
+def _bleu_and_ece(axis: Axes, entry: Entry, split: str, look: Look) -> list[Axes]:
+    """Draw one model; the axis of BLEU, if it was measured."""
+    axis.plot(
+        *by_temperature(entry.select(split=split, mode="forced"), ECE), color=look.colour, marker=look.marker, ms=3
+    )
+    temperatures, bleu = by_temperature(entry.select(split=split, mode="beam"), BLEU)
+    if not temperatures:
+        return []
     right = axis.twinx()
-    right.plot(*by_temperature(entry.select(split=split, mode="beam"), BLEU), color=BLUE, marker="s", ms=3)
-    right.set_ylabel("BLEU", color=BLUE)
-    right.spines["top"].set_visible(False)
-    return right
+    right.plot(temperatures, bleu, color=look.colour, marker=look.marker, ms=4, mfc=WHITE, ls="--")
+    right.set_ylabel("BLEU")
+    right.spines["right"].set_visible(True)
+    return [right]
+
+
+def _share_height(axes: Sequence[Axes]) -> None:
+    """Give axes one scale, with room for the markers."""
+    limits = [limit for axis in axes for limit in axis.get_ylim()]
+    if limits:
+        margin = 0.04 * (max(limits) - min(limits))
+        for axis in axes:
+            axis.set_ylim(min(limits) - margin, max(limits) + margin)
+
+
+def _nll(axis: Axes, entry: Entry, split: str, look: Look) -> Line2D:
+    """Draw the NLL of one model; its curve."""
+    temperatures, nll = by_temperature(entry.select(split=split, mode="forced"), NLL)
+    return axis.plot(temperatures, nll, color=look.colour, marker=look.marker, ms=3)[0]

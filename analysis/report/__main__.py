@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 from mt_ls.records import RecordError
+from mt_ls.terminal import prepare
 
-from ..arguments import add_by, add_records
-from ..rows import load, of_one_corpus
-from ..study import Study
+from ..arguments import add_by, add_records, chosen_study
 from .page import write
 
 
@@ -23,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--split", nargs="+", help="splits to report on (default: those that chose no temperature)")
     options = parser.parse_args(arguments)
     try:
-        study = Study(of_one_corpus(load(options.records), options.corpus), options.by)
+        study = chosen_study(options.records, options.corpus, options.by)
         text = write(study.of_splits(options.split) if options.split else study, options.out)
     except (RecordError, OSError) as error:
         print(f"analysis.report: error: {error}", file=sys.stderr)
@@ -34,4 +33,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    prepare("analysis.report")
     sys.exit(main())

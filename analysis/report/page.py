@@ -15,7 +15,7 @@ from mt_ls.records import written_whole
 from .. import claims
 from ..advice import Advice, advice
 from ..claims.rule import Verdict
-from ..figures import drawings
+from ..figures import colours, drawings, svg
 from ..figures.layout import Drawing, save
 from ..quantities import ACCURACY, BLEU, ECE, PERPLEXITY
 from ..rows import select
@@ -48,6 +48,7 @@ def write(study: Study, out: Path) -> str:
         fitted_on=study.fitted_on,
         summary=_summary(study, verdicts) if verdicts else "",
         claims=_claims(verdicts),
+        colours=Markup(colours.style_sheet()),
         figures=figures,
         tables=of_tables,
         missing=missing,
@@ -117,10 +118,10 @@ def _figures(parts: Sequence[Study], folder: Path) -> tuple[list[dict[str, Any]]
 def _figure(part: Study, drawing: Drawing, folder: Path, several: bool) -> dict[str, Any]:
     assert drawing.figure is not None
     name = f"{drawing.name}_{part.split}" if several else drawing.name
-    svg = save(drawing.figure, folder, name)[0].read_text(encoding="utf-8")
+    document = save(drawing.figure, folder, name)[0].read_text(encoding="utf-8")
     return {
         "split": part.split if several else "",
-        "svg": Markup(svg[svg.index("<svg") :]),
+        "svg": Markup(svg.inline(document, name)),
         "alt": f"{drawing.title}. {in_words(part)}",
     }
 

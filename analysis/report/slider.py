@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Any
 
-from ..figures import layout
+from ..figures import colours, layout
 from ..quantities import BLEU, ECE, NLL, Quantity
 from ..rows import Row, pooled, select
 from ..study import Entry, Study
@@ -15,34 +16,50 @@ Values = dict[str, Any]
 
 
 def data(parts: Sequence[Study]) -> dict[str, Any]:
-    """{"temperatures": [...], "columns": [{"quantity", "name", "digits"}], "models": [{"name", "at": [values at each
-    temperature or None]}]}.
+    """{"temperatures": [...], "columns": [{"quantity", "name", "digits"}], "models": [{"name", "colour", "marker",
+    "at": [values at each temperature or None]}]}. Colours are those of CSS, markers those of matplotlib.
 
     ``parts`` are a study on each split that it reports. By model it shows a model without smoothing and its smoothed
     one; by run, every run. A temperature counts where all runs of a model were measured; bins are pooled over training
     seeds, numbers are means.
     """
-    measured = {name: at for part in parts for name, at in _of_split(part.of_main_search, len(parts) > 1).items()}
-    temperatures = sorted({temperature for at in measured.values() for temperature in at})
+    shown = [entry for part in parts for entry in _named(part, len(parts) > 1)]
+    measured = [at for part in parts for at in _of_split(part)]
+    temperatures = sorted({temperature for at in measured for temperature in at})
+    looks = layout.looks(shown, parts[0].by)
     return {
         "temperatures": temperatures,
         "columns": [
             {"quantity": quantity.name, "name": name, "digits": quantity.digits}
             for quantity, name in _columns(parts[0])
         ],
-        "models": [{"name": name, "at": [at.get(t) for t in temperatures]} for name, at in measured.items()],
+        "models": [
+            {
+                "name": entry.label,
+                "colour": colours.in_page(looks[entry.label].colour),
+                "marker": looks[entry.label].marker,
+                "at": [at.get(t) for t in temperatures],
+            }
+            for entry, at in zip(shown, measured, strict=True)
+        ],
     }
 
 
-def _of_split(study: Study, named: bool) -> dict[str, dict[float, Values]]:
-    """The values of each model at each temperature, by its name, with the split where it is ``named``."""
-    entries = _shown(study)
+def _named(part: Study, with_split: bool) -> list[Entry]:
+    """The shown models of a part, labelled as the page names them."""
+    entries = _shown(part.of_main_search)
     # A network is part of its name, even where the amounts of smoothing would do.
     names = {entry.label: entry.label.replace("alpha ", "α = ") for entry in entries}
-    if not study.is_of_images:
-        names = layout.names(entries, study.by)
-    end = f", {study.split}" if named else ""
-    return {f"{names[entry.label]}{end}": _by_temperature(study, entry) for entry in entries}
+    if not part.is_of_images:
+        names = layout.names(entries, part.by)
+    end = f", {part.split}" if with_split else ""
+    return [dataclasses.replace(entry, label=f"{names[entry.label]}{end}") for entry in entries]
+
+
+def _of_split(part: Study) -> list[dict[float, Values]]:
+    """The values of the shown models of a part at each temperature."""
+    study = part.of_main_search
+    return [_by_temperature(study, entry) for entry in _shown(study)]
 
 
 def _shown(study: Study) -> list[Entry]:

@@ -16,16 +16,18 @@ HEADER = ("model", "quantity", "temperature", "chosen by", "at T = 1", "at that 
 def table(study: Study, draws: int = significance.DRAWS) -> Table:
     """Lines of each run: ECE, NLL and BLEU at the temperature of greatest likelihood, BLEU at that of best BLEU.
 
-    A gain is an improvement; its interval is over resamples of the sentences. Where no other temperature was measured
-    there is only the value. What was not measured at T = 1 has no line.
+    A gain is an improvement; its interval is over resamples of the sentences. Of a run without another temperature
+    there is only the value, and no line where none has one. What was not measured at T = 1 has no line.
     """
     entries = study.of_main_search.entries
     runs = [(entry, run) for entry in entries for run in dict.fromkeys(row.record.run for row in entry.rows)]
     count = Counter(run for _, run in runs)
-    cells = []
-    for entry, run in runs:
-        name = run if count[run] == 1 else f"{run}, {entry.label}"
-        cells += [[name, *_line(change)] for change in changes(entry.select(run=run), study.split, draws)]
+    measured = [
+        (run if count[run] == 1 else f"{run}, {entry.label}", change)
+        for entry, run in runs
+        for change in changes(entry.select(run=run), study.split, draws)
+    ]
+    cells = [[name, *_line(change)] for name, change in measured] if any(change.gain for _, change in measured) else []
     return Table(
         "temperatures",
         "What a temperature gains",

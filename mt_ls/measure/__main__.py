@@ -11,62 +11,69 @@ on detokenised text, with beam ECE. Each record is a line of FILE; records that 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-if __name__ == "__main__":  # fairseq logs and warns while it is imported
-    logging.disable(logging.WARNING)
+from ..terminal import prepare
+
+if __name__ == "__main__":
+    prepare("mt_ls.measure")
+    logging.disable(logging.WARNING)  # fairseq logs and warns while it is imported
     warnings.simplefilter("ignore")
 
-import torch
-
 from ..records import Record, RecordError, read
+from .devices import device_and_pool
 from .fairseq_model import FairseqModel
+from .names import printable
+from .paths import check_output
 from .plan import Plan, measure
 from .protocol import BatchLimits, MeasureError
-from .references import scoring_processes
-from .workers import joined, local_rank, rank
+from .sanity import above_uniform
+from .workers import joined, rank
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure a checkpoint; return 0, or 2 after one line on stderr."""
     options = _options(arguments)
     try:
-        cuda = torch.cuda.is_available() and not options.cpu
-        if options.search_precision and not cuda:
-            raise MeasureError(f"a search in {options.search_precision} needs a GPU: leave out --search-precision")
-        plan = Plan(
-            split=options.gen_subset,
-            temperatures=tuple(options.temperatures),
-            modes=tuple(options.modes),
-            fit_split=None if options.fit_subset == "none" else options.fit_subset,
-            beam=options.beam,
-            lenpen=options.lenpen,
-            own_search=options.search == "fairseq",
-            search_precision=options.search_precision,
-            pieces=options.pieces and tuple(options.pieces),
-        )
-        # A CPU that searches has no core to spare for other processes.
-        with scoring_processes() if cuda and "beam" in plan.modes else contextlib.nullcontext() as pool:
-            device = torch.device(f"cuda:{local_rank()}" if cuda else "cpu")
-            if cuda:
-                torch.cuda.set_device(device)
-            limits = BatchLimits(options.max_tokens, options.batch_size)
+        plan = _plan(options)
+        limits = BatchLimits(options.max_tokens, options.batch_size)
+        check_output(options.records)
+        if options.run is not None and (not options.run or options.run != printable(options.run)):
+            raise MeasureError(f"--run {options.run!r}: a name is not empty, and can be printed")
+        with device_and_pool(options.cpu, "beam" in plan.modes and not plan.pieces) as (device, pool):
+            if plan.search_precision and device.type == "cpu":
+                raise MeasureError(f"a search in {plan.search_precision} needs a GPU: leave out --search-precision")
             model = FairseqModel(options.path, options.data, limits, device, options.run)
             workers = joined()
             measure(model, plan, options.records, workers, pool)
         if workers.is_first:
             sha = model.provenance(plan.split).sha
-            print(summary([r for r in read(options.records) if r.split == plan.split and _is_of(r, sha)]))
+            records = [r for r in read(options.records) if r.split == plan.split and _is_of(r, sha)]
+            print(summary(records))
+            _warn(options.path, records, model.n_classes)
     except (MeasureError, RecordError, ValueError, OSError) as error:
         if rank() == 0:  # the other workers fail for the same reason
             print(f"mt_ls.measure: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    return Plan(
+        split=options.gen_subset,
+        temperatures=tuple(options.temperatures),
+        modes=tuple(options.modes),
+        fit_split=None if options.fit_subset == "none" else options.fit_subset,
+        beam=options.beam,
+        lenpen=options.lenpen,
+        own_search=options.search == "fairseq",
+        search_precision=options.search_precision,
+        pieces=options.pieces and tuple(options.pieces),
+    )
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -76,8 +83,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("data", help="binarised data folder")
-    add("--path", required=True, help="checkpoint")
+    add("data", type=Path, metavar="DATA", help="binarised data folder")
+    add("--path", required=True, type=Path, metavar="CKPT", help="checkpoint's file")
     add("--gen-subset", default="test", help="split to report on (default: test)")
     add("--fit-subset", default="valid", help="split on half of which the temperature is fitted, or none")
     add("--temperatures", type=float, nargs="+", default=[1.0], help="1.0 and the fitted one are always measured")
@@ -104,13 +111,27 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         choices=("fp16", "bf16"),
         help="fairseq's search in half precision, on a GPU; the probabilities of its tokens stay those in float32",
     )
-    add("--run", help="name of the run (default: the folder above the checkpoint's)")
+    add(
+        "--run",
+        metavar="NAME",
+        help="name of the run (default: NAME of NAME/checkpoint_last.pt and of NAME/checkpoints/checkpoint_last.pt; "
+        "NAME-best, NAME-checkpoint12 and so on of files with other names)",
+    )
     add("--cpu", action="store_true", help="do not use a GPU")
     return parser.parse_args(arguments)
 
 
 def _is_of(record: Record, sha: dict[str, str]) -> bool:
     return all(record.sha[name] == sha[name] for name in ("checkpoint", "data"))
+
+
+def _warn(path: Path, records: Sequence[Record], n_classes: int) -> None:
+    """Say on stderr where a measured NLL at T = 1 is above that of a uniform guess."""
+    for record in records:
+        if record.mode == "forced" and record.temperature == 1.0 and record.nll is not None:
+            line = above_uniform(record.nll, n_classes, record.split)
+            if line:
+                print(f"mt_ls.measure: warning: {path}: {line}", file=sys.stderr)
 
 
 def summary(records: Sequence[Record]) -> str:

@@ -6,25 +6,32 @@ This is the one module of the package that imports fairseq. Each failure is a Me
 import contextlib
 import io
 import json
-import re
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import fairseq
 import numpy as np
 import torch
 from fairseq import checkpoint_utils, utils
+from fairseq.data.data_utils import infer_language_pair
+from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY
+from fairseq.tasks import TASK_REGISTRY
+from fairseq.tasks.translation import TranslationTask
+from fairseq.tasks.translation_lev import TranslationLevenshteinTask
 
 from ..plugin.batches import on_device
 from ..plugin.hypotheses import token_probabilities  # importing the plugin lets checkpoints load
 from ..plugin.projection import output_projection
 from ..records import Model, code_hash, sha256_of, versions
 from ..smoothing.chunks import chunk_rows
-from ..smoothing.kinds import Smoothing
 from ..weights import broken_entry, weights_hash
+from .configuration import architecture_of, precision_of, seed_of, smoothing_of, why_not_loaded
 from .ctranslate2_search import CTranslate2Search
 from .fairseq_search import FairseqSearch
-from .names import checkpoint_family, run_name
+from .names import checkpoint_family, printable, run_name
+from .paths import check_paths
 from .protocol import BatchLimits, ForcedTokens, MeasureError, Provenance, Search
 
 _CPU_TOKENS = 4000
@@ -66,12 +73,13 @@ class FairseqModel:
         self._orders: dict[str, np.ndarray] = {}
         self._longest: dict[str, int] = {}
         self._weights, self._updates = loaded.weights, loaded.updates
+        self._seed = _of_training(path, "seed", seed_of, self.cfg.common)
         self._code = code_hash()
         self._run = run or run_name(path)
         self._model = Model(
-            corpus=self._manifest.get("corpus") or self.data.name or self.data.resolve().name,
+            corpus=self._manifest.get("corpus") or printable(Path(os.path.abspath(self.data)).name),
             architecture=architecture_of(self.cfg.model),
-            smoothing=_smoothing(path, self.cfg.criterion),
+            smoothing=_of_training(path, "label smoothing", smoothing_of, self.cfg.criterion),
             precision=precision_of(self.cfg.common),
             checkpoint=checkpoint_family(path),
         )
@@ -81,11 +89,10 @@ class FairseqModel:
         data_hash = self._manifest.get("hash")
         if data_hash is None:
             data_hash = sha256_of(*sorted([*self.data.glob("dict.*.txt"), *self.data.glob(f"{split}.*")]))
-        seed = self.cfg.common.seed
         return Provenance(
             run=self._run,
             model=self._model,
-            seed=None if seed is None else int(seed),
+            seed=self._seed,
             updates=self._updates,
             unit=_UNITS[self._subwords],
             device=self.device.type,
@@ -177,7 +184,19 @@ class FairseqModel:
         """Return fairseq's batch of these sentences, on the CPU. A sentence may occur several times."""
         dataset = self._dataset(split)
         items = {sentence: dataset[sentence] for sentence in dict.fromkeys(sentences)}
-        return dataset.collater([items[sentence] for sentence in sentences])
+        sample = dataset.collater([items[sentence] for sentence in sentences])
+        sides = (
+            (sample["net_input"]["src_tokens"], self.source_dictionary),
+            (sample["target"], self.target_dictionary),
+        )
+        for ids, dictionary in sides:
+            greatest, n = int(ids.max()), len(dictionary)
+            if greatest >= n:  # the embedding of such a token would be an error of the device
+                raise MeasureError(
+                    f"{self.data}: split {split} has a token {greatest}, and a dictionary only {n}: the dictionary is "
+                    "another one than that of the data"
+                )
+        return sample
 
     def on_device(self, sample: Any) -> Any:
         """Return a tensor, or what holds tensors, on the device of the model."""
@@ -191,11 +210,15 @@ class FairseqModel:
     def _dataset(self, split: str) -> Any:
         """fairseq's data set of a split."""
         if split not in self.task.datasets:
+            if any(file.stat().st_size == 0 for file in self.data.glob(f"{split}.*-*.*.bin")):
+                raise MeasureError(f"{self.data}: the split {split!r} has no sentence")
             try:
                 self.task.load_dataset(split)
             except FileNotFoundError:
                 names = sorted({file.name.split(".")[0] for file in self.data.glob("*.*-*.*.idx")})
-                raise MeasureError(f"{self.data}: no split {split!r}; it has {', '.join(names)}") from None
+                raise MeasureError(f"{self.data}: no split {split!r}; it has {', '.join(names) or 'none'}") from None
+            if getattr(self.task.datasets[split], "tgt", split) is None:
+                raise MeasureError(f"{self.data}: split {split}: no references, only sources")
             # In every set but test fairseq shuffles sentences of equal length, differently in each process.
             self.task.datasets[split].shuffle = False
         return self.task.datasets[split]
@@ -237,10 +260,7 @@ class _Loaded(NamedTuple):
 
 
 def _load(path: Path, data: Path) -> _Loaded:
-    if not path.is_file():
-        raise MeasureError(f"{path}: no such checkpoint")
-    if not data.is_dir():
-        raise MeasureError(f"{data}: no such data folder; make it with python -m data_prep")
+    check_paths(data, path)
     broken = broken_entry(path)
     if broken:
         raise MeasureError(f"{path}: cut short or changed: {broken}; take another checkpoint or a copy")
@@ -248,31 +268,58 @@ def _load(path: Path, data: Path) -> _Loaded:
         # On a failure fairseq prints lines that do not help, and raises any exception of the unpickler.
         with contextlib.redirect_stdout(io.StringIO()):
             state = checkpoint_utils.load_checkpoint_to_cpu(str(path))
-        _, weights = state["cfg"], weights_hash(state["model"])
+        cfg, weights = state["cfg"], weights_hash(state["model"])
         updates = (state.get("optimizer_history") or [{}])[-1].get("num_updates")
     except Exception as error:
-        raise MeasureError(f"{path}: {_why_not_loaded(error)}") from None
+        raise MeasureError(f"{path}: {why_not_loaded(error)}") from None
     del state
+    _check_task(path, data, cfg)
     try:
         models, cfg, task = checkpoint_utils.load_model_ensemble_and_task([str(path)], {"data": str(data)})
-    except (RuntimeError, FileNotFoundError, AssertionError, AttributeError) as error:
+    except Exception as error:  # fairseq raises any
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise MeasureError(
             f"{path}: does not fit the data in {data} (another dictionary?): {reason[-1].strip()[:160]}"
         ) from None
-    return _Loaded(cfg, task, models[0], weights, updates)
+    return _Loaded(cfg, task, models[0], weights, updates if isinstance(updates, int) else None)
 
 
-def _why_not_loaded(error: Exception) -> str:
-    foreign = re.search(r"(?:GLOBAL|class) ([\w.]+\.\w+)", str(error))  # torch's words for a type that it refuses
-    if foreign:
-        return (
-            f"asks for {foreign[1]}, which fairseq's checkpoints do not need, and was not loaded: unpickling it can "
-            "run any code. If you trust the author of the file, put TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1 before this "
-            "command"
-        )
-    reason = str(error).strip().splitlines() or [type(error).__name__]
-    return f"not a fairseq checkpoint ({reason[0][:120]})"
+def _check_task(path: Path, data: Path, cfg: Any) -> None:
+    """Raise MeasureError for a checkpoint that is of no translation task and architecture, or of other languages."""
+    if cfg is None:
+        raise MeasureError(f"{path}: not a fairseq checkpoint: it holds no configuration")
+    name = getattr(cfg.task, "_name", None) or getattr(cfg.task, "task", None)
+    task = TASK_REGISTRY.get(name)
+    if task is None:
+        raise MeasureError(f"{path}: is of the task {name}, which fairseq does not have here")
+    if not issubclass(task, TranslationTask):
+        raise MeasureError(f"{path}: is of the task {name}: only translation models can be measured")
+    if issubclass(task, TranslationLevenshteinTask):
+        raise MeasureError(f"{path}: is of the task {name}: only models that predict token after token can be measured")
+    architecture = architecture_of(cfg.model)
+    if architecture not in ARCH_MODEL_REGISTRY and architecture not in MODEL_REGISTRY:
+        raise MeasureError(f"{path}: is of the architecture {architecture}, which fairseq does not have here")
+    languages = [getattr(cfg.task, f"{side}_lang", None) for side in ("source", "target")]
+    if None in languages and None in infer_language_pair(str(data)):
+        raise MeasureError(f"{data}: no file SPLIT.SOURCE-TARGET.LANGUAGE.idx names a pair of languages")
+    for language in languages:
+        if language is not None and not (data / f"dict.{language}.txt").exists():
+            names = ", ".join(sorted(file.name for file in data.glob("dict.*.txt")))
+            raise MeasureError(
+                f"{path}: translates {' to '.join(map(str, languages))}, and {data} has no dict.{language}.txt, "
+                f"but {names}"
+            )
+
+
+T = TypeVar("T")
+
+
+def _of_training(path: Path, what: str, read: Callable[[Any], T], cfg: Any) -> T:
+    """The value that ``read`` finds in a checkpoint's configuration."""
+    try:
+        return read(cfg)
+    except (ValueError, TypeError) as error:
+        raise MeasureError(f"{path}: its configuration has no valid {what}: {error}") from None
 
 
 def _manifest(data: Path) -> dict[str, Any]:
@@ -287,43 +334,6 @@ def _manifest(data: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise MeasureError(f"{path}: not a manifest ({error}); make the data again: python -m data_prep") from None
     return manifest
-
-
-def architecture_of(model_cfg: Any) -> str | None:
-    """The name under which the architecture is registered with fairseq, for example "transformer_iwslt_de_en"."""
-    return getattr(model_cfg, "_name", None) or getattr(model_cfg, "arch", None)
-
-
-def smoothing_of(criterion_cfg: Any) -> Smoothing | None:
-    """The label smoothing of a criterion; None where the checkpoint does not name its criterion.
-
-    A criterion without smoothing, and every amount of 0, is ``Smoothing()``. A criterion that has no option for the
-    convention, such as stock ``label_smoothed_cross_entropy``, follows fairseq's. Raises ValueError for options that
-    are no smoothing.
-    """
-    if not getattr(criterion_cfg, "_name", None):
-        return None
-    amount = float(getattr(criterion_cfg, "label_smoothing", None) or 0.0)
-    if amount == 0:
-        return Smoothing()
-    kind = str(getattr(criterion_cfg, "smoothing_kind", None) or "uniform")
-    convention = str(getattr(criterion_cfg, "smoothing_convention", None) or "fairseq")
-    return Smoothing(kind, amount, convention)  # type: ignore[arg-type]
-
-
-def _smoothing(path: Path, criterion_cfg: Any) -> Smoothing | None:
-    try:
-        return smoothing_of(criterion_cfg)
-    except ValueError as error:
-        raise MeasureError(f"{path}: the options of its criterion are no label smoothing: {error}") from None
-
-
-def precision_of(common_cfg: Any) -> str | None:
-    """The precision of the training: "fp16", "bf16", or None for float32."""
-    for precision in ("fp16", "bf16"):
-        if any(getattr(common_cfg, f"{prefix}{precision}", False) for prefix in ("", "memory_efficient_")):
-            return precision
-    return None
 
 
 _UNITS = {"sentencepiece": "spm", "subword_nmt": "bpe", "none": "word"}

@@ -25,7 +25,7 @@ def run_name(checkpoint: Path) -> str:
     if folder.name == "checkpoints":
         folder = folder.parent
     kind = checkpoint_family(checkpoint)
-    return folder.name if kind == "last" and folder.name else f"{folder.name}-{kind}".removeprefix("-")
+    return printable(folder.name if kind == "last" and folder.name else f"{folder.name}-{kind}".removeprefix("-"))
 
 
 def checkpoint_family(path: Path) -> str:
@@ -59,8 +59,12 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
 def _ends(path: Path) -> list[str]:
     """The ends of a path in printable characters, the shortest first."""
     parts = Path(os.path.abspath(path)).parts  # without following links: a model has the name that the user gave it
-    printable = ["".join(c if c.isprintable() else "?" for c in part) for part in parts]
-    return ["/".join(printable[start:]).replace("//", "/") for start in range(len(parts) - 1, -1, -1)]
+    return [printable("/".join(parts[start:]).replace("//", "/")) for start in range(len(parts) - 1, -1, -1)]
+
+
+def printable(name: str) -> str:
+    """A name with a question mark for each character that cannot be printed, such as a line break."""
+    return "".join(character if character.isprintable() else "?" for character in name)
 
 
 def slugs(names: Sequence[str]) -> list[str]:

@@ -11,6 +11,14 @@ _BEGINNING = 4096
 """Bytes of a file that tell text from a checkpoint."""
 
 
+def check_paths(data: Path, checkpoint: Path) -> None:
+    """Raise MeasureError for paths that cannot be binarised data and the file of a checkpoint."""
+    if data.is_file() and checkpoint.is_dir():
+        raise MeasureError(f"{data} is a file and {checkpoint} a folder: the folder of the data comes first")
+    check_data(data)
+    check_checkpoint(checkpoint)
+
+
 def check_data(data: Path) -> None:
     """Raise MeasureError for a path that is no folder of binarised data."""
     if data.is_file():
@@ -18,7 +26,9 @@ def check_data(data: Path) -> None:
     if not data.is_dir():
         raise MeasureError(f"{data}: no such data folder; make it with python -m data_prep")
     if not any(data.glob("dict.*.txt")):
-        raise MeasureError(f"{data}: no binarised data (no dict.LANGUAGE.txt); make it with python -m data_prep")
+        raise MeasureError(f"{data}: no binarised translations (no dict.LANGUAGE.txt); make them: python -m data_prep")
+    if os.pathsep in str(data):
+        raise MeasureError(f"{data}: fairseq takes {os.pathsep!r} in a path for a list of folders: rename the folder")
 
 
 def check_checkpoint(path: Path) -> None:
@@ -40,11 +50,15 @@ def check_checkpoint(path: Path) -> None:
 def check_split(name: str) -> None:
     """Raise MeasureError for what cannot be the name of a split, which is part of files' names."""
     if not name or "/" in name or not name.isprintable():
-        raise MeasureError(f"{name!r} is no name of a split: it is empty, or has a slash or a character without print")
+        raise MeasureError(f"{name!r} is no name of a split: a name is not empty, and has no slash and no line break")
 
 
 def check_output(file: Path) -> None:
     """Raise MeasureError for a file that cannot be written, as where a folder of its path is a file."""
+    try:
+        str(file.absolute()).encode()
+    except UnicodeEncodeError:
+        raise MeasureError(f"{file}: a path that is not UTF-8, as Parquet files need it: name another one") from None
     above = next(path for path in (file, *file.absolute().parents) if path.exists())
     if above.is_dir() == (above == file):
         raise MeasureError(f"{above}: a {'folder' if above.is_dir() else 'file'}, so that {file} cannot be written")

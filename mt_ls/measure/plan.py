@@ -27,6 +27,8 @@ from .search import exact_search
 from .workers import ALONE, Workers
 
 Mode = Literal["forced", "beam"]
+_LEAST, _GREATEST = 0.05, 20
+"""The temperatures between which `fit_temperature` searches."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Plan:
     def __post_init__(self) -> None:
         for temperature in self.temperatures:
             check_temperature(temperature)
+            if not _LEAST <= temperature <= _GREATEST:
+                raise ValueError(f"a temperature must lie between {_LEAST} and {_GREATEST}, not at {temperature:g}")
         for split in self.splits:
             check_split(split)
         if self.beam < 1:
@@ -132,7 +136,8 @@ def blank_record(model: TranslationModel, split: str) -> Record:
 def _wanted(plan: Plan, blank: Record) -> list[Record]:
     """The wanted records of the modes "forced" and "beam", without measured numbers."""
     fitted = set() if blank.fitted_temperature is None else {blank.fitted_temperature}
-    temperatures = sorted({*plan.temperatures, 1.0} | fitted)
+    # A record's name has four digits of its temperature.
+    temperatures = sorted({*(round(temperature, 4) for temperature in plan.temperatures), 1.0} | fitted)
     searched = {"beam": plan.beam, "lenpen": plan.lenpen, "search_precision": plan.search_precision}
     modes = {"forced": blank, "beam": replace(blank, mode="beam", **searched)}
     return [replace(modes[mode], temperature=t) for mode in modes if mode in plan.modes for t in temperatures]

@@ -34,7 +34,8 @@ from ..calibration.generated import GeneratedTokens
 from ..calibration.scores import Scorer
 from ..records import Model, Record, RecordError, append, code_hash, read, sha256_of, versions
 from ..records.items import item_writers
-from .paths import check_split
+from .names import printable
+from .paths import check_output, check_split
 from .protocol import MeasureError
 
 FILES = ("hypotheses.txt", "references.txt", "tokens.jsonl")
@@ -63,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         check_split(options.split)
+        check_output(options.records)
         record = measure(read_system(options.folder), options.split, options.records)
     except (MeasureError, ValueError, OSError) as error:
         print(f"mt_ls.measure_text: error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -106,7 +108,7 @@ def measure(system: System, split: str, records: Path, run: str | None = None) -
 
     ``run`` names the run, by default the folder's name.
     """
-    record, items = measured(system, split, run or system.folder.resolve().name)
+    record, items = measured(system, split, run or printable(system.folder.resolve().name))
     known = read(records) if records.exists() else []
     if record.key not in {other.key for other in known}:
         with item_writers(records, [record]) as (writer,):

@@ -6,11 +6,12 @@ Registered by import:
 - `task`: ``translation_with_calibration``.
 - `architectures`: the small Transformers of the recipes.
 - `safe_globals`: checkpoints load with torch's safe unpickler.
-- `precision`: ``--bf16`` trains on a GPU, and half precision on a CPU ends in one line.
+- `configuration`: bad values of options end a command in one line, and ``--bf16`` trains on a GPU.
 - `trainer`: fairseq's trainer with the faster parts of ``--faster``, in a process that trains.
 
 Parts of them:
 
+- `option_errors`, `precision`, `curves`: what `configuration` checks and raises.
 - `projection`: the matrix that makes a Transformer's logits of its hidden states.
 - `target_counts`: token counts of the training targets.
 - `ensemble`, `finished`: a search at many temperatures at once, whose finished hypotheses are on the host.
@@ -24,7 +25,7 @@ Parts of them:
 
 import sys
 
-from . import architectures, criterion, precision, safe_globals, task  # noqa: F401
+from . import architectures, configuration, criterion, safe_globals, task  # noqa: F401
 
 if "fairseq.trainer" in sys.modules:  # only a training command has imported it by now
     from . import trainer  # noqa: F401

@@ -23,8 +23,11 @@ from ..smoothing.kinds import CONVENTIONS, KINDS, Convention, Kind, Smoothing
 from ..smoothing.logits import SmoothedLoss, smoothed_cross_entropy
 from ..smoothing.prior import prior_of
 from ..smoothing.products import PRODUCTS, check_products
+from .option_errors import option_errors
 from .projection import output_projection
 from .target_counts import target_counts
+
+NAME = "label_smoothed_cross_entropy_with_calibration"
 
 logger = logging.getLogger(__name__)
 
@@ -55,14 +58,23 @@ class LabelSmoothedCrossEntropyWithCalibrationConfig(FairseqDataclass):
     train_subset: str = II("dataset.train_subset")
 
 
-@register_criterion(
-    "label_smoothed_cross_entropy_with_calibration", dataclass=LabelSmoothedCrossEntropyWithCalibrationConfig
-)
+def check_options(options: Any) -> None:
+    """Raise ValueError for a smoothing or products that options of the command line cannot have."""
+    _smoothing(options.smoothing_kind, options.label_smoothing, options.smoothing_convention)
+    check_products(str(options.projection_products))
+
+
+def _smoothing(kind: Any, amount: float, convention: Any) -> Smoothing:
+    # fairseq gives choices as strings or as members of an Enum.
+    return Smoothing(cast(Kind, str(kind)), amount, cast(Convention, str(convention)))
+
+
+@register_criterion(NAME, dataclass=LabelSmoothedCrossEntropyWithCalibrationConfig)
 class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
     """Label-smoothed cross entropy of every target token; PAD never counts.
 
     The log has ``loss`` and ``nll_loss`` in fairseq's units (base 2, a token), and ``ece``, ``confidence`` and
-    ``token_accuracy`` (teacher forced, 15 equal-width bins). Raises ValueError for a bad option, and for unigram
+    ``token_accuracy`` (teacher forced, 15 equal-width bins). Raises `OptionError` for a bad option, and for unigram
     smoothing without the training targets (see `target_counts`).
     """
 
@@ -79,13 +91,13 @@ class LabelSmoothedCrossEntropyWithCalibration(FairseqCriterion):
         train_subset="train",
     ):
         super().__init__(task)
-        kind, convention = cast(Kind, str(smoothing_kind)), cast(Convention, str(smoothing_convention))
-        self.smoothing = Smoothing(kind, label_smoothing, convention)
-        self.products = check_products(str(projection_products))
         self.sentence_avg = sentence_avg
         self.ignore_prefix_size = ignore_prefix_size
         self.report_accuracy = report_accuracy
-        counts = target_counts(task, train_subset) if self.smoothing.kind == "unigram" else None
+        with option_errors():
+            self.smoothing = _smoothing(smoothing_kind, label_smoothing, smoothing_convention)
+            self.products = check_products(str(projection_products))
+            counts = target_counts(task, train_subset) if self.smoothing.kind == "unigram" else None
         # Not a buffer: the trainer would round it to the precision of the model.
         self._prior: Optional[torch.Tensor] = prior_of(self.smoothing, counts)
         self._explained = False

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,17 +20,45 @@ from .hypotheses import TokenProbabilities
 logger = logging.getLogger(__name__)
 
 
-class HypothesisFile:
-    """Collects the hypotheses of a set, a batch at a time, and writes the file when it has all sentences.
+_open_files: list[HypothesisFile] = []
 
-    A line holds the sentence's id, the rank, the temperature, the tokens and their probabilities; with a reference also
-    which tokens are hits and which are kept. Beam ECE of the best hypotheses goes into the log.
+
+def write_open_files() -> None:
+    """Write the files of sentences that have come one by one, when no more come."""
+    while _open_files:
+        _open_files.pop().write()
+
+
+def check_writable(path: str) -> None:
+    """Raise ValueError where no file can be written at ``path``, or where another than a regular one is there."""
+    place = Path(path)
+    try:
+        if place.exists() and not place.is_file():
+            raise OSError("it is a folder" if place.is_dir() else "it is no regular file")
+        if place.exists() and not os.access(place, os.W_OK):
+            raise OSError("it is read-only")
+        if not place.parent.is_dir():
+            raise OSError(f"there is no folder {place.parent}")
+        with tempfile.NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}"):
+            pass
+    except OSError as error:
+        raise ValueError(f"--calibration-records {path} cannot be written: {error.strerror or error}") from None
+
+
+class HypothesisFile:
+    """Collects hypotheses, a batch at a time, and writes the file when it has all sentences.
+
+    These are ``n_sentences``, or without that number all until `write_open_files`. A line holds the sentence's id, the
+    rank, the temperature, the tokens and their probabilities; with a reference also which tokens are hits and which are
+    kept. Beam ECE of the best hypotheses goes into the log.
     """
 
-    def __init__(self, path: str, dictionary: Any, n_sentences: int) -> None:
+    def __init__(self, path: str, dictionary: Any, n_sentences: int | None = None) -> None:
         self._path, self._dictionary, self._n_sentences = path, dictionary, n_sentences
-        self._lines: dict[int, list[dict[str, Any]]] = {}
+        self._lines: dict[int, list[str]] = {}
         self._best: list[GeneratedTokens] = []
+        if n_sentences is None:
+            _open_files.append(self)
 
     def add(
         self,
@@ -41,11 +72,11 @@ class HypothesisFile:
             target = sample["target"][row] if sample.get("target") is not None else None
             self._lines[sentence] = []
             for rank, (hypothesis, values) in enumerate(zip(hypotheses[row], statistics[row], strict=True)):
-                line = {"id": sentence, "rank": rank, "temperature": temperature}
-                self._lines[sentence].append(line | self._fields(hypothesis, values, target, rank))
+                fields = {"id": sentence, "rank": rank, "temperature": temperature}
+                fields |= self._fields(hypothesis, values, target, rank)
+                self._lines[sentence].append(json.dumps(fields, ensure_ascii=False))
         if len(self._lines) == self._n_sentences:
-            self._write()
-            self._log_beam_ece()
+            self.write()
             self._lines, self._best = {}, []
 
     def _fields(
@@ -64,12 +95,13 @@ class HypothesisFile:
                 self._best.append(GeneratedTokens(values.probability, hit, kept, ids == eos, torch.zeros_like(ids)))
         return fields
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Write the file, and log what is in it."""
         with written_whole(self._path) as path, open(path, "w", encoding="utf-8") as file:
             for sentence in sorted(self._lines):
-                for line in self._lines[sentence]:
-                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                file.writelines(f"{line}\n" for line in self._lines[sentence])
         logger.info(f"calibration of {len(self._lines)} sentences written to {self._path}")
+        self._log_beam_ece()
 
     def _log_beam_ece(self) -> None:
         if not self._best:

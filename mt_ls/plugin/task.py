@@ -3,6 +3,7 @@
 Annotations are old style here: fairseq reads dataclasses at run time and knows no ``X | None``.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -13,8 +14,11 @@ from ..calibration.temperature import check_temperature
 from . import faster
 from .dropout import hasten_dropout
 from .hypotheses import encoder_states, token_probabilities
+from .option_errors import option_errors
 from .recording import HypothesisFile
 from .stopping import STOP
+
+NAME = "translation_with_calibration"
 
 
 @dataclass
@@ -28,20 +32,23 @@ class TranslationWithCalibrationConfig(TranslationConfig):
     faster: str = field(default="all", metadata={"help": faster.HELP})
 
 
-@register_task("translation_with_calibration", dataclass=TranslationWithCalibrationConfig)
+@register_task(NAME, dataclass=TranslationWithCalibrationConfig)
 class TranslationWithCalibrationTask(TranslationTask):
     """fairseq's translation task, with the same hypotheses.
 
     It iterates over every sentence of every set but train, where fairseq drops the remainder of a last batch. With
     ``--calibration-records FILE`` it writes a `HypothesisFile`. ``update`` is the number of updates before the current
-    one. Raises ValueError for an unknown name in ``--faster``.
+    one. Raises `OptionError` for an unknown name in ``--faster``.
     """
 
     update = 0
 
     def __init__(self, cfg, src_dict, tgt_dict):
         super().__init__(cfg, src_dict, tgt_dict)
-        self._faster = faster.names_of(self)
+        with option_errors():
+            self._faster = faster.names_of(self)
+        self._n_typed = 0
+        self._ids_of_typed: deque = deque()
 
     def get_batch_iterator(self, dataset, *args, **kwargs):
         """fairseq's iterator; only a pass over ``train`` may drop the remainder of a last batch.
@@ -57,11 +64,30 @@ class TranslationWithCalibrationTask(TranslationTask):
         if iterator is not cached:
             dataset.set_epoch(epoch)
             iterator.epoch = epoch
-        if self.cfg.calibration_records:
+        if self.cfg.calibration_records and any(dataset is of_a_split for of_a_split in self.datasets.values()):
             batches = list(iterator.frozen_batches)[kwargs.get("shard_id", 0) :: kwargs.get("num_shards", 1)]
             n_sentences = sum(len(batch) for batch in batches)
             self._file = HypothesisFile(self.cfg.calibration_records, self.tgt_dict, n_sentences)
+        elif self.cfg.calibration_records:
+            self._number_typed(iterator)
         return iterator
+
+    def _number_typed(self, iterator):
+        """Number the sentences of fairseq-interactive over all of its buffers, each of which has an iterator.
+
+        It keeps the ids of a batch to itself, but searches the batches in the order in which they are collated here.
+        """
+        if not self._n_typed:
+            self._file = HypothesisFile(self.cfg.calibration_records, self.tgt_dict)
+        first, collate = self._n_typed, iterator.collate_fn
+        self._n_typed += len(iterator.dataset)
+
+        def collate_and_number(examples):
+            batch = collate(examples)
+            self._ids_of_typed.append(batch["id"] + first)
+            return batch
+
+        iterator.collate_fn = collate_and_number
 
     def build_model(self, cfg, from_checkpoint=False):
         """The stock model; its dropout draws the same masks in less time."""
@@ -82,8 +108,9 @@ class TranslationWithCalibrationTask(TranslationTask):
         STOP.seen(logging_outputs)
 
     def build_generator(self, models, args, *rest, **kwargs):
-        """The stock generator. Raises ValueError for a temperature that is not > 0."""
-        check_temperature(getattr(args, "temperature", 1.0))
+        """The stock generator. Raises `OptionError` for a temperature that is not > 0."""
+        with option_errors():
+            check_temperature(getattr(args, "temperature", 1.0))
         self._nbest = getattr(args, "nbest", 1)
         return super().build_generator(models, args, *rest, **kwargs)
 
@@ -95,5 +122,7 @@ class TranslationWithCalibrationTask(TranslationTask):
             hypotheses = super().inference_step(generator, models, sample, prefix_tokens, constraints)
         best = [ranked[: self._nbest] for ranked in hypotheses]
         temperature = getattr(generator, "temperature", 1.0)
+        if "id" not in sample:
+            sample = {**sample, "id": self._ids_of_typed.popleft()}
         self._file.add(sample, best, token_probabilities(models, sample, best, temperature, encoded), temperature)
         return hypotheses

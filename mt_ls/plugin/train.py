@@ -11,7 +11,7 @@ It takes every option of fairseq-train and trains the same model. Beyond fairseq
 - A loss that is not finite ends the run with the number of its update; the last good checkpoint stays.
 - ``torchrun --nproc-per-node 2 -m mt_ls.train ... --cpu`` trains with workers on a CPU (gloo); fairseq-train needs
   seven more options for that.
-- An error is one line; its traceback is in SAVE-DIR/error.txt.
+- An error is one line; its traceback is in SAVE-DIR/error.txt. Ctrl-C is one line, and status 130.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ from typing import Any
 import torch
 from fairseq import checkpoint_utils, options
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
-from fairseq.distributed import utils as distributed
+from fairseq.distributed.utils import is_master
 from fairseq_cli import train as stock
 from omegaconf import open_dict
 
 from ..records import written_whole
 from ..weights import broken_entry
-from .precision import prepare_precision
+from .configuration import prepare, stock_call_main
+from .option_errors import OptionError
 from .stopping import STOP
 from .task import TranslationWithCalibrationTask
 from .trainer import install
@@ -42,7 +43,8 @@ NOT_FINISHED = 75  # EX_TEMPFAIL of sysexits.h
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train. Returns 0 when done, 75 when stopped by a signal, and 1 with one line on stderr for an error.
+    """Train. Returns 0 when done, 75 when stopped by a signal, and with one line on stderr 1 for an error and 130 after
+    Ctrl-C.
 
     Bad options exit with status 2, as fairseq's parser does.
     """
@@ -50,18 +52,21 @@ def main(arguments: list[str] | None = None) -> int:
     folder = Path(args.save_dir)
     try:
         cfg = convert_namespace_to_omegaconf(args)
-        prepare_precision(cfg)
+        prepare(cfg)
         _join_workers_on_a_cpu(cfg)
         checkpoint_utils.PathManager.copy = _copy_whole
-        if distributed.is_master(cfg.distributed_training):
+        if is_master(cfg.distributed_training):
             restore_last(folder)
         # fairseq compares with --max-update after an update: it would train one more here.
         if 0 < args.max_update <= _updates(folder / "checkpoint_last.pt"):
             print(f"mt_ls.train: {folder}/checkpoint_last.pt has seen all {args.max_update} updates", file=sys.stderr)
             return 0
-        distributed.call_main(cfg, _train)
+        stock_call_main(cfg, _train)
     except KeyboardInterrupt:
-        return 130
+        return _interrupted(folder)
+    except OptionError as error:
+        print(f"mt_ls.train: error: {error}", file=sys.stderr)
+        return 1
     except Exception as error:
         return _report(error, folder)
     return NOT_FINISHED if STOP.agreed else 0
@@ -122,6 +127,15 @@ def _updates(path: Path) -> int:
         return state["optimizer_history"][-1]["num_updates"]
     except Exception:  # whatever the unpickler raises
         return -1
+
+
+def _interrupted(folder: Path) -> int:
+    """Write one line about a training that Ctrl-C has ended to stderr, from the first worker; return the status."""
+    if int(os.environ.get("RANK", 0)) == 0:
+        begun = (folder / "checkpoint_last.pt").exists()
+        what = f"goes on from {folder}/checkpoint_last.pt" if begun else "begins again: there is no checkpoint yet"
+        print(f"mt_ls.train: interrupted; the same command {what}", file=sys.stderr)
+    return 130
 
 
 def _report(error: Exception, folder: Path) -> int:

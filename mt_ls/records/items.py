@@ -181,7 +181,12 @@ def read_items(folder: Path, record: Record) -> Items | None:
         if len(items.n) != record.n_sentences and record.mode in ("forced", "beam", "images"):
             raise ValueError(f"{len(items.n)} items for the {record.n_sentences} of {record.name}")
     except FileNotFoundError:
-        raise RecordError(f"{path}: missing; {record.name} needs it: remove its record, and measure again") from None
+        raise RecordError(
+            f"{path}: missing; {record.name} needs it: copy it beside the records, or remove its record, and measure "
+            "again"
+        ) from None
+    except UnicodeEncodeError:
+        raise RecordError(f"{path}: a path that is not UTF-8, as Parquet files need it: rename the folder") from None
     except (OSError, ValueError, LookupError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())
         raise RecordError(f"{path}: cannot be read ({reason}): remove its record, and measure again") from None

@@ -8,15 +8,17 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 import numpy as np
 
+from .. import __version__
 from ..calibration.bins import Bins
 from .model import Model
 
 SCHEMA = 2
+Mode = Literal["forced", "beam", "activations", "images", "information"]
 
 
 class RecordError(ValueError):
@@ -44,7 +46,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     run: str
     model: Model
     seed: int | None = None
-    mode: Literal["forced", "beam", "activations", "images", "information"]
+    mode: Mode
     split: str
     temperature: float
     bins: Bins
@@ -142,6 +144,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @classmethod
     def from_json(cls, line: str) -> Record:
         """The inverse of `to_json`. Raises RecordError for what is no record, or one of another schema."""
+        fields: Any = None
         try:
             fields = json.loads(line, parse_constant=_refuse)
             if not isinstance(fields, dict):
@@ -150,18 +153,26 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             if schema != SCHEMA:
                 raise ValueError(f"of schema {schema}, and this version reads schema {SCHEMA}: measure again")
             fields.pop("signature", None)
+            if fields.get("mode") not in get_args(Mode):
+                raise ValueError(f"mode {fields.get('mode')!r:.40} is none of {', '.join(get_args(Mode))}")
             if infinite := [name for name, value in fields.items() if _not_finite(value)]:
                 raise ValueError(f"not finite: {', '.join(infinite)}")
             record = msgspec.convert(fields, cls, dec_hook=_decode)
             record._check()
             return record
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise RecordError(f"not a record ({' '.join(str(error).split())})") from None
+            raise RecordError(f"not a record ({_other_version(fields)}{' '.join(str(error).split())})") from None
 
     def _check(self) -> None:
         """Raises ValueError for a value of the right type that no measurement gives."""
         if self.temperature <= 0 or min(self.n_tokens, self.n_sentences, self.n_sentences_in_set) < 0:
             raise ValueError("a temperature is greater than 0, a count is not negative")
+        if (self.fitted_temperature is not None and self.fitted_temperature <= 0) or (
+            self.beam is not None and self.beam < 1
+        ):
+            raise ValueError("a fitted temperature is greater than 0, a beam is at least 1")
+        if not self.split or "/" in self.split:
+            raise ValueError(f"split {self.split!r:.40} is no name: it is empty, or has a slash")
         if not ({"data", "checkpoint", "code"} <= self.sha.keys() and "mt_ls" in self.versions):
             raise ValueError("sha needs data, checkpoint and code, versions needs mt_ls")
         for score in (self.bleu, self.bleu_uncased, self.chrf, self.ter):
@@ -189,6 +200,15 @@ def _decode(target: type, value: Any) -> Any:
     if target is Bins:
         return Bins.from_json(value)
     raise NotImplementedError(f"no {target.__name__} in a record")
+
+
+def _other_version(fields: Any) -> str:
+    """The beginning of a reason, where the version that wrote the fields of a record is not this one."""
+    versions = fields.get("versions") if isinstance(fields, dict) else None
+    version = versions.get("mt_ls") if isinstance(versions, dict) else None
+    if version in (None, __version__):
+        return ""
+    return f"written by another version (mt_ls {version!s:.20}; this is {__version__}): "
 
 
 def _refuse(constant: str) -> None:

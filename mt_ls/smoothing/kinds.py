@@ -15,7 +15,7 @@ KINDS: tuple[str, ...] = get_args(Kind)
 CONVENTIONS: tuple[str, ...] = get_args(Convention)
 
 
-class Smoothing(msgspec.Struct, frozen=True):
+class Smoothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Training targets q = (1 - alpha) onehot(y) + alpha prior (Müller et al. 2019, section 1.1).
 
     ``kind`` names the prior over classes: "uniform", or "unigram", the frequencies of the training targets (Pereyra et

@@ -15,6 +15,7 @@ import torch
 
 from ..calibration.temperature import check_temperature
 from ..records import Sight
+from ..terminal import prepare
 from . import VisionError, images, mutual_information
 from .checkpoints import FILE, Settings
 from .distillation import distillation_of
@@ -160,4 +161,5 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    prepare("mt_ls.vision")
     sys.exit(main())

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import torch
 from commands import command, kill_session, module, run, started, wait_until
 from pyarrow import parquet
 
@@ -88,35 +89,125 @@ def test_a_killed_measurement_goes_on_with_the_same_result(data, checkpoint, mea
     assert run(arguments).returncode == 0 and path.read_bytes() == again
 
 
-def test_bad_input_gives_one_line(data, checkpoint, tmp_path, capsys):
-    records = tmp_path / "records.jsonl"
+def _refused(capsys, folder, path, records, options, message):
+    """Check that a command ends with one line that holds ``message``."""
+    assert main([str(folder), "--path", str(path), "--records", str(records), "--cpu", *map(str, options)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mt_ls.measure: error: ") and message in line
+
+
+def test_paths_that_are_none_are_one_line(data, checkpoint, tmp_path, capsys):
+    records = tmp_path / "out" / "records.jsonl"
     (tmp_path / "fake.pt").write_bytes(b"no checkpoint")
+    (tmp_path / "empty.pt").touch()
+    (tmp_path / "binary.pt").write_bytes(bytes(range(256)))
     (tmp_path / "cut.pt").write_bytes(checkpoint.read_bytes()[:-1000])
-    other = tmp_path / "other"
+    other, foreign = tmp_path / "other", tmp_path / "foreign"
     shutil.copytree(data, other)
     for name in ("dict.en.txt", "dict.de.txt"):
         lines = (other / name).read_text().splitlines(keepends=True)
         (other / name).write_text("".join(lines[: len(lines) // 2]))
-    for (folder, path, *options), message in (
-        ((data, tmp_path / "fake.pt"), "fake.pt: not a fairseq checkpoint"),
-        ((data, tmp_path / "cut.pt"), "cut.pt: cut short or changed"),
-        ((data, tmp_path / "none.pt"), "no such checkpoint"),
-        ((tmp_path / "none", checkpoint), "no such data folder"),
-        ((data, checkpoint, "--gen-subset", "test2"), "no split 'test2'; it has test, train, valid"),
-        ((data, checkpoint, "--temperatures", "-1"), "greater than 0, not -1"),
+    foreign.mkdir()
+    shutil.copy(data / "dict.en.txt", foreign / "dict.txt")
+    for folder, path, message in (
+        (data, tmp_path / "fake.pt", "fake.pt: not a fairseq checkpoint: it is a text file"),
+        (data, data / "manifest.json", "manifest.json: not a fairseq checkpoint: it is a text file"),
+        (data, tmp_path / "empty.pt", "empty.pt: not a fairseq checkpoint: it is empty"),
+        (data, tmp_path / "binary.pt", "binary.pt: not a fairseq checkpoint: torch cannot read it"),
+        (data, tmp_path / "cut.pt", "cut.pt: cut short or changed"),
+        (data, tmp_path / "none.pt", "none.pt: no such checkpoint"),
         (
-            (data, checkpoint, "--search-precision", "fp16"),
-            "a search in fp16 needs a GPU: leave out --search-precision",
+            data,
+            checkpoint.parent.parent,
+            "synthetic_a0.1_s1: a folder, where the file of a checkpoint belongs; it has ",
         ),
-        ((data, checkpoint, "--pieces", "▁der", "▁die", "▁xyz"), "'▁xyz' is not in the target vocabulary"),
-        ((data, checkpoint, "--pieces", "▁der", "▁die", "▁die"), "three templates on a line span no plane"),
-        ((other, checkpoint), "another dictionary?"),
+        (checkpoint, data, "the folder of the data comes first"),
+        (checkpoint, checkpoint, "checkpoint_last.pt: a file, where the folder of the binarised data belongs"),
+        (tmp_path / "none", checkpoint, "no such data folder"),
+        (foreign, checkpoint, "foreign: no binarised translations (no dict.LANGUAGE.txt)"),
+        (other, checkpoint, "another dictionary?"),
     ):
-        fixed = [str(folder), "--path", str(path), "--records", str(records), "--cpu"]
-        assert main([*fixed, *options]) == 2
-        (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith("mt_ls.measure: error: ") and message in line
-    assert not records.exists()
+        _refused(capsys, folder, path, records, (), message)
+    assert not records.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--gen-subset", "test2"), "no split 'test2'; it has test, train, valid"),
+        (("--fit-subset", "dev"), "no split 'dev'; it has test, train, valid"),
+        (("--gen-subset", "a/b"), "'a/b' is no name of a split"),
+        (("--fit-subset", "../test"), "'../test' is no name of a split"),
+        (("--gen-subset", ""), "'' is no name of a split"),
+        (("--temperatures", "-1"), "greater than 0, not -1"),
+        (("--temperatures", "1", "nan"), "greater than 0, not nan"),
+        (("--temperatures", "1e-9"), "between 0.05 and 20, not at 1e-09"),
+        (("--beam", 0), "a beam keeps at least 1 hypothesis, not 0"),
+        (("--beam", -1), "a beam keeps at least 1 hypothesis, not -1"),
+        (("--beam", 72), "a beam of 72 needs a vocabulary of more than 72 tokens"),
+        (("--lenpen", "nan"), "a length penalty must be finite, not nan"),
+        (("--max-tokens", 0), "--max-tokens must be at least 1, not 0"),
+        (("--batch-size", 0), "--batch-size must be at least 1, not 0"),
+        (("--max-tokens", 5), "--max-tokens 5: sentence 0 of valid has 9 tokens: allow at least 9"),
+        (("--search-precision", "fp16"), "a search in fp16 needs a GPU: leave out --search-precision"),
+        (("--pieces", "▁der", "▁die", "▁xyz"), "'▁xyz' is not in the target vocabulary"),
+        (("--pieces", "▁der", "▁die", "▁die"), "three templates on a line span no plane"),
+        (("--run", ""), "--run '': a name is not empty, and can be printed"),
+        (("--run", "a\nb"), r"--run 'a\nb': a name is not empty, and can be printed"),
+    ],
+)
+def test_options_that_are_none_are_one_line(data, checkpoint, tmp_path, capsys, options, message):
+    _refused(capsys, data, checkpoint, tmp_path / "out" / "records.jsonl", options, message)
+    assert not (tmp_path / "out").exists()
+
+
+def test_records_that_cannot_be_written_are_one_line(data, checkpoint, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    _refused(capsys, data, checkpoint, tmp_path / "file" / "r.jsonl", (), "file: a file, so that ")
+    _refused(capsys, data, checkpoint, tmp_path, (), f"{tmp_path}: a folder, so that ")
+
+
+def test_a_split_without_sentences_or_references_is_one_line(data, checkpoint, tmp_path, capsys):
+    from fairseq.data import indexed_dataset
+
+    for language in ("en", "de"):
+        path = tmp_path / "data" / f"empty.en-de.{language}"
+        if not path.parent.exists():
+            shutil.copytree(data, path.parent)
+        indexed_dataset.make_builder(f"{path}.bin", "mmap", 72).finalize(f"{path}.idx")
+    for kind in ("bin", "idx"):
+        shutil.copy(data / f"test.en-de.en.{kind}", tmp_path / "data" / f"half.en-de.en.{kind}")
+    for split, message in (("empty", "the split 'empty' has no sentence"), ("half", "half: no references, only sour")):
+        for option in ("--gen-subset", "--fit-subset"):
+            _refused(capsys, tmp_path / "data", checkpoint, tmp_path / "out" / "r.jsonl", (option, split), message)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_measured_model_that_is_worse_than_a_guess_is_warned_of(data, checkpoint, tmp_path, capsys):
+    state = torch.load(checkpoint, weights_only=True)
+    state["cfg"]["task"] |= {"source_lang": "de", "target_lang": "en"}
+    torch.save(state, tmp_path / "swapped.pt")
+    fixed = [str(data), "--cpu", "--modes", "forced"]
+    assert main([*fixed, "--path", str(tmp_path / "swapped.pt"), "--records", str(tmp_path / "a" / "r.jsonl")]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"mt_ls.measure: warning: {tmp_path}/swapped.pt: NLL of ") and line.endswith(
+        "is above the ln V = 4.28 of a uniform guess: source and target are swapped, or the dictionary is another "
+        "model's"
+    )
+    assert main([*fixed, "--path", str(checkpoint), "--records", str(tmp_path / "b" / "r.jsonl")]) == 0
+    assert not capsys.readouterr().err
+
+
+def test_two_checkpoints_of_a_folder_are_two_runs(data, checkpoint, tmp_path, monkeypatch):
+    """As in the example of docs/usage.md: the commands run in the folder of the checkpoints."""
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    for name in ("checkpoint_best.pt", "checkpoint_last.pt"):
+        shutil.copy(checkpoint, name)
+        fixed = ["--fit-subset", "none", "--modes", "forced", "--cpu", "--records", f"my-model/{name}.jsonl"]
+        assert main([str(data), "--path", name, *fixed]) == 0
+    runs = [read(f"my-model/{name}.jsonl")[0].run for name in ("checkpoint_best.pt", "checkpoint_last.pt")]
+    assert runs == ["mine-best", "mine"]
 
 
 def test_an_error_of_the_command_is_one_line(data, tmp_path):
@@ -126,8 +217,8 @@ def test_an_error_of_the_command_is_one_line(data, tmp_path):
     assert process.stderr == f"mt_ls.measure: error: {tmp_path}/none.pt: no such checkpoint\n"
 
 
-def test_of_several_workers_the_first_one_says_the_error(tmp_path, monkeypatch, capsys):
-    arguments = [str(tmp_path), "--path", str(tmp_path / "none.pt"), "--records", str(tmp_path / "records.jsonl")]
+def test_of_several_workers_the_first_one_says_the_error(data, tmp_path, monkeypatch, capsys):
+    arguments = [str(data), "--path", str(tmp_path / "none.pt"), "--records", str(tmp_path / "records.jsonl")]
     monkeypatch.setattr(command_line, "rank", lambda: 1)
     assert main(arguments) == 2 and capsys.readouterr().err == ""
     monkeypatch.setattr(command_line, "rank", lambda: 0)

@@ -3,6 +3,7 @@
 import datetime
 import os
 import shutil
+from argparse import Namespace
 from types import SimpleNamespace
 
 import pytest
@@ -10,13 +11,8 @@ import torch
 from fairseq.data import Dictionary
 
 from mt_ls.measure import fairseq_model
-from mt_ls.measure.fairseq_model import (
-    FairseqModel,
-    architecture_of,
-    precision_of,
-    smoothing_of,
-    subword_scheme,
-)
+from mt_ls.measure.configuration import architecture_of, precision_of, smoothing_of
+from mt_ls.measure.fairseq_model import FairseqModel, subword_scheme
 from mt_ls.measure.plan import Plan, measure
 from mt_ls.measure.protocol import BatchLimits, MeasureError
 from mt_ls.records import Model, read
@@ -120,11 +116,93 @@ def test_a_stock_checkpoint_without_seed_in_half_precision(data, checkpoint, tmp
     assert provenance.model.smoothing == Smoothing("uniform", 0.1, "fairseq")
     assert provenance.model.precision == "fp16" and provenance.model.checkpoint == "best"
     assert provenance.seed is None and provenance.run == "mine"
-    assert FairseqModel(path, data).provenance("test").run == "run"
+    assert FairseqModel(path, data).provenance("test").run == "run-best"
     state["cfg"]["criterion"] = {"_name": STOCK, "label_smoothing": 1.5}
     torch.save(state, path)
-    with pytest.raises(MeasureError, match=r"checkpoint_best.pt: the options of its criterion are no label smoothing"):
+    with pytest.raises(
+        MeasureError,
+        match=r"checkpoint_best.pt: its configuration has no valid label smoothing: label smoothing must",
+    ):
         FairseqModel(path, data)
+
+
+@pytest.mark.parametrize(
+    ("section", "changes", "message"),
+    [
+        ("task", {"_name": "language_modeling"}, "is of the task language_modeling: only translation models can be"),
+        ("task", {"_name": "translation_lev"}, "is of the task translation_lev: only models that predict token after"),
+        ("task", {"_name": "mine"}, "is of the task mine, which fairseq does not have here"),
+        ("task", {"_name": None}, "is of the task None, which fairseq does not have here"),
+        (
+            "task",
+            {"source_lang": "en", "target_lang": "fr"},
+            "translates en to fr, and .* has no dict.fr.txt, but dict.de",
+        ),
+        ("model", {"_name": "mine"}, "is of the architecture mine, which fairseq does not have here"),
+        ("criterion", {"label_smoothing": "high"}, "has no valid label smoothing: could not convert"),
+        ("criterion", {"label_smoothing": [0.1]}, "has no valid label smoothing: float"),
+        ("common", {"seed": "first"}, "its configuration has no valid seed: 'first' is no whole number"),
+        ("common", {"seed": [1]}, r"its configuration has no valid seed: \[1\] is no whole number"),
+        ("common", {"seed": 1.5}, "its configuration has no valid seed: 1.5 is no whole number"),
+        (None, {"cfg": None}, "not a fairseq checkpoint: it holds no configuration"),
+        (None, {"model": None}, "not a fairseq checkpoint: its contents are not those that fairseq saves"),
+        (
+            None,
+            {"optimizer_history": [{}]},
+            "not a fairseq checkpoint: it lacks what fairseq saves, such as 'best_loss'",
+        ),
+        (None, {"model": {}}, "does not fit the data"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_refused(data, checkpoint, tmp_path, section, changes, message):
+    state = torch.load(checkpoint, weights_only=True)
+    changed = state["cfg"][section] if section else state
+    changed = vars(changed) if isinstance(changed, Namespace) else changed
+    changed |= changes
+    torch.save(state, tmp_path / "x.pt")
+    with pytest.raises(MeasureError, match=rf"^{tmp_path}/x\.pt: .*{message}"):
+        FairseqModel(tmp_path / "x.pt", data)
+
+
+def test_a_configuration_without_smoothing_and_seed_is_measured(data, checkpoint, tmp_path):
+    state = torch.load(checkpoint, weights_only=True)
+    state["cfg"]["criterion"]["label_smoothing"] = None
+    state["cfg"]["common"] = None
+    torch.save(state, tmp_path / "x.pt")
+    provenance = FairseqModel(tmp_path / "x.pt", data).provenance("test")
+    assert provenance.model.smoothing == Smoothing() and provenance.seed is None
+    state["cfg"]["criterion"] = None
+    torch.save(state, tmp_path / "x.pt")
+    assert FairseqModel(tmp_path / "x.pt", data).provenance("test").model.smoothing is None
+
+
+def test_data_that_name_no_languages_are_refused(data, checkpoint, tmp_path):
+    for name in ("dict.en.txt", "dict.de.txt"):
+        shutil.copy(data / name, tmp_path)
+    with pytest.raises(MeasureError, match=r"no file SPLIT\.SOURCE-TARGET\.LANGUAGE\.idx names a pair of languages"):
+        FairseqModel(checkpoint, tmp_path)
+    with pytest.raises(MeasureError, match="fairseq takes ':' in a path for a list of folders"):
+        FairseqModel(checkpoint, shutil.copytree(tmp_path, tmp_path / "a:b"))
+
+
+def test_tokens_beyond_the_dictionary_are_refused(data, checkpoint):
+    model = FairseqModel(checkpoint, data)
+    model.task.target_dictionary.symbols = model.target_dictionary.symbols[:40]
+    with pytest.raises(MeasureError, match=r"split test has a token [4-7]\d, and a dictionary only 40: the dictionary"):
+        model.forced("test", list(range(211)))
+
+
+def test_a_batch_that_is_too_small_for_a_sentence_is_refused(data, checkpoint):
+    with pytest.raises(
+        MeasureError, match=r"--max-tokens 8: sentence \d+ of test has (\d+) tokens: allow at least \1$"
+    ):
+        FairseqModel(checkpoint, data, limits=BatchLimits(max_tokens=8)).batches("test", range(1))
+
+
+def test_a_sentence_longer_than_the_devices_batch_has_its_own(data, checkpoint, monkeypatch):
+    monkeypatch.setattr(fairseq_model, "_CPU_TOKENS", 5)
+    batches = FairseqModel(checkpoint, data).batches("test", range(211))
+    assert sorted(sentence for batch in batches for sentence in batch) == list(range(211))
 
 
 def test_batches_hold_every_sentence_once(data, checkpoint):

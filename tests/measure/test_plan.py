@@ -153,7 +153,7 @@ def test_what_cannot_be_measured_is_an_error(tmp_path):
     path = tmp_path / "records.jsonl"
     with pytest.raises(MeasureError, match="no split 'train'"):
         measure(FakeModel(), Plan(split="train"), path)
-    with pytest.raises(MeasureError, match="the split 'test' has no sentence"):
+    with pytest.raises(MeasureError, match="the split 'valid' has no sentence"):
         measure(FakeModel(0), Plan(), path)
     path.write_text("no record\n")
     with pytest.raises(RecordError, match=r"records.jsonl:1: not a record"):
@@ -167,3 +167,47 @@ def test_only_the_first_worker_writes(tmp_path, monkeypatch):
     measure(FakeModel(), Plan(own_search=True), tmp_path / "records.jsonl", Workers(2, 1))
     measure(FakeModel(), Plan(pieces=("der", "die", "das")), tmp_path / "records.jsonl", Workers(2, 1))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"temperatures": (0.0,)}, "greater than 0"),
+        ({"temperatures": (21.0,)}, "between 0.05 and 20, not at 21"),
+        ({"beam": 0}, "at least 1 hypothesis, not 0"),
+        ({"lenpen": float("inf")}, "must be finite, not inf"),
+    ],
+)
+def test_numbers_that_nothing_can_be_measured_with_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        Plan(**change)
+
+
+@pytest.mark.parametrize("change", [{"split": "a/b"}, {"fit_split": "a/b"}, {"split": ""}, {"split": "a\n"}])
+def test_a_split_that_is_no_name_is_refused(change):
+    with pytest.raises(MeasureError, match="is no name of a split"):
+        Plan(**change)
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (Plan(beam=7), "a beam of 7 needs a vocabulary of more than 7 tokens"),
+        (Plan(split="other"), "no split 'other'"),
+        (Plan(fit_split="other"), "no split 'other'"),
+        (Plan(fit_split="empty"), "the split 'empty' has no sentence"),
+        (Plan(split="empty"), "the split 'empty' has no sentence"),
+    ],
+)
+def test_a_plan_is_checked_before_anything_is_measured(tmp_path, plan, message):
+    model = FakeModel()
+    model.targets["empty"] = []
+    with pytest.raises(MeasureError, match=message):
+        measure(model, plan, tmp_path / "records.jsonl")
+    assert model.n_forward == 0 and not list(tmp_path.iterdir())
+    assert Plan(beam=6, modes=("forced",)).splits == ("valid", "test")
+
+
+def test_temperatures_that_one_name_stands_for_are_one(tmp_path):
+    measure(FakeModel(), Plan(temperatures=(1.00001, 0.9), modes=("forced",), fit_split=None), tmp_path / "r.jsonl")
+    assert _names(tmp_path / "r.jsonl") == [("forced", 0.9), ("forced", 1.0)]

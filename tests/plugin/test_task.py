@@ -11,7 +11,7 @@ from commands import command, run, train_command
 from fairseq.data import Dictionary
 
 from mt_ls.plugin.hypotheses import TokenProbabilities
-from mt_ls.plugin.recording import HypothesisFile
+from mt_ls.plugin.recording import HypothesisFile, write_open_files
 
 PLUGIN = ["--user-dir", "mt_ls", "--task", "translation_with_calibration"]
 PRESET = ["--cpu", "--max-tokens", "500", "--beam", "4", "--gen-subset", "test", "--scoring", "sacrebleu"]
@@ -24,6 +24,20 @@ def _validate(data, checkpoint):
     finished = run(command("fairseq-validate", data, *options))
     values = re.findall(r"\{.*test_ece.*\}", finished.stdout + finished.stderr)
     return finished, json.loads(values[-1]) if values else {}
+
+
+def test_the_stock_task_trains_with_the_criterion_and_validates(train, data, tmp_path, caplog):
+    """The log shows calibration, and the model is the one of our task."""
+    with caplog.at_level("INFO"):
+        _, state = train("stock", "--task", "translation")
+    for stage, key in (("train_inner", "ece"), ("train", "train_ece"), ("valid", "valid_ece")):
+        values = [json.loads(record.getMessage())[key] for record in caplog.records if record.name == stage]
+        assert values and all(0 < float(value) < 1 for value in values)
+    _, ours = train("ours")
+    assert state["cfg"]["task"]["_name"] == "translation"
+    assert all(torch.equal(state["model"][name], ours["model"][name]) for name in ours["model"])
+    finished, values = _validate(data, tmp_path / "stock" / "checkpoint_last.pt")
+    assert finished.returncode == 0 and 0 < float(values["test_ece"]) < 1, finished.stderr[-2000:]
 
 
 def _generate(data, checkpoint, task, *options):
@@ -76,9 +90,9 @@ def test_validating_unigram_smoothing_without_the_training_set_ends_with_one_cle
     for file in [*data.glob("dict.*"), *data.glob("test.*")]:
         shutil.copy(file, tmp_path)
     finished, _ = _validate(tmp_path, unigram)
-    last = finished.stderr.splitlines()[-1]
-    assert finished.returncode == 1
-    assert last.endswith(f"unigram smoothing needs the training targets, and {tmp_path} has no train.en-de.de")
+    reason = f"unigram smoothing needs the training targets, and {tmp_path} has no train.en-de.de"
+    assert finished.returncode == 1 and "Traceback" not in finished.stdout + finished.stderr
+    assert finished.stderr.splitlines()[-1] == f"error: {reason}"
 
 
 def test_generate_records_every_hypothesis_and_finds_those_of_the_stock_task(data, checkpoint, tmp_path):
@@ -104,9 +118,32 @@ def test_generate_records_every_hypothesis_and_finds_those_of_the_stock_task(dat
     assert "beam ECE of others" in output and "beam ECE of eos" in output and "left out of beam ECE" in output
 
 
+def test_sentences_from_a_pipe_are_recorded_in_their_order_over_all_buffers(data, checkpoint, tmp_path):
+    """fairseq-interactive searches the sentences of a buffer sorted by length, in batches of several."""
+    words = (data / "text" / "test.en").read_text().split()
+    lengths = [3, 9, 1, 6, 2, 8, 0, 5, 7, 4] * 2
+    sentences = [" ".join(words[i : i + n]) for i, n in enumerate(lengths)] + [" ".join(words[:3])]
+    path = tmp_path / "records.jsonl"
+    options = ["--path", checkpoint, "--cpu", "--beam", "2", "--nbest", "2", "--calibration-records", path]
+    options += ["--buffer-size", "8", "--max-tokens", "40", "--bpe", "sentencepiece"]
+    options += ["--sentencepiece-model", data / "spm.model", "--max-len-b", "12"]
+    finished = run(command("fairseq-interactive", data, *PLUGIN, *options), input="\n".join(sentences) + "\n")
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    lines = _lines(path)
+    assert [(line["id"], line["rank"]) for line in lines] == [(i, rank) for i in range(21) for rank in range(2)]
+    printed = re.findall(r"^H-(\d+)\t\S+\t(.*)\nD-.*\nP-\d+\t(.*)$", finished.stdout, re.M)
+    assert len(printed) == len(lines) and len({text for _, text, _ in printed}) > 10
+    for line, (sentence, text, scores) in zip(lines, printed, strict=True):
+        assert line["id"] == int(sentence) and line["tokens"] == [*text.split(), "</s>"]
+        np.testing.assert_allclose(line["probability"], 2.0 ** np.array(scores.split(), dtype=float), atol=1e-4)
+        assert "hit" not in line
+    assert f"calibration of 21 sentences written to {path}" in finished.stdout + finished.stderr
+
+
 def test_a_temperature_of_zero_is_refused(data, checkpoint):
     finished = run(command("fairseq-generate", data, *PLUGIN, "--path", checkpoint, *PRESET, "--temperature", "0"))
-    assert finished.returncode != 0 and "a temperature must be greater than 0" in finished.stderr
+    assert finished.returncode == 1 and "Traceback" not in finished.stdout + finished.stderr
+    assert finished.stderr.splitlines()[-1] == "error: a temperature must be greater than 0, not 0"
 
 
 @pytest.fixture
@@ -156,6 +193,19 @@ def test_hits_come_from_the_alignment_and_beam_ece_of_the_best_hypotheses_is_log
     assert "beam ECE of others: 0.0000 (tokens 2, confidence 0.5000, hits 0.5000)" in caplog.text
     assert "beam ECE of eos: 0.5000 (tokens 1," in caplog.text
     assert "tokens left out of beam ECE (shifted): 0" in caplog.text
+
+
+def test_a_file_without_a_number_of_sentences_is_written_at_the_end(dictionary, tmp_path):
+    path = tmp_path / "records.jsonl"
+    file = HypothesisFile(str(path), dictionary)
+    for sentence in (1, 0, 2):
+        file.add(*_batch(sentence, [4, 2]), 1.0)
+    assert not list(tmp_path.iterdir())
+    write_open_files()
+    assert [line["id"] for line in _lines(path)] == [0, 1, 2]
+    path.unlink()
+    write_open_files()
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 5])

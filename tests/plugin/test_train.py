@@ -4,6 +4,7 @@ Every interruption comes from the training itself (see `signalled_train`), so th
 """
 
 import os
+import runpy
 import signal
 import sys
 
@@ -79,6 +80,36 @@ def test_a_signal_saves_and_the_same_command_ends_with_the_same_numbers(data, wh
     again = run(module("mt_ls.train", *options))
     assert again.returncode == 0 and "@ 21 updates" in again.stdout
     _assert_same_parameters(tmp_path, whole)
+
+
+def test_ctrl_c_is_one_line_and_status_130(data, tmp_path):
+    stopped = _signalled("mt_ls", "SIGINT", 7, _options(data, tmp_path, "--save-interval-updates", "5"))
+    assert stopped.returncode == 130 and "Traceback" not in stopped.stdout
+    line = f"mt_ls.train: interrupted; the same command goes on from {tmp_path}/checkpoint_last.pt\n"
+    assert stopped.stderr == line
+
+
+def test_ctrl_c_before_the_first_checkpoint_says_so(main_here, monkeypatch):
+    def interrupt(cfg):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train.stock, "main", interrupt)
+    monkeypatch.setattr(train.STOP, "listen", lambda *_: None)
+    assert main_here() == (
+        130,
+        ["mt_ls.train: interrupted; the same command begins again: there is no checkpoint yet"],
+    )
+
+
+def test_ctrl_c_while_fairseq_is_imported_is_one_line_too(monkeypatch, capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "main", interrupt)
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    with pytest.raises(SystemExit, match="130"):
+        runpy.run_module("mt_ls.train", run_name="__main__")
+    assert capsys.readouterr().err == "mt_ls.train: interrupted before the training began\n"
 
 
 def test_a_run_that_has_seen_all_its_updates_trains_no_more(data, whole):

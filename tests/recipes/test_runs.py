@@ -97,9 +97,11 @@ def test_an_audit_has_a_line_for_each_checkpoint(finished, tmp_path):
 
 @pytest.mark.slow
 def test_an_audit_of_text_has_a_line_for_each_system_of_this_audit(tree, tmp_path):
-    earlier = write_translations(tmp_path / "earlier", 0.7)
+    earlier = write_translations(tmp_path / "earlier", probability=0.7)
     assert run_recipe(tree, "audit.sh", earlier, OUT=str(tmp_path / "out")).returncode == 0
-    systems = [write_translations(tmp_path / name, p) for name, p in (("-a 'system'", 0.5), ("another", 0.9))]
+    systems = [
+        write_translations(tmp_path / name, probability=p) for name, p in (("-a 'system'", 0.5), ("another", 0.9))
+    ]
     process = run_recipe(tree, "audit.sh", *systems, OUT=str(tmp_path / "out"))
     assert process.returncode == 0, process.stderr[-3000:]
     for name in ("-a 'system'", "another"):

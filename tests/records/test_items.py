@@ -1,6 +1,7 @@
 """Items in Parquet: what is read is what was appended, a window at a time or at once, and bad files are named."""
 
 import itertools
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -152,8 +153,19 @@ def test_a_record_that_names_no_items_has_none(tmp_path, record):
 
 
 def test_a_missing_file_is_named(tmp_path, record):
-    with pytest.raises(RecordError, match=r"x\.parquet: missing; forced_test_T1\.0000_cccccccc_dddddddd needs it"):
+    with pytest.raises(
+        RecordError, match=r"x\.parquet: missing; forced_test_T1\.0000_cccccccc_dddddddd needs it: copy"
+    ):
         read_items(tmp_path, record(items="x.parquet"))
+
+
+def test_a_path_that_is_not_utf_8_is_named(tmp_path, record, columns):
+    folder = tmp_path / "\udcff"
+    folder.mkdir()
+    named = _write(tmp_path, record, _part(columns, 0, N))
+    shutil.copy(tmp_path / named.items, folder)
+    with pytest.raises(RecordError, match="a path that is not UTF-8, as Parquet files need it: rename the folder"):
+        read_items(folder, named)
 
 
 @pytest.mark.parametrize("kept", [0, 3, 100, -1])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from commands import run
 
+from mt_ls import __version__
 from mt_ls.calibration.bins import FINE_BINS, Bins
 from mt_ls.records import SCHEMA, Model, Record, RecordError, Teacher, TeacherRun
 from mt_ls.smoothing.kinds import Smoothing
@@ -113,7 +114,14 @@ def test_a_number_that_is_not_finite_is_named(record, fields):
         ({"run": None}, "run"),
         ({"run": 1}, "run"),
         ({"alpha": 0.1}, "alpha"),
-        ({"mode": "penultimate"}, "penultimate"),
+        ({"mode": "penultimate"}, "mode 'penultimate' is none of forced, beam, activations, images, information"),
+        ({"mode": None}, "mode None is none of forced"),
+        ({"mode": ["forced"]}, r"mode \['forced'\] is none of forced"),
+        ({"split": "a/b"}, "split 'a/b' is no name"),
+        ({"split": ""}, "split '' is no name"),
+        ({"fitted_temperature": -1.0}, "a fitted temperature is greater than 0"),
+        ({"beam": 0}, "a beam is at least 1"),
+        ({"model": {"corpus": "toy", "smoothing": {"amount": 0.1, "decay": 2}}}, "unknown field `decay`"),
         ({"temperature": 0}, "a temperature is greater than 0"),
         ({"n_tokens": -1}, "a count is not negative"),
         ({"sha": {"data": "d" * 64}}, "sha needs data, checkpoint and code"),
@@ -128,6 +136,16 @@ def test_a_number_that_is_not_finite_is_named(record, fields):
 def test_what_is_no_record_is_refused(record, changes, message):
     with pytest.raises(RecordError, match=rf"not a record \(.*{message}"):
         Record.from_json(_fields(record(), **changes))
+
+
+@pytest.mark.parametrize("changes", [{"shiny": 1}, {"schema": 3}, {"model": {"corpus": "toy", "shiny": 1}}])
+def test_a_record_of_another_version_says_so(record, changes):
+    line = _fields(record(versions={"mt_ls": "9.0"}), **changes)
+    with pytest.raises(RecordError, match=rf"written by another version \(mt_ls 9\.0; this is {__version__}\): .*"):
+        Record.from_json(line)
+    assert Record.from_json(_fields(record(versions={"mt_ls": "9.0"}))).versions == {"mt_ls": "9.0"}
+    with pytest.raises(RecordError, match=r"not a record \((?!written)"):
+        Record.from_json(_fields(record(versions={"mt_ls": __version__}), **changes))
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", "1", "null", '{"nll": NaN}', "[" * 100_000])

@@ -80,7 +80,8 @@ def test_the_temperature_figure_shows_the_pair_and_by_run_every_run(made):
 
 def test_ece_against_bleu_has_a_point_a_run_and_a_label_a_model(made):
     figure = ece_bleu.figure(made)
-    assert [text.get_text() for text in figure.axes[0].texts] == ["α = 0", "α = 0.1"]
+    assert [len(axis.containers) for axis in figure.axes] == [2, 2]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["α = 0", "α = 0.1"]
     assert ece_bleu.figure(study(row(0.1))) is None
 
 
