@@ -217,6 +217,17 @@ def test_an_error_of_the_command_is_one_line(data, tmp_path):
     assert process.stderr == f"mt_ls.measure: error: {tmp_path}/none.pt: no such checkpoint\n"
 
 
+def test_a_copy_of_a_measured_checkpoint_is_refused_in_the_same_records(measured, data, checkpoint, tmp_path, capsys):
+    """It would add to the records of the original, and a report would not name it."""
+    path, _ = measured
+    before = path.read_bytes()
+    shutil.copy(checkpoint, tmp_path / "copy.pt")
+    fixed = [str(data), "--path", str(tmp_path / "copy.pt"), "--records", str(path), "--cpu", "--run", "copy"]
+    assert main(fixed) == 2 and path.read_bytes() == before
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "holds records of the same weights as run synthetic_a0.1_s1, and this run is copy: name it with" in line
+
+
 def test_of_several_workers_the_first_one_says_the_error(data, tmp_path, monkeypatch, capsys):
     arguments = [str(data), "--path", str(tmp_path / "none.pt"), "--records", str(tmp_path / "records.jsonl")]
     monkeypatch.setattr(command_line, "rank", lambda: 1)
