@@ -12,9 +12,11 @@ twice. ``recipes/audit.sh`` calls this command and writes the report.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import NamedTuple
@@ -55,9 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for model in audited:
             check_output(model.records)
         if data is None:
-            _audit_texts(audited, _split_of_texts(options))
+            _audit_texts(audited, _split_of_texts(options), options.out)
         else:
-            _audit_checkpoints(data, audited, _plans(options), options.cpu)
+            _audit_checkpoints(data, audited, _plans(options), options.out, options.cpu)
     except (MeasureError, ValueError, OSError) as error:
         print(f"mt_ls.audit: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -123,15 +125,16 @@ def _plans(options: argparse.Namespace) -> list[Plan]:
     return [Plan(split=split, temperatures=temperatures, fit_split=fit, beam=beam) for split in (fit, *reported)]
 
 
-def _audit_checkpoints(data: Path, audited: Sequence[Audited], plans: Sequence[Plan], cpu: bool) -> None:
+def _audit_checkpoints(data: Path, audited: Sequence[Audited], plans: Sequence[Plan], out: Path, cpu: bool) -> None:
     _say(f"checking {len(audited)} checkpoint{'s' * (len(audited) > 1)}")
     with device_and_pool(cpu, searches=True) as (device, pool):
         for model in audited:
             _check_checkpoint(model, data, plans, device)
             gc.collect()  # one network at a time: parts of a measurement hold each other, and the network
-        for number, model in enumerate(audited):
-            _measure_checkpoint(model, data, plans, device, pool, number * len(plans), len(audited) * len(plans))
-            gc.collect()
+        with _only_here(out):
+            for number, model in enumerate(audited):
+                _measure_checkpoint(model, data, plans, device, pool, number * len(plans), len(audited) * len(plans))
+                gc.collect()
 
 
 def _check_checkpoint(audited: Audited, data: Path, plans: Sequence[Plan], device: torch.device) -> None:
@@ -178,15 +181,28 @@ def _split_of_texts(options: argparse.Namespace) -> str:
     return options.splits[0]
 
 
-def _audit_texts(audited: Sequence[Audited], split: str) -> None:
+def _audit_texts(audited: Sequence[Audited], split: str, out: Path) -> None:
     _say(f"checking {len(audited)} folder{'s' * (len(audited) > 1)} of translations")
     systems = [text.read_system(model.path) for model in audited]
     for model, system in zip(audited, systems, strict=True):
         _check_references(systems[0], system)
         _check_records(model, split, system.sha)
-    for number, (model, system) in enumerate(zip(audited, systems, strict=True), start=1):
-        _say(f"{number} of {len(audited)}: {model.name}")
-        text.measure(system, split, model.records, model.name)
+    with _only_here(out):
+        for number, (model, system) in enumerate(zip(audited, systems, strict=True), start=1):
+            _say(f"{number} of {len(audited)}: {model.name}")
+            text.measure(system, split, model.records, model.name)
+
+
+@contextlib.contextmanager
+def _only_here(out: Path) -> Iterator[None]:
+    """Keep other audits out of the folder while this one measures. Raises MeasureError if another one is at work."""
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out / "lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise MeasureError(f"another audit is at work in {out}: wait for it, or name another --out (OUT)") from None
+        yield
 
 
 def _check_references(first: text.System, system: text.System) -> None:

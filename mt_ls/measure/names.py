@@ -11,8 +11,8 @@ from pathlib import Path
 from .protocol import MeasureError
 
 _LONGEST_SLUG = 80
-_OF_THE_REPORT = ("figures", "tables", "report.html")
-"""What a report writes in the folder that holds the folders of its models."""
+_TAKEN = ("figures", "tables", "report.html", "lock")
+"""What a report and an audit write in the folder that holds the folders of the models."""
 
 
 def run_name(checkpoint: Path) -> str:
@@ -71,7 +71,7 @@ def slugs(names: Sequence[str]) -> list[str]:
     """A folder's name in ASCII for each of the different names. Different names have different folders."""
     plain = [re.sub(r"[^A-Za-z0-9._=+@-]", "_", name).lstrip(".")[:_LONGEST_SLUG] for name in names]
     folded = [slug.lower() for slug in plain]  # some file systems do not tell cases apart
-    taken = {"", *_OF_THE_REPORT, *(slug for slug in folded if folded.count(slug) > 1)}
+    taken = {"", *_TAKEN, *(slug for slug in folded if folded.count(slug) > 1)}
     return [
         f"{slug}-{_hash(name)}" if slug.lower() in taken or len(name) > _LONGEST_SLUG else slug
         for slug, name in zip(plain, names, strict=True)

@@ -1,5 +1,6 @@
 """python -m mt_ls.audit: every argument is checked before the first measurement, and nothing is measured twice."""
 
+import fcntl
 import shutil
 import weakref
 
@@ -240,3 +241,14 @@ def test_help_has_both_forms(capsys):
         main(["--help"])
     text = capsys.readouterr().out
     assert end.value.code == 0 and "DATA-BIN CHECKPOINT [MORE]" in text and "FOLDER [MORE]" in text
+
+
+def test_two_audits_of_one_folder_do_not_measure_at_once(tmp_path, capsys):
+    system, out = write_translations(tmp_path / "system"), tmp_path / "out"
+    out.mkdir()
+    with open(out / "lock", "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert main([str(system), "--out", str(out)]) == 2
+        assert f"another audit is at work in {out}: wait for it" in capsys.readouterr().err.splitlines()[-1]
+        assert [path.name for path in out.iterdir()] == ["lock"]
+    assert main([str(system), "--out", str(out)]) == 0 and (out / "system" / "records.jsonl").exists()
