@@ -63,7 +63,7 @@ def check_output(file: Path) -> None:
     if above.is_dir() == (above == file):
         raise MeasureError(f"{above}: a {'folder' if above.is_dir() else 'file'}, so that {file} cannot be written")
     if not os.access(above, os.W_OK):
-        raise MeasureError(f"{file}: cannot be written: no permission in {above}")
+        raise MeasureError(f"{file}: cannot be written: {above} is read-only, or another user's")
 
 
 def _is_text(beginning: bytes) -> bool:

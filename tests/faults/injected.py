@@ -35,7 +35,7 @@ def _assert_refused(process: subprocess.CompletedProcess[str], *words: str) -> N
     lines = [line for line in process.stderr.splitlines() if "error: " in line]
     assert process.returncode != 0 and len(lines) == 1, process.stderr[-2000:]
     assert "Traceback" not in process.stderr, process.stderr[-2000:]
-    assert all(word in lines[0] for word in words), lines[0]
+    assert all(word.lower() in lines[0].lower() for word in words), lines[0]
 
 
 @contextlib.contextmanager
