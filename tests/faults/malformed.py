@@ -194,8 +194,9 @@ def records(campaign: Campaign, n: int, run: Path) -> None:
     record itself, its model or its bins. Raises RuntimeError if the file is refused before that."""
     folder = campaign.folder / "records"
     folder.mkdir()
-    lines = (run / "records.jsonl").read_text().splitlines()[:N_RECORDS]
-    for record in read(run / "records.jsonl")[:N_RECORDS]:
+    every = zip((run / "records.jsonl").read_text().splitlines(), read(run / "records.jsonl"), strict=True)
+    lines, chosen = zip(*[(line, record) for line, record in every if record.split == "test"][:N_RECORDS], strict=True)
+    for record in chosen:
         shutil.copy(run / str(record.items), folder)
     (folder / "records.jsonl").write_text("\n".join(lines) + "\n")
     out = campaign.folder / "report"
