@@ -144,7 +144,7 @@ def _reason(entry: Entry, split: str, known: Sequence[Change]) -> str:
     parts += [f"for BLEU alone T = {c.temperature:.2f} is better: {_in_words(c)}" for c in best]
     fitted = next((c.temperature for c in known if c.temperature is not None), None)
     at = "" if fitted is None else f"at T = {fitted:.2f} "
-    return f"On {split}: {_confidence(forced)}; {at}{', '.join(parts)}."
+    return f"On {split}: {_confidence(forced)}{f'; {at}' * bool(parts)}{', '.join(parts)}."
 
 
 def _reason_of_searches(rows: Sequence[Row], split: str) -> str:
@@ -160,11 +160,14 @@ def _with_interval(quantity: Quantity, rows: Sequence[Row]) -> str:
 
 
 def _confidence(rows: Sequence[Row]) -> str:
-    """Whether the predictions are too sure, by the interval of confidence less accuracy."""
-    low, high = OVERCONFIDENCE.interval(rows) or (0.0, 0.0)
+    """Whether the predictions are too sure, by the interval of confidence less accuracy. No word without items."""
+    numbers = f"confidence {CONFIDENCE.text(CONFIDENCE.mean(rows))}, accuracy {ACCURACY.text(ACCURACY.mean(rows))}"
+    bounds = OVERCONFIDENCE.interval(rows)
+    if bounds is None:
+        return numbers
+    low, high = bounds
     word = "over-confident" if low > 0 else "under-confident" if high < 0 else "neither over- nor under-confident"
-    confidence, accuracy = CONFIDENCE.text(CONFIDENCE.mean(rows)), ACCURACY.text(ACCURACY.mean(rows))
-    return f"{word} (confidence {confidence}, accuracy {accuracy})"
+    return f"{word} ({numbers})"
 
 
 def _in_words(change: Change) -> str:

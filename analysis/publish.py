@@ -52,8 +52,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def publish(rows: Sequence[Row], out: Path) -> None:
     """Write the records and their items. Raises RecordError for a record whose code is in no commit, or whose items are
-    damaged."""
+    damaged, and where ``out`` is the folder of a run, whose records would lose what is not published."""
     for row in rows:
+        if row.record.items not in (None, PUBLISHED) and row.folder.resolve() == out.resolve():
+            raise RecordError(f"{out}: the folder of run {row.record.run}: publish in another one")
         if row.record.sha["code"].endswith("+dirty"):
             raise RecordError(f"{row.record.signature}: measured with uncommitted code; commit and measure again")
     main = {id(row) for row in main_search(rows)}

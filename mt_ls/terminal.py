@@ -1,10 +1,12 @@
-"""Commands on a terminal: Ctrl-C is one line, and a character that the terminal lacks is printed as a question mark.
+"""Commands on a terminal: Ctrl-C is one line, a character that the terminal lacks is printed as a question mark, and a
+reader of the output that stops early, as ``| head``, is no error.
 
 Imports nothing that takes time, so that a command can call it before its other imports.
 """
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import sys
@@ -12,6 +14,8 @@ from types import TracebackType
 
 INTERRUPTED = 130
 """The status that a shell gives a command that Ctrl-C ended."""
+UNREAD = 141
+"""The status that a shell gives a command whose output is read no more."""
 
 
 def prepare(command: str) -> None:
@@ -20,11 +24,22 @@ def prepare(command: str) -> None:
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
             sys.exit(interrupted(command))
+        if issubclass(kind, BrokenPipeError):
+            sys.exit(UNREAD)
         sys.__excepthook__(kind, error, trace)
 
     sys.excepthook = hook
+    atexit.register(_flush)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
+
+
+def _flush() -> None:
+    """Print what waits to be printed, unless nobody reads it: Python would say so in two lines."""
+    try:
+        print(end="", flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def interrupted(command: str) -> int:

@@ -14,9 +14,10 @@
 #   TEMPERATURES="0.7 1.0 1.3"        temperatures to measure (default: eight from 0.7 to 1.5); 1.0 always is
 #   BEAM=5                            hypotheses that the search keeps
 # Translations without a model are of one split, and take neither FIT, TEMPERATURES nor BEAM.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # as in: sh recipes/audit.sh
 here=$PWD
 # shellcheck source=recipes/lib.sh
-source "$(dirname "$0")/lib.sh"
+source "$(dirname "$(readlink -f -- "$0")")/lib.sh" # a link to this file is one to the recipe
 [ $# -gt 0 ] || fail "name a binarised folder and its checkpoints, or folders of translations: bash $0 --help"
 [ -z "${PRINT:-}" ] || fail "PRINT=1 is for experiments; an audit is one command: python -m mt_ls.audit --help"
 printf 'audit: loading what measures; then all arguments are checked\n' >&2

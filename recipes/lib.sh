@@ -14,6 +14,7 @@ case ${MT_LS_VENV:-/} in
   /*) ;;
   *) MT_LS_VENV=$PWD/$MT_LS_VENV ;;
 esac
+unset CDPATH # cd would look there first, and print where it went
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # A message is one line, whatever the names in it hold.

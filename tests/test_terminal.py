@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -44,6 +45,21 @@ def test_of_several_workers_the_first_one_says_it(monkeypatch, capsys):
 def test_other_errors_keep_their_traceback():
     process = run([sys.executable, "-c", "from mt_ls.terminal import prepare; prepare('cmd'); 1 / 0"])
     assert process.returncode == 1 and "ZeroDivisionError" in process.stderr and "Traceback" in process.stderr
+
+
+@pytest.mark.parametrize("buffered", [True, False])
+def test_output_that_is_not_read_is_no_error(buffered):
+    """As that of a command before ``| head``. What is buffered is printed when the process ends."""
+    code = "from mt_ls.terminal import prepare; prepare('cmd'); input(); print('a line')"
+    flags = [] if buffered else ["-u"]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(
+        [sys.executable, *flags, "-c", code], env={**os.environ, "PYTHONUNBUFFERED": ""}, **pipes
+    ) as p:
+        p.stdout.close()
+        p.stdin.write(b"\n")
+        p.stdin.close()
+        assert p.stderr.read() == b"" and p.wait(60) == (0 if buffered else terminal.UNREAD)
 
 
 def test_a_measurement_that_is_interrupted_is_one_line(data, checkpoint, tmp_path):

@@ -20,10 +20,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         study = chosen_study(options.records, options.corpus, "model")
-        print(text(claims.HEADER, claims.cells(claims.verdicts(study))))
+        table = text(claims.HEADER, claims.cells(claims.verdicts(study)))
     except (RecordError, OSError) as error:
         print(f"analysis.claims: error: {error}", file=sys.stderr)
         return 2
+    print(table)
     return 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mt_ls.records import RecordError
+from mt_ls.terminal import prepare
 
 from ..arguments import add_by, add_records, chosen_study
 from ..study import Study
@@ -66,4 +67,5 @@ def _draw(name: str, study: Study, out: Path) -> None:
 
 
 if __name__ == "__main__":
+    prepare("analysis.figures")
     sys.exit(main())

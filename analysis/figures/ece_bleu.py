@@ -28,7 +28,7 @@ def drawing(study: Study) -> Drawing:
         "ece_bleu",
         "BLEU and perplexity against ECE",
         "",
-        "One point a trained model at T = 1; bars are 95 % intervals over the test sentences. If calibration made "
+        "One point a trained model at T = 1; bars are 95 % intervals over the sentences. If calibration made "
         "BLEU, points would fall from left to right.",
         "smoothing lowers ECE and raises BLEU, and its perplexity is worse.",
         figure(study.of_main_search),

@@ -77,6 +77,7 @@ _STYLE: dict[Any, Any] = {
     "legend.fontsize": _LEGEND,
     "legend.markerscale": 1.4,
     "figure.constrained_layout.w_pad": 0.08,
+    "text.parse_math": False,  # a dollar in the name of a model is a dollar
     "svg.hashsalt": "mt_ls",  # the same records give the same file
     "svg.fonttype": "none",
 }

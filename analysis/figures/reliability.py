@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,6 +28,14 @@ _OF = {
 """By mode: who predicts, and the predictions in a title."""
 Diagrams = dict[str, tuple[Entry, Sequence[Row]]]
 """The entry and the rows of each diagram of one line, by its title."""
+
+
+class Cell(NamedTuple):
+    """A diagram: its heading, the rows that it pools, and its look."""
+
+    heading: str
+    rows: Sequence[Row]
+    look: Look
 
 
 def drawing(study: Study) -> Drawing:
@@ -60,36 +69,55 @@ def units(study: Study) -> str:
 
 def figure(study: Study) -> Figure | None:
     """None if nothing was measured."""
+    cells = _cells(study)
+    if not cells:
+        return None
+    n_columns = len(cells[0])
+    fig, grid = layout.new(
+        2 * len(cells),
+        n_columns,
+        width=layout.PANEL * n_columns,
+        height=4.4 * len(cells),
+        height_ratios=(3, 1) * len(cells),
+        sharex=True,
+    )
+    for line, (tops, bottoms) in zip(cells, np.reshape(grid, (len(cells), 2, n_columns)), strict=True):
+        for cell, top, bottom in zip(line, tops, bottoms, strict=True):
+            if cell is None:
+                top.set_axis_off()
+                bottom.set_axis_off()
+            else:
+                _draw(top, bottom, cell)
+        tops[0].set_ylabel("accuracy")
+        bottoms[0].set_ylabel(units(study))
+    layout.sign(fig, [row for line in cells for cell in line if cell is not None for row in cell.rows])
+    return fig
+
+
+def _cells(study: Study) -> list[list[Cell | None]]:
+    """The diagrams in lines of one length. Runs of which each has one diagram share lines of three."""
     lines = [panels for panels in _lines(study) if panels]
     drawn = {title for panels in lines for title in panels}
     titles = [title for title in (HARD, SCALED, SMOOTHED, AT_ONE, FITTED) if title in drawn]
-    if not titles:
+    named = len(lines) > 1 or study.by == "run"
+    cells = [[_cell(study, panels, title, named) for title in titles] for panels in lines]
+    if len(titles) != 1:
+        return cells
+    columns = min(3, len(cells))
+    alone = [cell for line in cells for cell in line] + [None] * (-len(cells) % columns)
+    return [alone[start : start + columns] for start in range(0, len(alone), columns)]
+
+
+def _cell(study: Study, panels: Diagrams, title: str, named: bool) -> Cell | None:
+    """The diagram with this title, ``named`` after its run or its network; None if it was not measured."""
+    if title not in panels:
         return None
-    fig, grid = layout.new(
-        2 * len(lines),
-        len(titles),
-        width=layout.PANEL * len(titles),
-        height=4.4 * len(lines),
-        height_ratios=(3, 1) * len(lines),
-        sharex=True,
-    )
-    axes = np.reshape(grid, (len(lines), 2, len(titles)))
-    for panels, (tops, bottoms) in zip(lines, axes, strict=True):
-        in_line = list({entry.label: entry for entry, _ in panels.values()}.values())
-        looks = layout.looks(study.entries if study.by == "run" else in_line, study.by)
-        for title, top, bottom in zip(titles, tops, bottoms, strict=True):
-            if title not in panels:
-                top.set_axis_off()
-                bottom.set_axis_off()
-                continue
-            entry, rows = panels[title]
-            name = entry.label if study.by == "run" else str(entry.model.architecture)
-            heading = f"{name}, {title}" if len(lines) > 1 or study.by == "run" else title
-            _draw(top, bottom, rows, layout.wrapped(heading, layout.PANEL), looks[entry.label])
-        tops[0].set_ylabel("accuracy")
-        bottoms[0].set_ylabel(units(study))
-    layout.sign(fig, [row for panels in lines for _, rows in panels.values() for row in rows])
-    return fig
+    entry, rows = panels[title]
+    in_line = list({entry.label: entry for entry, _ in panels.values()}.values())
+    looks = layout.looks(study.entries if study.by == "run" else in_line, study.by)
+    name = entry.label if study.by == "run" else str(entry.model.architecture)
+    heading = layout.wrapped(f"{name}, {title}" if named else title, layout.PANEL)
+    return Cell(heading, rows, looks[entry.label])
 
 
 def _lines(study: Study) -> list[Diagrams]:
@@ -118,8 +146,9 @@ def _lines(study: Study) -> list[Diagrams]:
     ]
 
 
-def _draw(top: Axes, bottom: Axes, rows: Sequence[Row], title: str, look: Look) -> None:
+def _draw(top: Axes, bottom: Axes, cell: Cell) -> None:
     """One diagram, and below it how many predictions each bin has."""
+    title, rows, look = cell
     temperature = mean(row.record.temperature for row in rows)
     bins = pooled(rows)
     confidence, accuracy, count = bins.curve()

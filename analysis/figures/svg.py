@@ -22,7 +22,8 @@ _FONT = re.compile(r"font-family: [^;]*;? ?")
 
 
 def as_file(figure: Figure) -> str:
-    """The figure as a document with a style for readers whose colour scheme is dark.
+    """The figure as a document with a style for readers whose colour scheme is dark, which browsers follow in an image
+    of a page as well, as GitHub shows it.
 
     It paints its own background, and so it is readable where the scheme of a page is not that of the reader's browser.
     Programs that know no media queries show the light shades.

@@ -122,7 +122,7 @@ def figure(study: Study) -> Figure | None:
             bars = middle - low, high - middle
             handles[name] = axis.errorbar(x, middle, bars, color=colour, marker=marker, ls=style, ms=4, lw=1)
     layout.legend(fig, handles)
-    axis.set(xlabel="smoothing of the targets: α, or γ of the teacher", ylabel="accuracy (test)")
+    axis.set(xlabel="smoothing of the targets: α, or γ of the teacher", ylabel=f"accuracy ({study.split})")
     at_one = [row for entry in study.entries for row in entry.select(mode="images", split=study.split, temperature=1.0)]
     layout.sign(fig, at_one)
     return fig

@@ -116,6 +116,8 @@ def _plans(options: argparse.Namespace) -> list[Plan]:
             f"temperatures are fitted on {fit}: name another split to report on, or fit on another with --fit-subset "
             "(FIT=...)"
         )
+    if "train" in reported:
+        raise MeasureError("no report is on train, which the models learnt from: name another split to report on")
     temperatures = tuple(options.temperatures or TEMPERATURES)
     beam = 5 if options.beam is None else options.beam
     return [Plan(split=split, temperatures=temperatures, fit_split=fit, beam=beam) for split in (fit, *reported)]
@@ -140,7 +142,7 @@ def _check_checkpoint(audited: Audited, data: Path, plans: Sequence[Plan], devic
     try:
         for plan in plans:
             check(model, plan)
-            _check_records(audited, plan.split, model.provenance(plan.split).sha, plan.fit_split)
+            _check_records(audited, plan.split, model.provenance(plan.split).sha, plan.fit_split, plan.beam)
         for plan in plans:
             check_sample(model, plan.split)
     except MeasureError as error:
@@ -181,7 +183,7 @@ def _audit_texts(audited: Sequence[Audited], split: str) -> None:
     systems = [text.read_system(model.path) for model in audited]
     for model, system in zip(audited, systems, strict=True):
         _check_references(systems[0], system)
-        _check_records(model, split, system.sha, None)
+        _check_records(model, split, system.sha)
     for number, (model, system) in enumerate(zip(audited, systems, strict=True), start=1):
         _say(f"{number} of {len(audited)}: {model.name}")
         text.measure(system, split, model.records, model.name)
@@ -203,7 +205,9 @@ def _check_references(first: text.System, system: text.System) -> None:
     )
 
 
-def _check_records(audited: Audited, split: str, sha: dict[str, str], fitted_on: str | None) -> None:
+def _check_records(
+    audited: Audited, split: str, sha: dict[str, str], fitted_on: str | None = None, beam: int | None = None
+) -> None:
     """Raise MeasureError if the file of a model holds records that a report cannot show beside those to come."""
     for record in read(audited.records) if audited.records.exists() else ():
         if record.run != audited.name or record.sha["checkpoint"] != sha["checkpoint"]:
@@ -212,6 +216,8 @@ def _check_records(audited: Audited, split: str, sha: dict[str, str], fitted_on:
             other = f"on other data of the name {split}"
         elif record.fitted_on != fitted_on:
             other = f"with temperatures that were fitted on {record.fitted_on}"
+        elif record.mode == "beam" and record.beam != beam:
+            other = f"of searches that keep {record.beam} hypotheses"
         else:
             continue
         raise MeasureError(f"{audited.records} holds records {other}: move it away, or name another --out (OUT)")
@@ -219,7 +225,3 @@ def _check_records(audited: Audited, split: str, sha: dict[str, str], fitted_on:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -18,7 +18,8 @@ def why_not_loaded(error: Exception) -> str:
             "run any code. If you trust the author of the file, put TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1 before this "
             "command"
         )
-    if isinstance(error, pickle.UnpicklingError | EOFError):  # torch's own words are about a default of torch.load
+    # torch's own words are about a default of torch.load
+    if isinstance(error, pickle.UnpicklingError | EOFError) or "weights_only" in str(error):
         return "not a fairseq checkpoint: torch cannot read it"
     if isinstance(error, KeyError):
         return f"not a fairseq checkpoint: it lacks what fairseq saves, such as {error}"

@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import os
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -164,7 +165,10 @@ class FairseqModel:
         n = self.n_sentences(split)
         path = self.data / "text" / f"{split}.{self.task.cfg.target_lang}"
         if path.exists():
-            lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+            try:
+                lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+            except (OSError, UnicodeDecodeError) as error:
+                raise MeasureError(f"{path}: cannot be read: {error}") from None
             if len(lines) != n:
                 raise MeasureError(f"{path}: {len(lines)} lines, but the split has {n} sentences")
             return lines
@@ -210,13 +214,14 @@ class FairseqModel:
     def _dataset(self, split: str) -> Any:
         """fairseq's data set of a split."""
         if split not in self.task.datasets:
+            files = {file.name for file in self.data.glob(f"{split}.*-*.*")}
+            for name in sorted(files):
+                other = name[:-4] + {".idx": ".bin", ".bin": ".idx"}.get(name[-4:], name[-4:])
+                if other not in files:
+                    raise MeasureError(f"{self.data}: {other} is missing, which belongs to {name}: copy it there, too")
             if any(file.stat().st_size == 0 for file in self.data.glob(f"{split}.*-*.*.bin")):
                 raise MeasureError(f"{self.data}: the split {split!r} has no sentence")
-            try:
-                self.task.load_dataset(split)
-            except FileNotFoundError:
-                names = sorted({file.name.split(".")[0] for file in self.data.glob("*.*-*.*.idx")})
-                raise MeasureError(f"{self.data}: no split {split!r}; it has {', '.join(names) or 'none'}") from None
+            _load_split(self.task, split, self.data)
             if getattr(self.task.datasets[split], "tgt", split) is None:
                 raise MeasureError(f"{self.data}: split {split}: no references, only sources")
             # In every set but test fairseq shuffles sentences of equal length, differently in each process.
@@ -247,6 +252,26 @@ class FairseqModel:
                 )
             self._orders[split], self._longest[split] = order, longest
         return self._orders[split]
+
+
+def _load_split(task: Any, split: str, data: Path) -> None:
+    """Load a split of the folder ``data``, whose last sentence is read to find files that are cut."""
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # half of a data set complains when it ends
+            try:
+                task.load_dataset(split)
+                task.datasets[split][len(task.datasets[split]) - 1]
+            except Exception as error:
+                traceback.clear_frames(error.__traceback__)
+                raise
+    except FileNotFoundError:
+        names = sorted({file.name.split(".")[0] for file in data.glob("*.*-*.*.idx")} - {split})
+        raise MeasureError(f"{data}: no split {split!r}; it has {', '.join(names) or 'none'}") from None
+    except Exception as error:  # fairseq raises any
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise MeasureError(
+            f"{data}: the files of split {split!r} cannot be read ({reason}): copy or make them again"
+        ) from None
 
 
 class _Loaded(NamedTuple):

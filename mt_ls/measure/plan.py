@@ -77,11 +77,14 @@ def measure(
 
     ``pool`` are processes that score translations while the model searches (see `References`).
 
-    Raises MeasureError as `check` does, and RecordError for a records file that cannot be read.
+    Raises MeasureError as `check` does, and where ``records`` holds these weights under another name of the run;
+    RecordError for a records file that cannot be read.
     """
     check(model, plan)
-    done = {record.key for record in read(records)} if records.exists() else set()
+    known = read(records) if records.exists() else []
+    done = {record.key for record in known}
     blank = blank_record(model, plan.split)
+    _check_run(blank, known, records)
     if plan.pieces:
         planned = replace(blank, mode="activations")
         if planned.key not in done and workers.is_first:
@@ -115,6 +118,16 @@ def check(model: TranslationModel, plan: Plan) -> None:
         if plan.beam >= model.n_classes:
             raise MeasureError(f"a beam of {plan.beam} needs a vocabulary of more than {model.n_classes} tokens")
         model.references(plan.split)
+
+
+def _check_run(blank: Record, known: Sequence[Record], records: Path) -> None:
+    """Raise MeasureError for weights that the file holds as another run: a copy would add to the original's records."""
+    for record in known:
+        if record.sha["checkpoint"] == blank.sha["checkpoint"] and record.run != blank.run:
+            raise MeasureError(
+                f"{records} holds records of the same weights as run {record.run}, and this run is {blank.run}: name "
+                f"it with --run {record.run}, or name another file of records"
+            )
 
 
 def blank_record(model: TranslationModel, split: str) -> Record:

@@ -95,6 +95,8 @@ def read_system(folder: Path) -> System:
     hypotheses, references = map(_lines, paths[:2])
     if len(hypotheses) != len(references):
         raise RecordError(f"{paths[1]}: {len(references)} lines for {len(hypotheses)} of {FILES[0]}")
+    if not any(line.split() for line in references):
+        raise RecordError(f"{paths[1]}: holds no word")
     words = _words(paths[2], hypotheses)
     if not any(word.text != END for own in words for word in own):
         raise RecordError(f"{paths[0]}: holds no word")
@@ -170,7 +172,7 @@ def _words(path: Path, hypotheses: list[str]) -> list[list[Word]]:
     for number, line in enumerate(_lines(path), start=1):
         try:
             sentence, token = _token(line)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, RecursionError) as error:
             wanted = '{"sentence": 0, "token": "text", "probability": 0.5}'
             reason = f"no {error}" if isinstance(error, KeyError) else error
             raise RecordError(f"{path}:{number}: not a token as {wanted} ({reason})") from None
@@ -193,7 +195,11 @@ def _words(path: Path, hypotheses: list[str]) -> list[list[Word]]:
 def _token(line: str) -> tuple[int, Word]:
     """The sentence of a token, and the token without its marks."""
     fields = json.loads(line)
+    if type(fields) is not dict:
+        raise ValueError("no JSON object")
     sentence, text, probability = fields["sentence"], fields["token"], fields["probability"]
+    if type(text) is not str:
+        raise ValueError(f"token {text!r:.40} is no text")
     if type(sentence) is not int or sentence < 0:
         raise ValueError(f"no sentence {sentence!r}")
     if type(probability) not in (int, float) or not 0 <= probability <= 1:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from .record import Record, RecordError
 
+_BEGINNING = b'{"schema": '
+"""What every record begins with."""
+
 
 def append(path: str | Path, record: Record) -> None:
     """Append one whole line, safe against other writers and against a kill: a torn last line is removed first."""
@@ -32,12 +35,17 @@ def read(path: str | Path) -> list[Record]:
     Raises RecordError (file and line) for any other line that is no record.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        content = Path(path).read_bytes()
+        end = content.rfind(b"\n") + 1
+        text, torn = content[:end].decode(), content[end:]  # a torn last line may end inside a character
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: cannot be read: {error}") from None
+    if not torn.startswith(_BEGINNING[: len(torn)]):  # `append` would remove it
+        raise RecordError(
+            f"{path}: ends with a line that is no part of a record: remove the line, or name another file"
+        )
     records = []
-    whole = text[: text.rfind("\n") + 1]
-    for number, line in enumerate(whole.split("\n")[:-1], start=1):
+    for number, line in enumerate(text.split("\n")[:-1], start=1):
         try:
             records.append(Record.from_json(line))
         except RecordError as error:

@@ -105,8 +105,10 @@ def test_a_copy_of_a_checkpoint_is_named(tmp_path):
 
 def test_without_items_there_is_no_advice_and_it_says_so(tmp_path):
     for temperature in (1.0, 1.5):
-        write(tmp_path, record(run="mine.pt", temperature=temperature, **FITTED))
-    assert "the items of the records are missing" in advised(tmp_path)["mine.pt"].action
+        write(tmp_path, record(run="mine.pt", temperature=temperature, confidence=0.55, accuracy=0.5, **FITTED))
+    one = advised(tmp_path)["mine.pt"]
+    assert "the items of the records are missing" in one.action
+    assert one.reasons == ["On test: confidence 0.550, accuracy 0.500."]
 
 
 def test_translations_without_their_model_are_described(tmp_path):

@@ -82,6 +82,16 @@ def test_items_that_are_gone_are_not_left_out_in_silence(tmp_path, capsys):
     assert "missing" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
+def test_the_records_of_a_run_are_not_replaced(tmp_path, capsys):
+    write_records(tmp_path / "run")
+    before = texts(tmp_path / "run")
+    assert publish.main([str(tmp_path / "run"), "--out", str(tmp_path / "run" / ".")]) == 2
+    assert "the folder of run toy_a0.0_s1: publish in another one" in capsys.readouterr().err
+    assert texts(tmp_path / "run") == before
+    for records in ("run", "out"):  # a published folder is replaced
+        assert publish.main([str(tmp_path / records), "--out", str(tmp_path / "out")]) == 0
+
+
 def test_numbers_of_uncommitted_code_are_not_published(tmp_path, capsys):
     sha = {"data": "d" * 64, "checkpoint": "c" * 64, "code": "e" * 40 + "+dirty"}
     write(tmp_path / "runs", record(sha=sha))

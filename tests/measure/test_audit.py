@@ -90,6 +90,7 @@ def _refused(capsys, arguments, message):
         (("a/best.pt",), ("--temperatures", 1.0, "nan"), "greater than 0, not nan"),
         (("a/best.pt",), ("--splits", "a/b"), "'a/b' is no name of a split"),
         (("a/best.pt",), ("--splits", "test1"), "no split 'test1'; it has test, train, valid"),
+        (("a/best.pt",), ("--splits", "test", "train"), "no report is on train, which the models learnt from"),
         (("a/best.pt",), ("--fit-subset", "dev"), "no split 'dev'; it has test, train, valid"),
         (("a/best.pt",), ("--splits", "valid"), "temperatures are fitted on valid: name another split to report on"),
         (
@@ -143,6 +144,8 @@ def test_records_of_something_else_are_not_mixed_with(audited, data, models, tmp
     shutil.copytree(out, tmp_path / "out")
     options = ("--splits", "test", "--fit-subset", "train")
     _refused(capsys, _audit(data, models, tmp_path / "out", *options), "temperatures that were fitted on valid: move")
+    options = ("--splits", "test", "--beam", 1)
+    _refused(capsys, _audit(data, models, tmp_path / "out", *options), "of searches that keep 2 hypotheses: move")
     state = torch.load(models / "a" / "best.pt", weights_only=True)
     next(iter(state["model"].values()))[0] += 1
     (tmp_path / "models" / "a").mkdir(parents=True)
@@ -154,7 +157,7 @@ def test_records_of_something_else_are_not_mixed_with(audited, data, models, tmp
     shutil.copytree(data, tmp_path / "data")
     manifest = (tmp_path / "data" / "manifest.json").read_text()
     (tmp_path / "data" / "manifest.json").write_text(manifest.replace('"hash": "', '"hash": "0'))
-    other = _audit(tmp_path / "data", models, tmp_path / "out", "--splits", "test")
+    other = _audit(tmp_path / "data", models, tmp_path / "out", "--splits", "test", "--beam", 2)
     _refused(capsys, other, "holds records on other data of the name valid")
     assert _contents(tmp_path / "out").keys() == {tmp_path / "out" / path.relative_to(out) for path in _contents(out)}
 

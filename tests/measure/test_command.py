@@ -1,7 +1,9 @@
 """python -m mt_ls.measure, against sacrebleu's command line, after a kill, and with input that it refuses."""
 
+import gc
 import json
 import shutil
+import tarfile
 
 import pytest
 import torch
@@ -102,6 +104,8 @@ def test_paths_that_are_none_are_one_line(data, checkpoint, tmp_path, capsys):
     (tmp_path / "empty.pt").touch()
     (tmp_path / "binary.pt").write_bytes(bytes(range(256)))
     (tmp_path / "cut.pt").write_bytes(checkpoint.read_bytes()[:-1000])
+    with tarfile.open(tmp_path / "archive.pt", "w") as archive:
+        archive.add(checkpoint, "checkpoint.pt")
     other, foreign = tmp_path / "other", tmp_path / "foreign"
     shutil.copytree(data, other)
     for name in ("dict.en.txt", "dict.de.txt"):
@@ -114,6 +118,7 @@ def test_paths_that_are_none_are_one_line(data, checkpoint, tmp_path, capsys):
         (data, data / "manifest.json", "manifest.json: not a fairseq checkpoint: it is a text file"),
         (data, tmp_path / "empty.pt", "empty.pt: not a fairseq checkpoint: it is empty"),
         (data, tmp_path / "binary.pt", "binary.pt: not a fairseq checkpoint: torch cannot read it"),
+        (data, tmp_path / "archive.pt", "archive.pt: not a fairseq checkpoint: torch cannot read it"),
         (data, tmp_path / "cut.pt", "cut.pt: cut short or changed"),
         (data, tmp_path / "none.pt", "none.pt: no such checkpoint"),
         (
@@ -183,6 +188,34 @@ def test_a_split_without_sentences_or_references_is_one_line(data, checkpoint, t
     assert not (tmp_path / "out").exists()
 
 
+def _cut(path, size):
+    path.write_bytes(path.read_bytes()[:size])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda data: (data / "test.en-de.de.bin").unlink(), "test.en-de.de.bin is missing, which belongs to test.en"),
+        (lambda data: (data / "test.en-de.en.idx").unlink(), "test.en-de.en.idx is missing, which belongs to test.en"),
+        (lambda data: _cut(data / "test.en-de.de.idx", 0), "the files of split 'test' cannot be read (Index file does"),
+        (lambda data: _cut(data / "test.en-de.de.idx", 60), "the files of split 'test' cannot be read (buffer is smal"),
+        (lambda data: _cut(data / "test.en-de.de.bin", 200), "the files of split 'test' cannot be read (offset must"),
+        (
+            lambda data: [shutil.copy(path, str(path).replace("valid", "test")) for path in data.glob("valid.*.de.*")],
+            "the files of split 'test' cannot be read (Source and target must contain the same number",
+        ),
+        (lambda data: (data / "text" / "test.de").write_bytes(b"\xff\xfe"), "test.de: cannot be read: 'utf-8' codec"),
+    ],
+)
+def test_damaged_data_is_one_line(data, checkpoint, tmp_path, capsys, spoil, message):
+    """Also where fairseq raises any exception, and half of its data set complains when it ends."""
+    shutil.copytree(data, tmp_path / "data")
+    spoil(tmp_path / "data")
+    _refused(capsys, tmp_path / "data", checkpoint, tmp_path / "out" / "r.jsonl", ("--fit-subset", "none"), message)
+    gc.collect()
+    assert not capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
 def test_a_measured_model_that_is_worse_than_a_guess_is_warned_of(data, checkpoint, tmp_path, capsys):
     state = torch.load(checkpoint, weights_only=True)
     state["cfg"]["task"] |= {"source_lang": "de", "target_lang": "en"}
@@ -215,6 +248,17 @@ def test_an_error_of_the_command_is_one_line(data, tmp_path):
     process = run(_measure(data, tmp_path / "none.pt", tmp_path / "records.jsonl"))
     assert process.returncode == 2 and not process.stdout
     assert process.stderr == f"mt_ls.measure: error: {tmp_path}/none.pt: no such checkpoint\n"
+
+
+def test_a_copy_of_a_measured_checkpoint_is_refused_in_the_same_records(measured, data, checkpoint, tmp_path, capsys):
+    """It would add to the records of the original, and a report would not name it."""
+    path, _ = measured
+    before = path.read_bytes()
+    shutil.copy(checkpoint, tmp_path / "copy.pt")
+    fixed = [str(data), "--path", str(tmp_path / "copy.pt"), "--records", str(path), "--cpu", "--run", "copy"]
+    assert main(fixed) == 2 and path.read_bytes() == before
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "holds records of the same weights as run synthetic_a0.1_s1, and this run is copy: name it with" in line
 
 
 def test_of_several_workers_the_first_one_says_the_error(data, tmp_path, monkeypatch, capsys):

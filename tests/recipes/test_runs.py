@@ -4,10 +4,11 @@ import os
 import re
 
 import pytest
+from commands import run
 from documented import unnamed_files, unnamed_keys
 from markupsafe import escape
 from translations import write_translations
-from trees import run_recipe
+from trees import environment_of, run_recipe
 
 from mt_ls.records import read
 
@@ -129,6 +130,18 @@ def test_an_audit_that_is_refused_writes_nothing(tree, tmp_path):
     assert process.returncode == 2 and not process.stdout and os.listdir(tmp_path) == [awkward.name]
     _, error = process.stderr.splitlines()
     assert error == f"mt_ls.audit: error: {tmp_path}/none.pt: no such file or folder"
+
+
+def test_a_link_to_the_audit_is_the_audit_in_any_shell(tree, tmp_path):
+    """With variables of a shell that lead cd astray, too."""
+    (tmp_path / "audit").symlink_to(tree / "recipes" / "audit.sh")
+    (tmp_path / "recipes").mkdir()
+    environment = environment_of(CDPATH=str(tmp_path))
+    for shell, script, folder in (("sh", tmp_path / "audit", tmp_path), ("bash", "recipes/audit.sh", tree)):
+        process = run([shell, str(script), "none.pt"], cwd=folder, env=environment)
+        assert process.returncode == 2 and not process.stdout
+        _, error = process.stderr.splitlines()
+        assert error == f"mt_ls.audit: error: {' '.join(str(folder).split())}/none.pt: no such file or folder"
 
 
 @pytest.mark.slow

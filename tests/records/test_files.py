@@ -27,6 +27,21 @@ def test_a_torn_line_is_skipped_and_then_replaced(tmp_path, record):
     assert [r.temperature for r in read(path)] == [1.0, 2.0]
 
 
+def test_a_line_may_be_torn_inside_a_character(tmp_path, record):
+    path = tmp_path / "records.jsonl"
+    append(path, record())
+    whole = path.read_bytes()
+    append(path, record(run="größe", temperature=2.0))
+    path.write_bytes(path.read_bytes()[: len(whole) + path.read_bytes()[len(whole) :].index("ö".encode()) + 1])
+    assert len(read(path)) == 1
+
+
+def test_a_file_of_something_else_is_not_taken_for_a_torn_line(tmp_path):
+    (tmp_path / "config.json").write_text('{"model": "mine"}')  # as json.dump leaves it, without a line end
+    with pytest.raises(RecordError, match=r"config\.json: ends with a line that is no part of a record"):
+        read(tmp_path / "config.json")
+
+
 def _append_many(path, records):
     for record in records:
         append(path, record)

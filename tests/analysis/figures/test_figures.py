@@ -64,6 +64,18 @@ def test_by_run_each_run_has_its_diagrams():
     assert found == ["mine, T = 1", "mine, fitted", "yours, T = 1", "yours, fitted"]
 
 
+def test_runs_of_one_diagram_each_share_a_line():
+    figure = reliability.figure(study(*(row(0.1, run=name) for name in "abcd"), by="run"))
+    assert titles(figure) == [f"{name}, T = 1" for name in "abcd"]
+    places = [axis.get_subplotspec().get_topmost_subplotspec() for axis in figure.axes if axis.get_title()]
+    assert [(place.rowspan.start, place.colspan.start) for place in places] == [(0, 0), (0, 1), (0, 2), (2, 0)]
+
+
+def test_a_name_is_no_formula():
+    """Matplotlib reads text between dollars as one."""
+    reliability.figure(study(row(0.1, run="_$a^$ & <b>"), by="run")).draw_without_rendering()
+
+
 def test_a_curve_has_the_temperatures_of_every_run():
     measured = [(1, 1.0, 2.0), (2, 1.0, 3.0), (1, 1.21, 1.5), (2, 1.3, 1.9), (1, 1.5, 4.0), (2, 1.5, 5.0)]
     rows = [row(seed=seed, temperature=t, nll=nll) for seed, t, nll in measured]
