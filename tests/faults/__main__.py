@@ -36,12 +36,18 @@ def main() -> int:
             lost, tree = _quick_kills(folder, options.reference)
         else:
             lost, tree = _random_kills(folder, options.seed)
-        lost += _faults(folder, tree, options.quick)
-        lost += _inputs(folder, tree, options.quick)
-    print(f"{'lost':56}{len(lost):6}   {time.perf_counter() - start:.0f} s")
+        n_lost = _show(lost)
+        n_lost += _show(_faults(folder, tree, options.quick))
+        n_lost += _show(_inputs(folder, tree, options.quick))
+    _row("lost", n_lost, f"{time.perf_counter() - start:.0f} s")
+    return 1 if n_lost else 0
+
+
+def _show(lost: list[str]) -> int:
+    """Print what was lost; how much."""
     for line in lost:
-        print(f"LOST: {line:.1000}")
-    return 1 if lost else 0
+        print(f"LOST: {line:.1000}", flush=True)
+    return len(lost)
 
 
 def _row(what: str, n: int, note: str = "") -> None:
@@ -107,8 +113,9 @@ def _differences(stages: Counter[str], killed: kills.Results, undisturbed: kills
 
 
 def _kill_rows(stages: Counter[str], note: str) -> None:
-    for stage, n in stages.items():
-        _row(f"survived: kill -9 while {stage}", n)
+    for stage in (*kills.STAGES, kills.HALF_STAGE):
+        if stage.name in stages:
+            _row(f"survived: kill -9 while {stage.name}", stages[stage.name])
     _row("kills survived", stages.total(), note)
 
 

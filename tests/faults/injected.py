@@ -72,7 +72,7 @@ def full_disk(tree: Path, folder: Path) -> None:
 
 def read_only_output(tree: Path, folder: Path) -> None:
     with _small_disk(folder, "ro") as disk:
-        _assert_every_stage_is_refused(tree, disk, "Read-only")
+        _assert_every_stage_is_refused(tree, disk, disk.name)
 
 
 def cut_checkpoint(tree: Path, folder: Path) -> None:

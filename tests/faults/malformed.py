@@ -18,6 +18,7 @@ import hypothesis
 from hypothesis import strategies as st
 
 import analysis.claims.__main__
+import analysis.figures.__main__
 import analysis.publish
 import analysis.report.__main__
 import data_prep.__main__
@@ -194,10 +195,10 @@ def records(campaign: Campaign, n: int, run: Path) -> None:
     record itself, its model or its bins. Raises RuntimeError if the file is refused before that."""
     folder = campaign.folder / "records"
     folder.mkdir()
-    every = zip((run / "records.jsonl").read_text().splitlines(), read(run / "records.jsonl"), strict=True)
-    lines, chosen = zip(*[(line, record) for line, record in every if record.split == "test"][:N_RECORDS], strict=True)
-    for record in chosen:
+    of_test = [record for record in read(run / "records.jsonl") if record.split == "test"][:N_RECORDS]
+    for record in of_test:
         shutil.copy(run / str(record.items), folder)
+    lines = [record.to_json() for record in of_test]
     (folder / "records.jsonl").write_text("\n".join(lines) + "\n")
     out = campaign.folder / "report"
     readers: list[tuple[Main, list[str]]] = [
@@ -335,7 +336,7 @@ def command_lines(campaign: Campaign, n: int, data: Path, checkpoint: Path) -> N
     )
 
     @_settings(n)
-    @hypothesis.given(st.sampled_from(range(6)), names, numbers)
+    @hypothesis.given(st.sampled_from(range(7)), names, numbers)
     def spoil(number_of_command: int, name: str, number: str) -> None:
         out = folder / "nothing here"
         measure = _measure(data, checkpoint, out / "records.jsonl")
@@ -346,6 +347,7 @@ def command_lines(campaign: Campaign, n: int, data: Path, checkpoint: Path) -> N
             (mt_ls.measure.__main__.main, [*measure, f"--gen-subset={name}"]),
             (analysis.report.__main__.main, [folder / "nowhere" / name, "--out", out]),
             (analysis.claims.__main__.main, [folder / "nowhere" / name, f"--{name}"]),
+            (analysis.figures.__main__.main, [name, folder / "nowhere", "--out", out / name]),
         ]
         main, arguments = commands[number_of_command]
         campaign.refuse("command lines", main, arguments, out)
