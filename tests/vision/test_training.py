@@ -324,7 +324,8 @@ def test_a_teacher_that_cannot_take_its_students_images_is_refused(splits, tmp_p
     settings = replace(SETTINGS, shape=(3, 32, 32), updates=1)
     training = Training(settings, data, tmp_path / "checkpoint.pt")
     list(training.epochs())
-    append(tmp_path / "records.jsonl", empty_record(training.network, settings, "tiny", "run", 1))
+    record = replace(empty_record(training.network, settings, "tiny", "run", 1), split="train")
+    append(tmp_path / "records.jsonl", record)
     assert distillation_of(tmp_path, data, "alexnet", 1.0, 1.0)[1].sees == "whole"
     with pytest.raises(VisionError, match="mlp_16 takes no images of 24 x 24 pixels, which alexnet sees; let it see"):
         distillation_of(tmp_path, data, "alexnet", 1.0, 1.0, "augmented")
