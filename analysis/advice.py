@@ -91,13 +91,13 @@ def _change(
     """None where the quantity was not measured at T = 1, or its items were not kept."""
     before = quantity.resampled(at_one[-1], draws) if at_one else None
     after = quantity.resampled(there[-1], draws) if there else None
-    if before is None or (after is None and criterion == BEST_BLEU):
+    value = quantity.mean(at_one[-1:])
+    if before is None or value is None or (after is None and criterion == BEST_BLEU):
         return None
     if after is None:
-        return Change(name, quantity, criterion, float(before[0]))
+        return Change(name, quantity, criterion, value)
     gain = significance.estimate((quantity.better * (after - before))[np.newaxis])
-    temperature = there[-1].record.temperature
-    return Change(name, quantity, criterion, float(before[0]), temperature, float(after[0]), gain)
+    return Change(name, quantity, criterion, value, there[-1].record.temperature, quantity.mean(there[-1:]), gain)
 
 
 def _temperature_of_best_bleu(rows: Sequence[Row]) -> float | None:

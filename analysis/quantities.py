@@ -27,7 +27,8 @@ class Quantity:
     """A number of a record. ``better`` is +1 if more of it is better, -1 if less, 0 if neither.
 
     ``of_record`` gives its value, None where it was not measured. ``of_items`` gives it on resamples (draws + 1, N) of
-    the record's items, from the fields of `Items` that ``needs`` names.
+    the record's items, from the fields of `Items` that ``needs`` names. Where it ``is_absolute``, as ECE is, these are
+    signed parts (draws + 1, B), and the quantity is the sum of their absolute values.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Quantity:
     of_record: Callable[[Record], float | None]
     needs: tuple[str, ...] = ()
     of_items: Callable[..., np.ndarray] | None = None
+    is_absolute: bool = False
 
     def text(self, value: float | None, digits: int | None = None) -> str:
         """The value with its digits, or an empty cell."""
@@ -49,8 +51,13 @@ class Quantity:
     def resampled(self, row: Row, draws: int = significance.DRAWS) -> np.ndarray | None:
         """The vector (draws + 1,) of the row: the quantity on its items as they are, and on resamples of them.
 
-        None where the items were not kept.
+        The first value of an absolute quantity is without its bias (see `significance.absolute_sums`), and so is less
+        than that of the record. None where the items were not kept.
         """
+        values = self._of_row(row, draws)
+        return significance.absolute_sums(values) if values is not None and self.is_absolute else values
+
+    def _of_row(self, row: Row, draws: int) -> np.ndarray | None:
         columns = self._columns(row.items)
         if columns is None or self.of_items is None:
             return None
@@ -65,10 +72,12 @@ class Quantity:
 
         None for no run, or where items were not kept.
         """
-        vectors = [self.resampled(row) for row in rows]
-        if not vectors or any(vector is None for vector in vectors):
+        values = [self._of_row(row, significance.DRAWS) for row in rows]
+        known = [value for value in values if value is not None]
+        if not known or len(known) < len(values):
             return None
-        known = [vector for vector in vectors if vector is not None]
+        if self.is_absolute:
+            return significance.absolute_interval(np.stack(known))
         if len(known) == 1:
             return significance.percentile_interval(known[0])
         return significance.estimate(np.stack(known)).interval()
@@ -79,9 +88,9 @@ def number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def _ece(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _gaps(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
     count, confidence, hits = np.moveaxis(bins, 1, 0)
-    return np.abs(per_prediction(hits - confidence, count.sum(-1), weights)).sum(-1)
+    return per_prediction(hits - confidence, count.sum(-1), weights)
 
 
 def _overconfidence(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -119,7 +128,7 @@ def _score(record: Record) -> float | None:
     return None if record.bleu is None else float(record.bleu["score"])
 
 
-ECE = Quantity("ece", "ECE", 4, -1, lambda record: record.bins.ece(), ("bins",), _ece)
+ECE = Quantity("ece", "ECE", 4, -1, lambda record: record.bins.ece(), ("bins",), _gaps, is_absolute=True)
 NLL = Quantity("nll", "NLL, nats", 3, -1, lambda record: record.nll, ("nll", "n"), _nll)
 PERPLEXITY = Quantity("perplexity", "perplexity", 2, -1, lambda record: record.perplexity)
 ACCURACY = Quantity("accuracy", "accuracy", 3, 1, lambda record: record.accuracy, ("bins",), _accuracy)

@@ -21,7 +21,7 @@ def over_seeds(values: Sequence[float]) -> tuple[str, str]:
     n = len(values)
     if n < 2:
         return number(100 * values[0], 2), ""
-    estimate = Estimate(float(np.mean(values)), float(np.std(values, ddof=1) / n**0.5), n - 1, n)
+    estimate = Estimate(float(np.mean(values)), tuple(values), 0.0, float(np.var(values, ddof=1)))
     low, high = estimate.interval()
     return number(100 * estimate.value, 2), f"{100 * low:.2f} to {100 * high:.2f}"
 
