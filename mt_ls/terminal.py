@@ -42,8 +42,11 @@ def _flush() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def interrupted(command: str) -> int:
-    """Say on stderr that a command was interrupted, and return its status. Of several workers the first one says it."""
+def interrupted(command: str, then: str = ": the same command goes on") -> int:
+    """Say on stderr that a command was interrupted, and ``then`` what; return its status.
+
+    Of several workers the first one says it.
+    """
     if os.environ.get("RANK", "0") == "0":
-        print(f"{command}: interrupted: the same command goes on", file=sys.stderr)
+        print(f"{command}: interrupted{then}", file=sys.stderr)
     return INTERRUPTED

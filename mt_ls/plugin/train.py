@@ -32,6 +32,7 @@ from fairseq_cli import train as stock
 from omegaconf import open_dict
 
 from ..records import written_whole
+from ..terminal import interrupted
 from ..weights import broken_entry
 from .configuration import prepare, stock_call_main
 from .option_errors import OptionError
@@ -130,12 +131,10 @@ def _updates(path: Path) -> int:
 
 
 def _interrupted(folder: Path) -> int:
-    """Write one line about a training that Ctrl-C has ended to stderr, from the first worker; return the status."""
-    if int(os.environ.get("RANK", 0)) == 0:
-        begun = (folder / "checkpoint_last.pt").exists()
-        what = f"goes on from {folder}/checkpoint_last.pt" if begun else "begins again: there is no checkpoint yet"
-        print(f"mt_ls.train: interrupted; the same command {what}", file=sys.stderr)
-    return 130
+    """Say on stderr how a training goes on that Ctrl-C has ended, and return its status."""
+    last = folder / "checkpoint_last.pt"
+    then = f"goes on from {last}" if last.exists() else "begins again: there is no checkpoint yet"
+    return interrupted("mt_ls.train", f"; the same command {then}")
 
 
 def _report(error: Exception, folder: Path) -> int:
