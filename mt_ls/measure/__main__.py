@@ -1,6 +1,7 @@
 """python -m mt_ls.measure DATA --path CKPT --gen-subset test --temperatures 0.9 1.0 1.1 --records FILE
 
-Calibration and translation quality of any fairseq translation checkpoint, trained with any criterion and task.
+Calibration and translation quality of any fairseq translation checkpoint that predicts token after token, trained with
+any criterion.
 
 Forced mode: one teacher-forced pass gives NLL, accuracy, Brier score and the bins of ECE at every temperature, also at
 the temperature that is fitted on half of ``--fit-subset``. Beam mode: a search at each temperature, scored by sacrebleu
