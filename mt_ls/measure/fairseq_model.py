@@ -73,6 +73,7 @@ class FairseqModel:
         self._manifest = _manifest(self.data)
         self._orders: dict[str, np.ndarray] = {}
         self._longest: dict[str, int] = {}
+        self._decoded: dict[str, list[str]] = {}
         self._weights, self._updates = loaded.weights, loaded.updates
         self._seed = _of_training(path, "seed", seed_of, self.cfg.common)
         self._code = code_hash()
@@ -172,7 +173,9 @@ class FairseqModel:
             if len(lines) != n:
                 raise MeasureError(f"{path}: {len(lines)} lines, but the split has {n} sentences")
             return lines
-        return [self.text_of(torch.tensor(self.target(split, sentence))) for sentence in range(n)]
+        if split not in self._decoded:
+            self._decoded[split] = [self.text_of(torch.tensor(self.target(split, sentence))) for sentence in range(n)]
+        return self._decoded[split]
 
     def token_id(self, token: str) -> int | None:
         """See `TranslationModel`."""
