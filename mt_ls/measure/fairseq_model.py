@@ -295,15 +295,14 @@ def _load(path: Path, data: Path) -> _Loaded:
     try:
         # On a failure fairseq prints lines that do not help, and raises any exception of the unpickler.
         with contextlib.redirect_stdout(io.StringIO()):
-            state = checkpoint_utils.load_checkpoint_to_cpu(str(path))
+            state = checkpoint_utils.load_checkpoint_to_cpu(str(path), {"data": str(data)})
         cfg, weights = state["cfg"], weights_hash(state["model"])
         updates = (state.get("optimizer_history") or [{}])[-1].get("num_updates")
     except Exception as error:
         raise MeasureError(f"{path}: {why_not_loaded(error)}") from None
-    del state
     _check_task(path, data, cfg)
     try:
-        models, cfg, task = checkpoint_utils.load_model_ensemble_and_task([str(path)], {"data": str(data)})
+        models, cfg, task = checkpoint_utils.load_model_ensemble_and_task([str(path)], state=state)
     except Exception as error:  # fairseq raises any
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise MeasureError(
