@@ -1,5 +1,5 @@
 """Commands on a terminal: Ctrl-C is one line, a character that the terminal lacks is printed as a question mark, and a
-reader of the output that stops early, as ``| head``, is no error.
+reader of the output that stops early, as ``| head``, is no error. Errors of libraries are shortened to a line.
 
 Imports nothing that takes time, so that a command can call it before its other imports.
 """
@@ -50,3 +50,8 @@ def interrupted(command: str, then: str = ": the same command goes on") -> int:
     if os.environ.get("RANK", "0") == "0":
         print(f"{command}: interrupted{then}", file=sys.stderr)
     return INTERRUPTED
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or the name of its type where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

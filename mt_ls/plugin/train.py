@@ -32,7 +32,7 @@ from fairseq_cli import train as stock
 from omegaconf import open_dict
 
 from ..records import written_whole
-from ..terminal import interrupted
+from ..terminal import first_line, interrupted
 from ..weights import broken_entry
 from .configuration import prepare, stock_call_main
 from .option_errors import OptionError
@@ -160,7 +160,7 @@ def _reason(error: Exception, folder: Path) -> str:
             f"update {number}: the loss or its gradient is not finite; the last good checkpoint in {folder} stays. "
             "Lower --lr, or set --clip-norm"
         )
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    line = first_line(error)
     if "closed by peer" in line or "reset by peer" in line:
         return "another worker ended; its own line gives the reason, if it could. The same command goes on"
     return line
