@@ -26,13 +26,18 @@ class Change:
     """A quantity of a run on a split at T = 1 and at the temperature that a criterion chose: values and ``gain``, which
     is positive where the quantity improves. Without another temperature only ``before`` is known."""
 
-    name: str
+    mode: str
     quantity: Quantity
     criterion: str
     before: float
     temperature: float | None = None
     after: float | None = None
     gain: Estimate | None = None
+
+    @property
+    def name(self) -> str:
+        """The title of the quantity, with its mode where both modes have it."""
+        return f"{self.mode} {self.quantity.title}" if self.quantity is ECE else self.quantity.title
 
     @property
     def helps(self) -> bool:
@@ -47,7 +52,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Advice:
-    """What to do with the run ``name``, in a few words, and why: a sentence for each reported split."""
+    """The action for the run ``name`` in a few words, and its reasons: a sentence for each reported split."""
 
     name: str
     action: str
@@ -71,22 +76,22 @@ def changes(rows: Sequence[Row], split: str, draws: int = significance.DRAWS) ->
     """
     forced, beam = (select(rows, split=split, mode=mode) for mode in ("forced", "beam"))
     best = _temperature_of_best_bleu(rows)
-    wanted = (
-        ("forced ECE", ECE, LIKELIHOOD, forced, at_fitted(forced)),
-        ("NLL, nats", NLL, LIKELIHOOD, forced, at_fitted(forced)),
-        ("beam ECE", ECE, LIKELIHOOD, beam, at_fitted(beam)),
-        ("BLEU", BLEU, LIKELIHOOD, beam, at_fitted(beam)),
-        ("BLEU", BLEU, BEST_BLEU, beam, [] if best is None else select(beam, temperature=best)),
+    wanted: tuple[tuple[Quantity, str, Sequence[Row], Sequence[Row]], ...] = (
+        (ECE, LIKELIHOOD, forced, at_fitted(forced)),
+        (NLL, LIKELIHOOD, forced, at_fitted(forced)),
+        (ECE, LIKELIHOOD, beam, at_fitted(beam)),
+        (BLEU, LIKELIHOOD, beam, at_fitted(beam)),
+        (BLEU, BEST_BLEU, beam, [] if best is None else select(beam, temperature=best)),
     )
     measured = (
-        _change(name, quantity, criterion, select(of_mode, temperature=1.0), there, draws)
-        for name, quantity, criterion, of_mode, there in wanted
+        _change(quantity, criterion, select(of_mode, temperature=1.0), there, draws)
+        for quantity, criterion, of_mode, there in wanted
     )
     return [change for change in measured if change is not None]
 
 
 def _change(
-    name: str, quantity: Quantity, criterion: str, at_one: Sequence[Row], there: Sequence[Row], draws: int
+    quantity: Quantity, criterion: str, at_one: Sequence[Row], there: Sequence[Row], draws: int
 ) -> Change | None:
     """None where the quantity was not measured at T = 1, or its items were not kept."""
     before = quantity.resampled(at_one[-1], draws) if at_one else None
@@ -94,10 +99,11 @@ def _change(
     value = quantity.mean(at_one[-1:])
     if before is None or value is None or (after is None and criterion == BEST_BLEU):
         return None
+    mode = at_one[-1].record.mode
     if after is None:
-        return Change(name, quantity, criterion, value)
+        return Change(mode, quantity, criterion, value)
     gain = significance.estimate((quantity.better * (after - before))[np.newaxis])
-    return Change(name, quantity, criterion, value, there[-1].record.temperature, quantity.mean(there[-1:]), gain)
+    return Change(mode, quantity, criterion, value, there[-1].record.temperature, quantity.mean(there[-1:]), gain)
 
 
 def _temperature_of_best_bleu(rows: Sequence[Row]) -> float | None:
@@ -123,9 +129,9 @@ def _action(entry: Entry, by_split: Sequence[Sequence[Change]]) -> str:
     if not entry.select(mode="forced"):
         return "a temperature needs the model"
     fitted = [[change for change in of if change.criterion == LIKELIHOOD and change.gain] for of in by_split]
-    if not any(fitted):
+    decisive = [change for of in fitted for change in of if change.mode == "forced"]
+    if not decisive:
         return "no advice, since no temperature was fitted or the items of the records are missing"
-    decisive = [change for of in fitted for change in of if change.name in ("forced ECE", "NLL, nats")]
     if not all(change.helps for change in decisive):
         return "keep T = 1"
     temperature = f"{decisive[0].temperature:.2f}"
@@ -139,7 +145,7 @@ def _reason(entry: Entry, split: str, known: Sequence[Change]) -> str:
     forced = entry.select(split=split, mode="forced", temperature=1.0)
     if not forced:
         return _reason_of_searches(entry.select(split=split, mode="beam", temperature=1.0), split)
-    parts = [_in_words(c) for c in known if c.criterion == LIKELIHOOD and c.name != "beam ECE"]
+    parts = [_in_words(c) for c in known if c.criterion == LIKELIHOOD and (c.mode, c.quantity) != ("beam", ECE)]
     best = [c for c in known if c.criterion == BEST_BLEU and c.helps]
     parts += [f"for BLEU alone T = {c.temperature:.2f} is better: {_in_words(c)}" for c in best]
     fitted = next((c.temperature for c in known if c.temperature is not None), None)

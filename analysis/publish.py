@@ -2,13 +2,14 @@
 
 The folder gets ``records.jsonl`` and ``items.parquet``. Of each sentence or image it keeps:
 
-- on test, in forced mode: the NLL at every temperature, the bins at T = 1, at the fitted temperature and at those that
-  were searched;
-- on test, in beam mode: what BLEU counts and the hypothesis; of the search that was measured at the most temperatures,
-  the bins at T = 1 and the fitted temperature;
-- on test, of images: the bins at T = 1 and the fitted temperature;
-- on valid, in forced mode: NLL and bins at T = 1 and the fitted temperature.
+- on the reported splits, in forced mode: the NLL at every temperature, the bins at T = 1, at the fitted temperature and
+  at those that were searched;
+- on the reported splits, in beam mode: what BLEU counts and the hypothesis; of the search that was measured at the most
+  temperatures, the bins at T = 1 and the fitted temperature;
+- on the reported splits, of images: the bins at T = 1 and the fitted temperature;
+- on the others, in forced mode: NLL and bins at T = 1 and the fitted temperature.
 
+Reported are all splits but train and those on which temperatures were fitted (valid where none was).
 Points of activations are kept of the least training seed, which the figures draw. Sums of confidence are rounded to
 2^-14. Values of each token stay in the run folder, and so do the equal-mass bins of other temperatures. Both files are
 replaced whole; name the folder among the inputs too to add to it.
@@ -59,12 +60,15 @@ def publish(rows: Sequence[Row], out: Path) -> None:
         if row.record.sha["code"].endswith("+dirty"):
             raise RecordError(f"{row.record.signature}: measured with uncommitted code; commit and measure again")
     main = {id(row) for row in main_search(rows)}
-    searched = {_place(row.record) for row in select(rows, mode="beam", split="test")}
+    fitted_on = {row.record.fitted_on for row in rows if row.record.fitted_on}
+    not_reported = (fitted_on or {"valid"}) | {"train"}
+    searched = {_place(row.record) for row in select(rows, mode="beam") if row.record.split not in not_reported}
     drawn_seed = min((row.record.seed for row in rows if row.record.seed is not None), default=None)
     kept: dict[str, Items] = {}
     records = []
     for row in sorted(rows, key=_order):
-        items = _kept(row, id(row) in main, _place(row.record) in searched)
+        is_reported = row.record.split not in not_reported
+        items = _kept(row, is_reported, id(row) in main, _place(row.record) in searched)
         if items is not None:
             kept[row.record.name] = items
         records.append(_trimmed(row.record, items is not None, drawn_seed))
@@ -90,18 +94,18 @@ def _is_chosen(record: Record) -> bool:
     return record.temperature in (1.0, record.fitted_temperature)
 
 
-def _kept(row: Row, is_of_main_search: bool, is_searched: bool) -> Items | None:
+def _kept(row: Row, is_reported: bool, is_of_main_search: bool, is_searched: bool) -> Items | None:
     """The published part of a record's items; None if there is none."""
     record = row.record
-    chosen, on_test = _is_chosen(record), record.split == "test"
-    if record.mode == "images" and not (on_test and chosen):
+    chosen = _is_chosen(record)
+    if record.mode == "images" and not (is_reported and chosen):
         return None
-    if record.mode == "beam" and not on_test:
+    if record.mode == "beam" and not is_reported:
         return None
-    if not (on_test or chosen) or row.items is None:
+    if not (is_reported or chosen) or row.items is None:
         return None
     wants_bins = chosen and is_of_main_search
-    if record.mode == "forced" and on_test and not chosen:
+    if record.mode == "forced" and is_reported and not chosen:
         wants_bins = is_searched
     nll = None if record.mode == "images" else row.items.nll
     bins = _rounded(row.items.bins) if wants_bins and row.items.bins is not None else None

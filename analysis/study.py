@@ -94,6 +94,13 @@ class Study:
         """The splits on whose halves temperatures were fitted, in words."""
         return " and ".join(dict.fromkeys(row.record.fitted_on for row in self.rows if row.record.fitted_on))
 
+    @cached_property
+    def chosen_on(self) -> str:
+        """The split that temperatures and amounts of smoothing are chosen on: the one on whose half temperatures were
+        fitted (of several, valid or the first one), or "valid" where none was."""
+        fitted = [row.record.fitted_on for row in self.rows if row.record.fitted_on]
+        return fitted[0] if fitted and "valid" not in fitted else "valid"
+
     @property
     def split(self) -> str:
         """The split that is reported. Raises RecordError as `splits` does."""

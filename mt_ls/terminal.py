@@ -1,5 +1,5 @@
 """Commands on a terminal: Ctrl-C is one line, a character that the terminal lacks is printed as a question mark, and a
-reader of the output that stops early, as ``| head``, is no error.
+reader of the output that stops early, as ``| head``, is no error. Errors of libraries are shortened to a line.
 
 Imports nothing that takes time, so that a command can call it before its other imports.
 """
@@ -42,8 +42,16 @@ def _flush() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def interrupted(command: str) -> int:
-    """Say on stderr that a command was interrupted, and return its status. Of several workers the first one says it."""
+def interrupted(command: str, then: str = ": the same command goes on") -> int:
+    """Say on stderr that a command was interrupted, and ``then`` what; return its status.
+
+    Of several workers the first one says it.
+    """
     if os.environ.get("RANK", "0") == "0":
-        print(f"{command}: interrupted: the same command goes on", file=sys.stderr)
+        print(f"{command}: interrupted{then}", file=sys.stderr)
     return INTERRUPTED
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or the name of its type where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -4,6 +4,8 @@ import logging
 import os
 import sys
 
+from .terminal import interrupted
+
 if __name__ == "__main__":
     # As in fairseq's command: logging is set up before fairseq logs its first line.
     logging.basicConfig(
@@ -17,8 +19,7 @@ if __name__ == "__main__":
 
         status = main()
     except KeyboardInterrupt:
-        print("mt_ls.train: interrupted before the training began", file=sys.stderr)
-        status = 130
+        status = interrupted("mt_ls.train", " before the training began")
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)  # a thread of fairseq's batch reader may run on, and can abort an ordinary exit

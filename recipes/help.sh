@@ -33,8 +33,3 @@ show_variables() {
     '  MT_LS_VENV=DIR    use this virtual environment as it is (default: .venv, which the first call makes and fills)' \
     'The same command again continues after a stop, and makes nothing twice. More: docs/usage.md, docs/cluster.md.'
 }
-
-# no_arguments EXAMPLE ARGUMENTS...: fail if there is an argument. EXAMPLE is a variable that chooses.
-no_arguments() {
-  (($# == 1)) || fail "$0 takes no arguments ('$2'): choose with variables in front, as $1 bash $0; see --help"
-}

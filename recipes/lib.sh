@@ -24,6 +24,11 @@ fail() {
   exit 1
 }
 
+# no_arguments EXAMPLE ARGUMENTS...: fail if there is an argument. EXAMPLE is a variable that chooses.
+no_arguments() {
+  (($# == 1)) || fail "$0 takes no arguments ('$2'): choose with variables in front, as $1 bash $0; see --help"
+}
+
 # say MESSAGE...: the heading of a stage. PRINT=1 runs no stage.
 say() {
   local message=$*
@@ -135,6 +140,9 @@ for seed in ${SEEDS:-}; do [[ $seed =~ ^[0-9]+$ ]] || fail "SEEDS=$SEEDS: give w
 for alpha in ${ALPHAS:-}; do
   [[ $alpha =~ ^(0|0?\.[0-9]+)$ ]] || fail "ALPHAS=$ALPHAS: give amounts of smoothing from 0 to less than 1"
 done
+case /$0 in
+  */run.sh) no_arguments SCALE=smoke "$@" ;;
+esac
 # shellcheck source=recipes/jobs.sh
 source recipes/jobs.sh
 # A scheduler warns with USR1. mt_ls.train handles it; the shell and every other command must survive it.
@@ -196,7 +204,7 @@ only_here() {
   flock --nonblock 9 || fail "another run is at work in $1: wait for it, or stop it"
 }
 
-adam_betas='(0.9, 0.98)' # of every training; a recipe may set others
+adam_betas='(0.9, 0.98)' # default of all trainings; a recipe may set others
 
 # train DATA ALPHA SEED ARCH OPTIONS...: train one model in its run folder, from its last checkpoint if it has one.
 # FOLDER/command names the command and the hash of the data: a folder of another command or other data is refused.
@@ -217,6 +225,7 @@ train() {
     return
   fi
   only_here "$folder"
+  # %q: two commands are equal only if each of their words is, whatever spaces the words hold.
   identity="$(printf '%q ' mt_ls.train "${options[@]}") on data $(data_hash "$data")"
   if [ -e "$folder/command" ] && [ "$(cat "$folder/command")" != "$identity" ]; then
     fail "$folder holds a model of another command or other data (see $folder/command): move it away and run again"

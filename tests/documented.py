@@ -1,4 +1,4 @@
-"""What docs/records.md names: files of finished runs, and fields."""
+"""Names in docs/records.md: files of finished runs, and fields."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FIRST_CELL = re.compile(r"^\| (`.*?) \|", re.MULTILINE)
 
 
 def names(section: str) -> set[str]:
-    """What stands in backticks in the first column of the tables of a section."""
+    """The words in backticks in the first column of the tables of a section."""
     text = PAGE.read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     return {name for cell in _FIRST_CELL.findall(text) for name in re.findall("`([^`]+)`", cell)}
 

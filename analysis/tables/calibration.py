@@ -19,7 +19,7 @@ HEADER = ("network", "baseline ECE (T=1, alpha=0)", "temperature scaling ECE / T
 def table(study: Study) -> Table:
     """The paper's lines, then one for each network that was trained with and without smoothing.
 
-    Ours have the temperature and the alpha that valid chose.
+    Ours have the temperature and the alpha that the split `Study.chosen_on` chose.
     """
     networks: dict[Model, list[Entry]] = {}
     for entry in study.untaught:
@@ -29,27 +29,28 @@ def table(study: Study) -> Table:
     lines = []
     for model, entries in networks.items():
         name = str(model.architecture)
-        lines += _lines(name if names[name] == 1 else entries[0].label, entries, study.split)
+        lines += _lines(name if names[name] == 1 else entries[0].label, entries, study)
     return Table(
         "calibration",
         "Calibration (Table 3)",
-        "Temperatures are fitted on half of valid, alpha is chosen on valid. Means over seeds.",
+        f"Temperatures are fitted on half of {study.chosen_on}, alpha is chosen on {study.chosen_on}. "
+        "Means over seeds.",
         HEADER,
         [*map(list, paper.CALIBRATION_IMAGES), *sorted(lines)],
         split=study.split,
     )
 
 
-def _lines(network: str, entries: Sequence[Entry], reported: str) -> list[list[str]]:
-    on_valid, on_reported = (
+def _lines(network: str, entries: Sequence[Entry], study: Study) -> list[list[str]]:
+    on_chosen, on_reported = (
         {entry.amount: (entry, ece) for entry in entries if (ece := _ece(entry, split)) is not None}
-        for split in ("valid", reported)
+        for split in (study.chosen_on, study.split)
     )
-    smoothed = [amount for amount in on_valid if amount and amount in on_reported]
+    smoothed = [amount for amount in on_chosen if amount and amount in on_reported]
     if not (smoothed and 0.0 in on_reported):
         return []
-    amount = min(smoothed, key=lambda amount: on_valid[amount][1])
-    scaled = at_fitted(on_reported[0.0][0].select(mode="images", split=reported))
+    amount = min(smoothed, key=lambda amount: on_chosen[amount][1])
+    scaled = at_fitted(on_reported[0.0][0].select(mode="images", split=study.split))
     temperature = number(mean(row.record.temperature for row in scaled), 2)
     return [
         [

@@ -49,8 +49,8 @@ def table(study: Study, seed: int = 1) -> Table:
         for chosen, label in ((select(rows, temperature=1.0), "1"), (at_fitted(rows), "")):
             if chosen or label:
                 cells.append(line(entry, chosen, label, rng))
-    fitted = f"Temperatures are fitted on half of {study.fitted_on or 'no split'}. {_HOW}"
-    how = _HOW_OF_SEARCHES if of_searches else fitted
+    fitted = f"Temperatures are fitted on half of {study.fitted_on}. " if study.fitted_on else ""
+    how = _HOW_OF_SEARCHES if of_searches else f"{fitted}{_HOW}"
     return Table("main", "Main table", how, OF_SEARCHES if of_searches else HEADER, cells, split=study.split)
 
 

@@ -1,4 +1,4 @@
-"""What another temperature than 1 gains for each run, with its interval (see `analysis.advice`)."""
+"""Gains of another temperature than 1 for each run, with their intervals (see `analysis.advice`)."""
 
 from __future__ import annotations
 

@@ -20,6 +20,9 @@ _CPU_ELEMENTS = 2**20
 _DEVICE_ELEMENTS = 2**26
 _LOG2_E = 1 / math.log(2)
 
+LEAST, GREATEST = 0.05, 20.0
+"""The temperatures between which `fit_temperature` searches by default."""
+
 Batches = Callable[[], Iterable[tuple[torch.Tensor, torch.Tensor]]]
 
 
@@ -84,7 +87,7 @@ def at_temperatures(logits: torch.Tensor, target: torch.Tensor, temperatures: Se
     return TokenStatistics(nll, confidence, brier, hit)
 
 
-def fit_temperature(batches: Batches, low: float = 0.05, high: float = 20.0, tolerance: float = 1e-3) -> float:
+def fit_temperature(batches: Batches, low: float = LEAST, high: float = GREATEST, tolerance: float = 1e-3) -> float:
     """The temperature in [low, high] that minimises the mean NLL of held-out data.
 
     ``batches()`` starts a new pass over pairs of logits (N, K) and targets (N,). The NLL is convex in 1/T, with

@@ -9,6 +9,7 @@
 - `windows`, `workers`, `devices`: parts of a split, the processes that share them, and their devices.
 - `search`: the choice between two beam searches.
 - `references`: the comparison of hypotheses with references, in this process or beside it.
+- `binarised`: the files of a folder of binarised data, and its manifest.
 - `fairseq_model`: a fairseq checkpoint as a model; the one module that imports fairseq.
 - `configuration`: the contents of a checkpoint in words of a record.
 - `fairseq_search`: the beam search of a checkpoint's task, at many temperatures at once.

@@ -1,6 +1,7 @@
 """python -m mt_ls.measure DATA --path CKPT --gen-subset test --temperatures 0.9 1.0 1.1 --records FILE
 
-Calibration and translation quality of any fairseq translation checkpoint, trained with any criterion and task.
+Calibration and translation quality of any fairseq translation checkpoint that predicts token after token, trained with
+any criterion.
 
 Forced mode: one teacher-forced pass gives NLL, accuracy, Brier score and the bins of ECE at every temperature, also at
 the temperature that is fitted on half of ``--fit-subset``. Beam mode: a search at each temperature, scored by sacrebleu
@@ -27,8 +28,7 @@ if __name__ == "__main__":
 from ..records import Record, RecordError, read
 from .devices import device_and_pool
 from .fairseq_model import FairseqModel
-from .names import printable
-from .paths import check_output
+from .paths import check_output, check_run
 from .plan import Plan, measure
 from .protocol import BatchLimits, MeasureError
 from .sanity import above_uniform
@@ -42,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plan = _plan(options)
         limits = BatchLimits(options.max_tokens, options.batch_size)
         check_output(options.records)
-        if options.run is not None and (not options.run or options.run != printable(options.run)):
-            raise MeasureError(f"--run {options.run!r}: a name is not empty, and can be printed")
+        if options.run is not None:
+            check_run(options.run)
         with device_and_pool(options.cpu, "beam" in plan.modes and not plan.pieces) as (device, pool):
             if plan.search_precision and device.type == "cpu":
                 raise MeasureError(f"a search in {plan.search_precision} needs a GPU: leave out --search-precision")

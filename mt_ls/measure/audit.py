@@ -15,11 +15,12 @@ import argparse
 import contextlib
 import fcntl
 import gc
+import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -31,6 +32,9 @@ from .paths import check_checkpoint, check_data, check_output, check_split
 from .plan import Plan, check, measure
 from .protocol import MeasureError
 from .sanity import check_sample
+
+if TYPE_CHECKING:
+    from .fairseq_model import FairseqModel
 
 TEMPERATURES = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.5)
 
@@ -132,16 +136,21 @@ def _audit_checkpoints(data: Path, audited: Sequence[Audited], plans: Sequence[P
             _check_checkpoint(model, data, plans, device)
             gc.collect()  # one network at a time: parts of a measurement hold each other, and the network
         with _only_here(out):
-            for number, model in enumerate(audited):
-                _measure_checkpoint(model, data, plans, device, pool, number * len(plans), len(audited) * len(plans))
+            steps = (f"{number} of {len(audited) * len(plans)}" for number in itertools.count(1))
+            for model in audited:
+                _measure_checkpoint(model, data, plans, device, pool, steps)
                 gc.collect()
+
+
+def _loaded(audited: Audited, data: Path, device: torch.device) -> FairseqModel:
+    from .fairseq_model import FairseqModel  # fairseq takes seconds, and an audit of texts does not need it
+
+    return FairseqModel(audited.path, data, device=device, run=audited.name)
 
 
 def _check_checkpoint(audited: Audited, data: Path, plans: Sequence[Plan], device: torch.device) -> None:
     """Raise MeasureError where the checkpoint cannot be measured as planned, or the folder holds other records."""
-    from .fairseq_model import FairseqModel  # fairseq takes seconds, and an audit of texts does not need it
-
-    model = FairseqModel(audited.path, data, device=device, run=audited.name)
+    model = _loaded(audited, data, device)
     try:
         for plan in plans:
             check(model, plan)
@@ -158,14 +167,11 @@ def _measure_checkpoint(
     plans: Sequence[Plan],
     device: torch.device,
     pool: Executor | None,
-    n_before: int,
-    n_all: int,
+    steps: Iterator[str],
 ) -> None:
-    from .fairseq_model import FairseqModel
-
-    model = FairseqModel(audited.path, data, device=device, run=audited.name)
-    for number, plan in enumerate(plans, n_before + 1):
-        _say(f"{number} of {n_all}: {audited.name} on {plan.split}")
+    model = _loaded(audited, data, device)
+    for plan in plans:
+        _say(f"{next(steps)}: {audited.name} on {plan.split}")
         measure(model, plan, audited.records, pool=pool)
 
 

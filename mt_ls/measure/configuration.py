@@ -7,10 +7,11 @@ import re
 from typing import Any
 
 from ..smoothing.kinds import Smoothing
+from ..terminal import first_line
 
 
 def why_not_loaded(error: Exception) -> str:
-    """Why a file is no checkpoint, for what was raised when it was unpickled."""
+    """Return the reason that a file is no checkpoint, from the error of unpickling it."""
     foreign = re.search(r"(?:GLOBAL|class) ([\w.]+\.\w+)", str(error))  # torch's words for a type that it refuses
     if foreign:
         return (
@@ -24,8 +25,7 @@ def why_not_loaded(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"not a fairseq checkpoint: it lacks what fairseq saves, such as {error}"
     if isinstance(error, RuntimeError | OSError):
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return f"not a fairseq checkpoint: torch cannot read it ({reason[:120]})"
+        return f"not a fairseq checkpoint: torch cannot read it ({first_line(error)[:120]})"
     return "not a fairseq checkpoint: its contents are not those that fairseq saves"
 
 

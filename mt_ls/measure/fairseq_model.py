@@ -5,9 +5,7 @@ This is the one module of the package that imports fairseq. Each failure is a Me
 
 import contextlib
 import io
-import json
 import os
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -25,9 +23,10 @@ from fairseq.tasks.translation_lev import TranslationLevenshteinTask
 from ..plugin.batches import on_device
 from ..plugin.hypotheses import token_probabilities  # importing the plugin lets checkpoints load
 from ..plugin.projection import output_projection
-from ..records import Model, code_hash, sha256_of, versions
+from ..records import Model, code_hash, versions
 from ..smoothing.chunks import chunk_rows
 from ..weights import broken_entry, weights_hash
+from .binarised import UNITS, load_split, read_manifest, split_hash, subword_scheme
 from .configuration import architecture_of, precision_of, seed_of, smoothing_of, why_not_loaded
 from .ctranslate2_search import CTranslate2Search
 from .fairseq_search import FairseqSearch
@@ -70,9 +69,9 @@ class FairseqModel:
         self._pad = self.target_dictionary.pad()
         self._subwords = subword_scheme(self.target_dictionary)
         self.limits = limits or BatchLimits()
-        self._manifest = _manifest(self.data)
-        self._orders: dict[str, np.ndarray] = {}
-        self._longest: dict[str, int] = {}
+        self._manifest = read_manifest(self.data)
+        self._orders: dict[str, tuple[np.ndarray, int]] = {}
+        self._decoded: dict[str, list[str]] = {}
         self._weights, self._updates = loaded.weights, loaded.updates
         self._seed = _of_training(path, "seed", seed_of, self.cfg.common)
         self._code = code_hash()
@@ -87,15 +86,13 @@ class FairseqModel:
 
     def provenance(self, split: str) -> Provenance:
         """See `TranslationModel`. Data without a manifest is known by its dictionaries and the files of the split."""
-        data_hash = self._manifest.get("hash")
-        if data_hash is None:
-            data_hash = sha256_of(*sorted([*self.data.glob("dict.*.txt"), *self.data.glob(f"{split}.*")]))
+        data_hash = self._manifest.get("hash") or split_hash(self.data, split)
         return Provenance(
             run=self._run,
             model=self._model,
             seed=self._seed,
             updates=self._updates,
-            unit=_UNITS[self._subwords],
+            unit=UNITS[self._subwords],
             device=self.device.type,
             sha={"data": data_hash, "checkpoint": self._weights, "code": self._code},
             versions=versions("torch", "numpy", "sacrebleu", "sentencepiece") | {"fairseq": fairseq.__version__},
@@ -107,7 +104,7 @@ class FairseqModel:
 
     def batches(self, split: str, sentences: range) -> list[list[int]]:
         """See `TranslationModel`. Sentences of similar length share a batch."""
-        order, longest = self._order(split), self._longest[split]
+        order, longest = self._order(split)
         batches = self._dataset(split).batch_by_size(
             order[(order >= sentences.start) & (order < sentences.stop)],
             max_tokens=self.limits.max_tokens or max(self._device_tokens, longest),
@@ -172,7 +169,9 @@ class FairseqModel:
             if len(lines) != n:
                 raise MeasureError(f"{path}: {len(lines)} lines, but the split has {n} sentences")
             return lines
-        return [self.text_of(torch.tensor(self.target(split, sentence))) for sentence in range(n)]
+        if split not in self._decoded:
+            self._decoded[split] = [self.text_of(torch.tensor(self.target(split, sentence))) for sentence in range(n)]
+        return self._decoded[split]
 
     def token_id(self, token: str) -> int | None:
         """See `TranslationModel`."""
@@ -214,22 +213,11 @@ class FairseqModel:
     def _dataset(self, split: str) -> Any:
         """fairseq's data set of a split."""
         if split not in self.task.datasets:
-            files = {file.name for file in self.data.glob(f"{split}.*-*.*")}
-            for name in sorted(files):
-                other = name[:-4] + {".idx": ".bin", ".bin": ".idx"}.get(name[-4:], name[-4:])
-                if other not in files:
-                    raise MeasureError(f"{self.data}: {other} is missing, which belongs to {name}: copy it there, too")
-            if any(file.stat().st_size == 0 for file in self.data.glob(f"{split}.*-*.*.bin")):
-                raise MeasureError(f"{self.data}: the split {split!r} has no sentence")
-            _load_split(self.task, split, self.data)
-            if getattr(self.task.datasets[split], "tgt", split) is None:
-                raise MeasureError(f"{self.data}: split {split}: no references, only sources")
-            # In every set but test fairseq shuffles sentences of equal length, differently in each process.
-            self.task.datasets[split].shuffle = False
+            load_split(self.task, split, self.data)
         return self.task.datasets[split]
 
-    def _order(self, split: str) -> np.ndarray:
-        """The sentences of a split by length.
+    def _order(self, split: str) -> tuple[np.ndarray, int]:
+        """The sentences of a split by length, and the number of tokens of the longest.
 
         Raises MeasureError if one is longer than the model's positions, or than the limit of a batch.
         """
@@ -250,28 +238,8 @@ class FairseqModel:
                     f"--max-tokens {self.limits.max_tokens}: sentence {order[lengths.argmax()]} of {split} has "
                     f"{longest} tokens: allow at least {longest}"
                 )
-            self._orders[split], self._longest[split] = order, longest
+            self._orders[split] = order, longest
         return self._orders[split]
-
-
-def _load_split(task: Any, split: str, data: Path) -> None:
-    """Load a split of the folder ``data``, whose last sentence is read to find files that are cut."""
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):  # half of a data set complains when it ends
-            try:
-                task.load_dataset(split)
-                task.datasets[split][len(task.datasets[split]) - 1]
-            except Exception as error:
-                traceback.clear_frames(error.__traceback__)
-                raise
-    except FileNotFoundError:
-        names = sorted({file.name.split(".")[0] for file in data.glob("*.*-*.*.idx")} - {split})
-        raise MeasureError(f"{data}: no split {split!r}; it has {', '.join(names) or 'none'}") from None
-    except Exception as error:  # fairseq raises any
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise MeasureError(
-            f"{data}: the files of split {split!r} cannot be read ({reason}): copy or make them again"
-        ) from None
 
 
 class _Loaded(NamedTuple):
@@ -292,15 +260,14 @@ def _load(path: Path, data: Path) -> _Loaded:
     try:
         # On a failure fairseq prints lines that do not help, and raises any exception of the unpickler.
         with contextlib.redirect_stdout(io.StringIO()):
-            state = checkpoint_utils.load_checkpoint_to_cpu(str(path))
+            state = checkpoint_utils.load_checkpoint_to_cpu(str(path), {"data": str(data)})
         cfg, weights = state["cfg"], weights_hash(state["model"])
         updates = (state.get("optimizer_history") or [{}])[-1].get("num_updates")
     except Exception as error:
         raise MeasureError(f"{path}: {why_not_loaded(error)}") from None
-    del state
     _check_task(path, data, cfg)
     try:
-        models, cfg, task = checkpoint_utils.load_model_ensemble_and_task([str(path)], {"data": str(data)})
+        models, cfg, task = checkpoint_utils.load_model_ensemble_and_task([str(path)], state=state)
     except Exception as error:  # fairseq raises any
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise MeasureError(
@@ -345,31 +312,3 @@ def _of_training(path: Path, what: str, read: Callable[[Any], T], cfg: Any) -> T
         return read(cfg)
     except (ValueError, TypeError) as error:
         raise MeasureError(f"{path}: its configuration has no valid {what}: {error}") from None
-
-
-def _manifest(data: Path) -> dict[str, Any]:
-    """The manifest that `data_prep` writes; empty for other data."""
-    path = data / "manifest.json"
-    if not path.exists():
-        return {}
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        if not all(isinstance(manifest[key], str) and manifest[key] for key in ("corpus", "hash")):
-            raise ValueError("no corpus or no hash")
-    except (ValueError, KeyError, TypeError) as error:
-        raise MeasureError(f"{path}: not a manifest ({error}); make the data again: python -m data_prep") from None
-    return manifest
-
-
-_UNITS = {"sentencepiece": "spm", "subword_nmt": "bpe", "none": "word"}
-
-
-def subword_scheme(dictionary: Any) -> str:
-    """The name of a dictionary's subwords in fairseq's ``--post-process``.
-
-    "sentencepiece" where pieces begin with "▁", "subword_nmt" where they end with "@@", "none" for whole words.
-    """
-    symbols = dictionary.symbols[dictionary.nspecial :]
-    if any(symbol.startswith("▁") for symbol in symbols):
-        return "sentencepiece"
-    return "subword_nmt" if any(symbol.endswith("@@") for symbol in symbols) else "none"

@@ -12,7 +12,7 @@ from .protocol import MeasureError
 
 _LONGEST_SLUG = 80
 _TAKEN = ("figures", "tables", "report.html", "lock")
-"""What a report and an audit write in the folder that holds the folders of the models."""
+"""Names that a report and an audit use in the folder of the models' folders."""
 
 
 def run_name(checkpoint: Path) -> str:
@@ -49,11 +49,13 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
             raise MeasureError(f"{path} is named twice" + ("" if first == path else f", also as {first}"))
         seen[path.resolve()] = path
     ends = [_ends(path) for path in paths]
-    names = [next((end for end in own if sum(end in others for others in ends) == 1), None) for own in ends]
-    for path, name in zip(paths, names, strict=True):
+    names = []
+    for path, own in zip(paths, ends, strict=True):
+        name = next((end for end in own if sum(end in others for others in ends) == 1), None)
         if name is None:
             raise MeasureError(f"{path}: another path has the same name but for characters that cannot be printed")
-    return [name for name in names if name]
+        names.append(name)
+    return names
 
 
 def _ends(path: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""The paths that a user names: what they must be, found out before anything is loaded."""
+"""The paths and names that a user gives: what they must be, found out before anything is loaded."""
 
 from __future__ import annotations
 
@@ -51,6 +51,12 @@ def check_split(name: str) -> None:
     """Raise MeasureError for what cannot be the name of a split, which is part of files' names."""
     if not name or "/" in name or not name.isprintable():
         raise MeasureError(f"{name!r} is no name of a split: a name is not empty, and has no slash and no line break")
+
+
+def check_run(name: str) -> None:
+    """Raise MeasureError for what cannot be the name of a run."""
+    if not name or not name.isprintable():
+        raise MeasureError(f"--run {name!r}: a name is not empty, and can be printed")
 
 
 def check_output(file: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from ..calibration.bins import Bins
-from ..calibration.temperature import check_temperature
+from ..calibration.temperature import GREATEST, LEAST, check_temperature
 from ..records import Record, read, versions, written_whole
 from .activations import measure_activations
 from .beam import measure_beam
@@ -27,8 +27,6 @@ from .search import exact_search
 from .workers import ALONE, Workers
 
 Mode = Literal["forced", "beam"]
-_LEAST, _GREATEST = 0.05, 20
-"""The temperatures between which `fit_temperature` searches."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +52,8 @@ class Plan:
     def __post_init__(self) -> None:
         for temperature in self.temperatures:
             check_temperature(temperature)
-            if not _LEAST <= temperature <= _GREATEST:
-                raise ValueError(f"a temperature must lie between {_LEAST} and {_GREATEST}, not at {temperature:g}")
+            if not LEAST <= temperature <= GREATEST:
+                raise ValueError(f"a temperature must lie between {LEAST:g} and {GREATEST:g}, not at {temperature:g}")
         for split in self.splits:
             check_split(split)
         if self.beam < 1:

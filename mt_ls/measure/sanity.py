@@ -1,12 +1,12 @@
-"""Whether a model's predictions are better than a uniform guess: those of another model's data are not."""
+"""Whether a model's predictions are better than a uniform guess. On data of another model they are worse."""
 
 from __future__ import annotations
 
 import math
 
 import torch
-from torch.nn.functional import cross_entropy
 
+from ..calibration.temperature import at_temperatures
 from .forced import ForcedPass
 from .protocol import MeasureError, TranslationModel
 from .windows import regrouped, windows
@@ -26,7 +26,7 @@ def check_sample(model: TranslationModel, split: str) -> None:
 
 
 def above_uniform(nll: float, n_classes: int, split: str) -> str | None:
-    """Why an NLL in nats a token is above that of a uniform guess among V = ``n_classes``; None where it is not."""
+    """Return one line if an NLL (nats a token) is above that of a uniform guess among ``n_classes``, else None."""
     if nll <= math.log(n_classes):
         return None
     return (
@@ -45,6 +45,6 @@ def _sample_nll(model: TranslationModel, split: str) -> float:
     total = n_tokens = 0.0
     for batch in regrouped(window.batches, chosen):
         for logits, target, _ in forced.logits(model.forced(split, batch)):
-            total += cross_entropy(logits.double(), target, reduction="sum").item()
+            total += at_temperatures(logits, target, [1.0]).nll.sum(dtype=torch.float64).item()
             n_tokens += len(target)
     return total / n_tokens

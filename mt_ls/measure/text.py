@@ -106,44 +106,56 @@ def read_system(folder: Path) -> System:
 
 
 def measure(system: System, split: str, records: Path, run: str | None = None) -> Record:
-    """Return the record of a system, and append it to ``records`` with its items unless it is there.
+    """Return the record of a system: that of the file ``records``, or else a new one, appended there with its items.
 
-    ``run`` names the run, by default the folder's name.
+    ``run`` names the run of a new record, by default the folder's name.
     """
-    record, items = measured(system, split, run or printable(system.folder.resolve().name))
-    known = read(records) if records.exists() else []
-    if record.key not in {other.key for other in known}:
-        with item_writers(records, [record]) as (writer,):
-            writer.append(**items)
-        append(records, replace(record, items=f"{record.name}.parquet"))
+    planned = planned_record(system, split, run or printable(system.folder.resolve().name))
+    for known in read(records) if records.exists() else ():
+        if known.key == planned.key:
+            return known
+    record, items = measured(system, planned)
+    with item_writers(records, [record]) as (writer,):
+        writer.append(**items)
+    append(records, replace(record, items=f"{record.name}.parquet"))
     return record
 
 
-def measured(system: System, split: str, run: str) -> tuple[Record, dict[str, Any]]:
-    """Return the record of a system, and the columns of its items (see `ItemsWriter.append`)."""
+def planned_record(system: System, split: str, run: str) -> Record:
+    """The record of a system without measured numbers."""
+    n = len(system.hypotheses)
+    return Record(
+        run=run,
+        model=Model(corpus=f"references {system.sha['data'][:8]}"),
+        mode="beam",
+        split=split,
+        temperature=1.0,
+        bins=Bins.zeros(),
+        n_tokens=0,
+        n_sentences=n,
+        n_sentences_in_set=n,
+        unit="word",
+        sha=system.sha,
+        versions=versions("sacrebleu", "numpy"),
+    )
+
+
+def measured(system: System, planned: Record) -> tuple[Record, dict[str, Any]]:
+    """Return the planned record with its numbers, and the columns of its items (see `ItemsWriter.append`)."""
     scorer = Scorer()
     statistics = [scorer.statistics(*pair) for pair in zip(system.hypotheses, system.references, strict=True)]
     tokens = _aligned(system.words, system.references)
     sums = tokens.sums(len(system.words))
     bins = {name: Bins.from_sums(part.sum(0)) for name, part in sums.items()}
     others = bins["others"]
-    record = Record(
-        run=run,
-        model=Model(corpus=f"references {system.sha['data'][:8]}"),
-        mode="beam",
-        split=split,
-        temperature=1.0,
+    record = replace(
+        planned,
         bins=others,
         bins_by_class=bins,
         n_tokens=sum(map(len, system.words)),
         n_left_out=tokens.n_left_out,
-        n_sentences=len(system.hypotheses),
-        n_sentences_in_set=len(system.hypotheses),
         accuracy=others.accuracy,
         confidence=others.mean_confidence,
-        unit="word",
-        sha=system.sha,
-        versions=versions("sacrebleu", "numpy"),
         **scorer.scores({name: np.sum([s[name] for s in statistics], axis=0) for name in statistics[0]}),
     )
     return record, {

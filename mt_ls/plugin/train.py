@@ -32,6 +32,7 @@ from fairseq_cli import train as stock
 from omegaconf import open_dict
 
 from ..records import written_whole
+from ..terminal import first_line, interrupted
 from ..weights import broken_entry
 from .configuration import prepare, stock_call_main
 from .option_errors import OptionError
@@ -130,12 +131,10 @@ def _updates(path: Path) -> int:
 
 
 def _interrupted(folder: Path) -> int:
-    """Write one line about a training that Ctrl-C has ended to stderr, from the first worker; return the status."""
-    if int(os.environ.get("RANK", 0)) == 0:
-        begun = (folder / "checkpoint_last.pt").exists()
-        what = f"goes on from {folder}/checkpoint_last.pt" if begun else "begins again: there is no checkpoint yet"
-        print(f"mt_ls.train: interrupted; the same command {what}", file=sys.stderr)
-    return 130
+    """Say on stderr how a training goes on that Ctrl-C has ended, and return its status."""
+    last = folder / "checkpoint_last.pt"
+    then = f"goes on from {last}" if last.exists() else "begins again: there is no checkpoint yet"
+    return interrupted("mt_ls.train", f"; the same command {then}")
 
 
 def _report(error: Exception, folder: Path) -> int:
@@ -161,7 +160,7 @@ def _reason(error: Exception, folder: Path) -> str:
             f"update {number}: the loss or its gradient is not finite; the last good checkpoint in {folder} stays. "
             "Lower --lr, or set --clip-norm"
         )
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    line = first_line(error)
     if "closed by peer" in line or "reset by peer" in line:
         return "another worker ended; its own line gives the reason, if it could. The same command goes on"
     return line

@@ -11,19 +11,21 @@ from pathlib import Path
 from .record import Record, RecordError
 
 _BEGINNING = b'{"schema": '
-"""What every record begins with."""
+"""The beginning of every record's line."""
 
 
 def append(path: str | Path, record: Record) -> None:
-    """Append one whole line, safe against other writers and against a kill: a torn last line is removed first."""
+    """Append one whole line, safe against other writers and against a kill: a torn last line is removed first.
+
+    Raises RecordError for text that is not UTF-8, or a last line that is no part of a record; the file stays as it is.
+    """
     path = Path(path)
     line = (record.to_json() + "\n").encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
-        content = file.read()
-        file.truncate(content.rfind(b"\n") + 1)
+        file.truncate(len(_whole_lines(path, file.read()).encode()))
         file.write(line)
         file.flush()
         os.fsync(file.fileno())
@@ -36,14 +38,9 @@ def read(path: str | Path) -> list[Record]:
     """
     try:
         content = Path(path).read_bytes()
-        end = content.rfind(b"\n") + 1
-        text, torn = content[:end].decode(), content[end:]  # a torn last line may end inside a character
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error}") from None
-    if not torn.startswith(_BEGINNING[: len(torn)]):  # `append` would remove it
-        raise RecordError(
-            f"{path}: ends with a line that is no part of a record: remove the line, or name another file"
-        )
+    text = _whole_lines(path, content)
     records = []
     for number, line in enumerate(text.split("\n")[:-1], start=1):
         try:
@@ -51,6 +48,24 @@ def read(path: str | Path) -> list[Record]:
         except RecordError as error:
             raise RecordError(f"{path}:{number}: {error}") from None
     return records
+
+
+def _whole_lines(path: str | Path, content: bytes) -> str:
+    """The text of a file without its torn last line, which may end inside a character.
+
+    Raises RecordError for text that is not UTF-8, and a last line that is no part of a record.
+    """
+    end = content.rfind(b"\n") + 1
+    torn = content[end:]
+    try:
+        text = content[:end].decode()
+    except UnicodeDecodeError as error:
+        raise RecordError(f"{path}: cannot be read: {error}") from None
+    if not torn.startswith(_BEGINNING[: len(torn)]):
+        raise RecordError(
+            f"{path}: ends with a line that is no part of a record: remove the line, or name another file"
+        )
+    return text
 
 
 @contextlib.contextmanager

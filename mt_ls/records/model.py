@@ -44,5 +44,5 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def without_smoothing(self) -> Model:
-        """What models that differ in their smoothing alone have in common."""
+        """The model but for its smoothing: equal for models that differ in nothing else."""
         return msgspec.structs.replace(self, smoothing=None)

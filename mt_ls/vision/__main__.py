@@ -11,11 +11,15 @@ import sys
 from pathlib import Path
 from typing import get_args
 
+from ..terminal import prepare
+
+if __name__ == "__main__":
+    prepare("mt_ls.vision")
+
 import torch
 
 from ..calibration.temperature import check_temperature
 from ..records import Sight
-from ..terminal import prepare
 from . import VisionError, images, mutual_information
 from .checkpoints import FILE, Settings
 from .distillation import distillation_of
@@ -161,5 +165,4 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    prepare("mt_ls.vision")
     sys.exit(main())

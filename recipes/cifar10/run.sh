@@ -6,7 +6,6 @@
 # this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
-no_arguments SCALE=smoke "$@"
 alphas=(0.0 0.1) every=1 sees=whole pair=(airplane dog) planes=("airplane;automobile;bird" "cat;dog;airplane")
 case ${SCALE:-cpu} in
   smoke)

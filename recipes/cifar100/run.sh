@@ -5,7 +5,6 @@
 # out/DATA/report.html, where DATA is cifar100_smoke or cifar100. Protocol and results: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
-no_arguments SCALE=smoke "$@"
 plane="beaver;dolphin;otter"
 case ${SCALE:-cpu} in
   smoke)

@@ -4,7 +4,6 @@
 # is home_assistant_smoke or home_assistant; OUT=NAME puts it in out/NAME. What to expect: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
-no_arguments SCALE=smoke "$@"
 temperatures=(0.8 0.9 1.0 1.1 1.25 1.5)
 case ${SCALE:-cpu} in
   smoke) data=home_assistant_smoke updates=20 temperatures=(1.0) ;;

@@ -4,7 +4,6 @@
 # DATA is iwslt14 or iwslt14_smoke. Protocol: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
-no_arguments SCALE=smoke "$@"
 temperatures=(0.6 0.7 0.8 0.9 0.95 1.0 1.05 1.1 1.15 1.2 1.3 1.4)
 case ${SCALE:-paper} in
   smoke)

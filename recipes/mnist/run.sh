@@ -6,7 +6,6 @@
 # file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
-no_arguments SCALE=smoke "$@"
 case ${SCALE:-cpu} in
   smoke) corpus=synthetic_digits data=mnist_smoke updates=12 ;;
   # 100 epochs of 50 000 digits, 100 a batch

@@ -5,7 +5,6 @@
 # where DATA is multi30k_smoke, multi30k or multi30k_paper. Protocol and results: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
-no_arguments SCALE=smoke "$@"
 forced=(0.6 0.7 0.8 0.85 0.9 0.95 1.0 1.05 1.1 1.15 1.2 1.3 1.4 1.6)
 searched=(0.7 0.8 0.9 1.0 1.1 1.2 1.3)
 beams=(1 20 50)

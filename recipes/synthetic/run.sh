@@ -4,7 +4,6 @@
 # DATA is synthetic_smoke or synthetic. What it shows: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
-no_arguments SCALE=smoke "$@"
 case ${SCALE:-cpu} in
   smoke) data=synthetic_smoke updates=60 ;;
   cpu) data=synthetic updates=200 ;;

@@ -5,7 +5,6 @@
 # DATA is wmt14 or wmt14_smoke. Protocol: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
-no_arguments SCALE=smoke "$@"
 adam_betas='(0.9, 0.997)'
 temperatures=(0.6 0.7 0.8 0.9 0.95 1.0 1.05 1.1 1.13 1.2 1.3 1.4)
 case ${SCALE:-paper} in

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from builders import item_bins, record, write
+from msgspec.structs import replace
 
 from analysis.advice import BEST_BLEU, advice, changes
-from analysis.rows import load
+from analysis.rows import Row, load
 from analysis.study import Study
 from mt_ls.calibration.bins import Bins
 from mt_ls.records import RecordError
@@ -111,15 +112,25 @@ def test_without_items_there_is_no_advice_and_it_says_so(tmp_path):
     assert one.reasons == ["On test: confidence 0.550, accuracy 0.500."]
 
 
+def test_searches_alone_at_a_fitted_temperature_give_no_advice(tmp_path):
+    """As after ``--modes forced --fit-subset none``, and then ``--modes beam``."""
+    write_model(tmp_path)
+    kept = [row for row in load([tmp_path]) if row.record.mode == "beam" or row.record.temperature == 1.0]
+    unfitted = {"fitted_temperature": None, "fitted_on": None}
+    rows = [row if row.record.mode == "beam" else Row(replace(row.record, **unfitted), row.folder) for row in kept]
+    (one,) = advice(Study(rows, "run"))
+    assert "no temperature was fitted" in one.action
+    (reason,) = one.reasons
+    assert "forced ECE 0." in reason and "BLEU" in reason
+
+
 def test_translations_without_their_model_are_described(tmp_path):
     rng = np.random.default_rng(0)
     hit = rng.random(N * LENGTH) < 0.7
     bins = item_bins(np.full(N * LENGTH, 0.9), hit, np.repeat(np.arange(N), LENGTH), N)
     summed = Bins.from_sums(bins.sum(0))
-    of = record(
-        run="system", mode="beam", smoothing=None, seed=None, unit="word", bins=summed, nll=None,
-        accuracy=summed.accuracy, bleu={"score": 31.2},
-    )  # fmt: skip
+    system = {"run": "system", "mode": "beam", "smoothing": None, "seed": None, "unit": "word", "nll": None}
+    of = record(**system, bins=summed, accuracy=summed.accuracy, bleu={"score": 31.2})
     write(tmp_path, of, bins=bins, bleu=np.tile(MATCHES, (N, 1)), text=["Satz"] * N)
     one = advised(tmp_path)["system"]
     assert one.action == "a temperature needs the model"

@@ -27,6 +27,17 @@ def test_published_records_give_the_same_tables(tmp_path, capsys):
     assert texts(out) == texts(tmp_path / "runs") and (out / "records.jsonl").read_bytes() == before
 
 
+def test_every_reported_split_is_published(tmp_path):
+    """Whatever its name, and whatever split chose the temperature."""
+    write_records(tmp_path / "runs", splits=("valid", "test1", "test2"))
+    publish.publish(load([tmp_path / "runs"]), tmp_path / "out")
+    rows = load([tmp_path / "out"])
+    searched = {split: [row.items for row in select(rows, mode="beam", split=split)] for split in ("test1", "test2")}
+    assert all(items is not None and items.text for of_split in searched.values() for items in of_split)
+    assert not any(row.items for row in select(rows, mode="beam", split="valid"))
+    assert texts(tmp_path / "out") == texts(tmp_path / "runs")
+
+
 def test_a_record_names_only_what_was_kept(tmp_path):
     write_records(tmp_path / "runs")
     publish.publish(load([tmp_path / "runs"]), tmp_path / "out")

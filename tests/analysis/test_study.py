@@ -150,5 +150,14 @@ def test_a_training_of_images_that_was_stopped_is_a_study_of_images():
     assert study(row(mode="information", mutual_information={"nats": 1.0})).is_of_images
 
 
+@pytest.mark.parametrize(
+    ("fitted_on", "chosen_on"),
+    [([None], "valid"), (["dev", None], "dev"), (["dev", "valid"], "valid"), (["dev", "dev2"], "dev")],
+)
+def test_the_split_that_chooses_is_the_one_that_temperatures_were_fitted_on(fitted_on, chosen_on):
+    of = study(*(row(run=f"run{seed}", seed=seed, fitted_on=split) for seed, split in enumerate(fitted_on)))
+    assert of.chosen_on == chosen_on
+
+
 def test_by_run_there_are_no_pairs_of_models():
     assert study(row(0.0), row(0.1), by="run").pairs == []

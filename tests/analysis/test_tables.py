@@ -78,6 +78,18 @@ def test_table_3_has_the_papers_line(made):
     assert table_3.table(study(row(0.3))).cells == []
 
 
+@pytest.mark.parametrize(
+    ("rows", "splits"),
+    [
+        ([("dev", "dev"), ("test", "dev")], ["dev", "test"]),
+        ([("valid", None)], ["valid"]),  # no line twice
+    ],
+)
+def test_table_3_is_of_the_split_that_chose_and_of_the_reported_one(rows, splits):
+    of = study(*(row(amount, split=split, fitted_on=fitted) for amount in (0.0, 0.1) for split, fitted in rows))
+    assert [line[0] for line in table_3.table(of).cells[1:]] == [f"ours, toy, {split}" for split in splits]
+
+
 def test_beams_of_several_widths_are_lines():
     rows = [
         row(mode="beam", beam=beam, lenpen=1.0, seed=seed, length_ratio=length, bleu={"score": score, "signature": "x"})
@@ -266,25 +278,28 @@ def test_two_precisions_are_two_lines():
     assert [line[0] for line in accuracy.table(study(*rows)).cells] == ["a, alpha 0.1, float32", "a, alpha 0.1, bf16"]
 
 
-def test_the_alpha_of_table_3_is_the_one_that_valid_chose():
+@pytest.mark.parametrize(("chosen_on", "fitted_on"), [("valid", None), ("valid", "valid"), ("dev", "dev")])
+def test_the_alpha_of_table_3_is_the_one_that_valid_chose(chosen_on, fitted_on):
     """Of alpha 0.1 and 0.3 valid prefers 0.3, though 0.1 is better on test."""
 
     def bins(gap):
         return Bins.from_sums(np.array([[100.0], [90.0 + 100 * gap], [90.0]]) * (np.arange(15) == 14))
 
-    common = {"mode": "images", "architecture": "alexnet", "fitted_temperature": 2.0}
+    common = {"mode": "images", "architecture": "alexnet", "fitted_temperature": 2.0, "fitted_on": fitted_on}
     rows = [
         row(amount, split=split, temperature=t, bins=bins(gap), **common)
         for split, amount, t, gap in (
             ("test", 0.0, 1.0, 0.09),
             ("test", 0.0, 2.0, 0.03),
-            ("valid", 0.1, 1.0, 0.02),
-            ("valid", 0.3, 1.0, 0.01),
+            (chosen_on, 0.1, 1.0, 0.02),
+            (chosen_on, 0.3, 1.0, 0.01),
             ("test", 0.1, 1.0, 0.04),
             ("test", 0.3, 1.0, 0.05),
         )
     ]
-    assert calibration.table(study(*rows)).cells[-1] == ["alexnet", "0.0900", "0.0300 / 2.00", "0.0500 / 0.3"]
+    table = calibration.table(study(*rows))
+    assert table.cells[-1] == ["alexnet", "0.0900", "0.0300 / 2.00", "0.0500 / 0.3"]
+    assert f"alpha is chosen on {chosen_on}." in table.how
 
 
 def test_teachers_and_students_are_in_one_table():

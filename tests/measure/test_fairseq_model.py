@@ -11,8 +11,9 @@ import torch
 from fairseq.data import Dictionary
 
 from mt_ls.measure import fairseq_model
+from mt_ls.measure.binarised import subword_scheme
 from mt_ls.measure.configuration import architecture_of, precision_of, smoothing_of
-from mt_ls.measure.fairseq_model import FairseqModel, subword_scheme
+from mt_ls.measure.fairseq_model import FairseqModel
 from mt_ls.measure.plan import Plan, measure
 from mt_ls.measure.protocol import BatchLimits, MeasureError
 from mt_ls.records import Model, read

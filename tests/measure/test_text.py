@@ -18,7 +18,8 @@ def _main(folder, *options):
 
 
 def _measured(folder):
-    return text.measured(text.read_system(folder), "test", folder.name)
+    system = text.read_system(folder)
+    return text.measured(system, text.planned_record(system, "test", folder.name))
 
 
 def test_the_probability_of_a_word_is_the_product_of_its_tokens(tmp_path):
@@ -56,6 +57,15 @@ def test_the_command_measures_once(tmp_path):
     bleu = sacrebleu.corpus_bleu(HYPOTHESES, [REFERENCES])
     assert record.bleu["score"] == pytest.approx(bleu.score)
     np.testing.assert_array_equal(items.bleu.sum(0), [bleu.sys_len, bleu.ref_len, *bleu.counts, *bleu.totals])
+
+
+def test_a_second_call_measures_nothing_and_says_the_same(tmp_path, monkeypatch, capsys):
+    folder = write_translations(tmp_path / "system")
+    assert _main(folder) == 0
+    first, content = capsys.readouterr().out, (folder / "out.jsonl").read_bytes()
+    monkeypatch.delattr(text, "measured")
+    assert _main(folder) == 0
+    assert capsys.readouterr().out == first and (folder / "out.jsonl").read_bytes() == content
 
 
 def test_splits_are_records_of_their_own(tmp_path):

@@ -36,10 +36,12 @@ def test_a_line_may_be_torn_inside_a_character(tmp_path, record):
     assert len(read(path)) == 1
 
 
-def test_a_file_of_something_else_is_not_taken_for_a_torn_line(tmp_path):
+def test_a_file_of_something_else_is_not_taken_for_a_torn_line(tmp_path, record):
     (tmp_path / "config.json").write_text('{"model": "mine"}')  # as json.dump leaves it, without a line end
-    with pytest.raises(RecordError, match=r"config\.json: ends with a line that is no part of a record"):
-        read(tmp_path / "config.json")
+    for use in (read, lambda path: append(path, record())):
+        with pytest.raises(RecordError, match=r"config\.json: ends with a line that is no part of a record"):
+            use(tmp_path / "config.json")
+    assert (tmp_path / "config.json").read_text() == '{"model": "mine"}'
 
 
 def _append_many(path, records):
