@@ -18,7 +18,7 @@ EXAMPLES = [match.groupdict() for match in EXAMPLE.finditer(PAGE.read_text())]
 
 
 def test_every_field_and_column_has_a_line_and_no_other():
-    written, of_geometry = {"schema", "signature"}, {*FIELDS, "planes"}
+    written, of_geometry = {"schema", "signature"}, {*FIELDS, "planes", "triangles"}
     of_information = {*estimates(torch.randn(2, N_MORE_SAMPLES + 1)), "classes", "samples"}
     assert names("Fields of a record") == {*Record.__struct_fields__, *written, *of_geometry, *of_information}
     assert names("Fields of a model") == set(Model.__struct_fields__)
