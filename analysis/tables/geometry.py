@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ..quantities import number
 from ..rows import mean
 from ..study import Study
 from .layout import Table
 
-HEADER = ("model", "split", "within", "between", "own distance", "spread of others", "NC1", "NC2 norms", "NC2 angles")
-FIELDS = (
-    "variance_within",
-    "variance_between",
-    "distance_to_own",
-    "spread_of_others",
-    "nc1",
-    "nc2_norms",
-    "nc2_angles",
-)
+FIELDS = {
+    "variance_within": "within",
+    "variance_between": "between",
+    "distance_to_own": "own distance",
+    "spread_of_others": "spread of others",
+    "spread_of_wrong_logits": "wrong logits",
+    "nc1": "NC1",
+    "nc2_norms": "NC2 norms",
+    "nc2_angles": "NC2 angles",
+    "class_separation": "separation",
+    "triangle_projected": "triangle, drawn",
+    "triangle_means": "of means",
+    "triangle_templates": "of templates",
+}
+"""The numbers of a record's geometry, and their names in the table."""
 
 
 def table(study: Study) -> Table:
-    """A line for each model and split: means over seeds."""
+    """A line for each model and split: means over seeds. A number that no record has gets no column."""
     mode = "images" if study.is_of_images else "activations"
-    cells = []
+    lines = []
     for entry in study.untaught:
         for split in ("train", "valid"):
             rows = entry.select(mode=mode, split=split, temperature=1.0)
@@ -30,14 +38,32 @@ def table(study: Study) -> Table:
             if values:
                 architecture = str(entry.model.architecture)
                 named = entry.label if architecture in entry.label else f"{architecture}, {entry.label}"
-                numbers = (number(mean(one.get(field) for one in values), 3) for field in FIELDS)
-                cells.append([named, split, *numbers])
+                lines.append((named, split, _columns(values)))
+    known = [name for name in _columns([]) if any(columns[name] for *_, columns in lines)]
     figure, of = ("Figure 1", "all classes") if study.is_of_images else ("Figure 7", "three pieces of the target")
     return Table(
         "geometry",
         f"Geometry of penultimate activations ({figure} in numbers)",
         f"Of {of}. Variances are traces of covariances; the spread of distances to other templates is relative to "
-        "their mean; NC1 and NC2 as in Papyan et al. (2020): 0 is collapse. Means over seeds.",
-        HEADER,
-        sorted(cells),
+        "their mean, that of the wrong logits to their distance to the right one; NC1 and NC2 as in Papyan et al. "
+        "(2020): 0 is collapse; separation as in Kornblith et al. (2021): 1 is collapse; triangles of three classes: "
+        "0 is regular. Means over seeds.",
+        ("model", "split", *known),
+        sorted([name, split, *(columns[field] for field in known)] for name, split, columns in lines),
     )
+
+
+def trace_ratio(geometry: Mapping[str, Any]) -> float | None:
+    """The variance within classes over that between them, None where either is not measured."""
+    within, between = geometry.get("variance_within"), geometry.get("variance_between")
+    return within / between if within is not None and between else None
+
+
+def _columns(values: list[dict[str, Any]]) -> dict[str, str]:
+    """The cells of a line by the names of their columns: means of the ``values`` of several seeds, empty for none."""
+    columns = {}
+    for field, name in FIELDS.items():
+        columns[name] = number(mean(one.get(field) for one in values), 3)
+        if field == "variance_between":
+            columns["within / between"] = number(mean(map(trace_ratio, values)), 3)
+    return columns

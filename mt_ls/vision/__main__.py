@@ -82,8 +82,8 @@ def train_and_measure(
 ) -> None:
     """Train to the end and append the records to records.jsonl in ``folder``.
 
-    The mutual information of ``pair`` is recorded at the end of training, and of each epoch in which the number of
-    updates passes a multiple of ``information_every``.
+    The mutual information of ``pair`` is recorded before the first update, at the end of training, and of each epoch in
+    which the number of updates passes a multiple of ``information_every``.
     """
     settings, records = training.settings, folder / "records.jsonl"
     run = folder.resolve().name
@@ -150,13 +150,18 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         default="whole",
         help="whole images, or augmented ones as its student does (tensor2tensor's way; default: whole)",
     )
-    add("--information", nargs=2, metavar="CLASS", help="record the mutual information of two classes after each epoch")
+    add(
+        "--information",
+        nargs=2,
+        metavar="CLASS",
+        help="record the mutual information of two classes before training and after each epoch",
+    )
     add(
         "--information-every",
         type=_whole_number,
         default=1,
         metavar="UPDATES",
-        help="only after epochs that pass a multiple of so many updates, and the last (default: after each)",
+        help="only after epochs that pass a multiple of so many updates, beside the start and the end (default: each)",
     )
     add("--planes", nargs="*", default=[], metavar="A;B;C", help="record activations on planes through three templates")
     add("--bf16", action="store_true", help="train with products in bfloat16; measuring uses float32")

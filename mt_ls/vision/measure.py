@@ -14,7 +14,7 @@ import torch
 from msgspec.structs import replace
 
 from ..calibration.bins import Bins
-from ..calibration.geometry import geometry, plane_points
+from ..calibration.geometry import geometry, plane_points, triangle
 from ..calibration.tally import Tally
 from ..calibration.temperature import TokenStatistics, at_temperatures, fit_temperature
 from ..records import Record, append, code_hash, read, versions
@@ -104,12 +104,19 @@ def _missing(record: Record, fitted: float, sizes: dict[str, int], known: Sequen
 def _geometry(
     points: torch.Tensor, labels: torch.Tensor, templates: torch.Tensor, planes: Sequence[Classes]
 ) -> dict[str, Any]:
-    """The geometry of activations ``points`` (N, D), and some of them on the planes through three templates each."""
+    """The geometry of activations ``points`` (N, D + 1), which have 1 appended, and some of them on the ``planes``
+    through three templates each. The planes whose classes all have a label have triangles."""
+    known = set(labels.tolist())
     on_planes = [
         {"classes": list(plane.names), "points": plane_points(points, labels, templates, plane.numbers)}
         for plane in planes
     ]
-    return {**geometry(points, labels, templates), "planes": on_planes}
+    drawn = [
+        {"classes": list(plane.names), **triangle(points, labels, templates, plane.numbers)}
+        for plane in planes
+        if known.issuperset(plane.numbers)
+    ]
+    return {**geometry(points[:, :-1], labels, templates), "planes": on_planes, "triangles": drawn}
 
 
 def _measure_split(logits: torch.Tensor, labels: torch.Tensor, planned: list[Record], records: Path) -> None:

@@ -51,7 +51,8 @@ class Training:
         on_gpu = self._device.type == "cuda"
         self._n_at_once = N_AT_ONCE if on_gpu else 1
         self._updates = Updates(self._update, self._n_at_once, CudaRecorder(self._device) if on_gpu else None)
-        self._saved, self._saved_at = 0, time.monotonic()
+        self._saved: int | None = None
+        self._saved_at = time.monotonic()
         if file.exists():
             self._restore(checkpoints.load(file, self._device))
 
@@ -65,7 +66,7 @@ class Training:
         self.update = self._saved = checkpoint.update
 
     def save(self) -> None:
-        """Write the checkpoint of the last epoch, unless the file has it."""
+        """Write the checkpoint of the last epoch, or of the untrained network, unless the file has it."""
         if self._saved == self.update:
             return
         checkpoint = Checkpoint(self.settings, self.network.state_dict(), self.update, self._descent.momentum)
@@ -74,7 +75,7 @@ class Training:
         self._saved, self._saved_at = self.update, time.monotonic()
 
     def epochs(self) -> Iterator[int]:
-        """Train to the end. Yields the number of updates after each epoch, and before the first epoch that of the
+        """Train to the end. Yields the number of updates after each epoch, and before the first epoch 0, or that of the
         checkpoint the run goes on from.
 
         The checkpoint is written after the last epoch, and after others when the last one is `SAVE_AFTER` seconds old.
@@ -83,8 +84,7 @@ class Training:
         total = self.settings.updates
         name = self._file.parent.name
         with tqdm(total=total, initial=self.update, desc=name, unit="update", disable=None) as bar:
-            if self.update:
-                yield self.update
+            yield self.update
             epoch = self._draw(self.update)
             while self.update < total:
                 first = self.update

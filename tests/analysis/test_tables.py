@@ -156,6 +156,24 @@ def test_geometry_names_the_architecture():
     assert [line[:3] for line in cells] == [["tiny, alpha 0.1", split, "0.500"] for split in ("train", "valid")]
 
 
+def test_geometry_of_old_records_has_the_ratio_and_empty_cells():
+    """A column that one record has is empty for the others; one that none has is left out. Numbers are means of seeds,
+    and so is the ratio, not the ratio of means."""
+    old = {"variance_within": 3.0, "variance_between": 2.0, "nc1": 0.25}
+    seeds = [
+        row(0.0, mode="activations", split="train", seed=seed, geometry={**old, "variance_between": between})
+        for seed, between in ((1, 2.0), (2, 6.0))
+    ]
+    new = row(0.1, mode="activations", split="train", geometry={**old, "class_separation": 0.9})
+    only_old, both = geometry.table(study(*seeds)), geometry.table(study(*seeds, new))
+    assert [*only_old.header] == ["model", "split", "within", "between", "within / between", "NC1"]
+    assert [line[2:] for line in only_old.cells] == [["3.000", "4.000", "1.000", "0.250"]]
+    assert [*both.header[-2:]] == ["NC1", "separation"]
+    assert [line[4:] for line in both.cells] == [["1.000", "0.250", ""], ["1.500", "0.250", "0.900"]]
+    collapsed = {**old, "variance_between": 0.0}
+    assert geometry.trace_ratio({"variance_within": 1.0}) is geometry.trace_ratio(collapsed) is None
+
+
 def test_a_table_without_a_line_is_not_shown(made):
     assert [one.name for one in tables(made)] == ["main", "table_3", "estimators", "temperatures", "token_classes"]
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import subprocess
 import sys
 
@@ -11,12 +12,14 @@ from msgspec.structs import replace
 
 from mt_ls.records import Teacher, read
 from mt_ls.smoothing.kinds import Smoothing
+from mt_ls.vision import training
 from mt_ls.vision.__main__ import main
+from mt_ls.vision.training import Training
 
 
 def test_the_records_say_what_was_trained_and_measured(teacher):
     records = read(teacher / "records.jsonl")
-    assert [r.updates for r in records if r.mode == "information"] == [2, 4]
+    assert [r.updates for r in records if r.mode == "information"] == [0, 2, 4]
     counts = {
         split: sum(r.split == split and r.mode == "images" for r in records) for split in ("train", "valid", "test")
     }
@@ -30,7 +33,7 @@ def test_the_records_say_what_was_trained_and_measured(teacher):
     assert records[-1].signature.startswith("ECE|mode:images|hit:argmax|unit:image|split:test|")
 
 
-DIES_AFTER_AN_EPOCH = """
+DIES_WITH_A_CHECKPOINT = """
 import os, signal, sys
 from mt_ls.vision import training
 from mt_ls.vision.__main__ import main
@@ -39,18 +42,27 @@ save = training.Training.save
 
 def save_and_die(self):
     save(self)
-    os.kill(os.getpid(), signal.SIGKILL)
+    if self.update == int(os.environ["LAST_UPDATE"]):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 training.Training.save = save_and_die
 main(sys.argv[1:])
 """
 
 
-def test_a_killed_run_ends_with_the_same_records(arguments, full_options, teacher, tmp_path):
+@pytest.mark.parametrize(("last", "measured"), [(0, []), (2, [0])], ids=["before-the-first-epoch", "after-it"])
+def test_a_killed_run_ends_with_the_same_records(arguments, full_options, teacher, tmp_path, last, measured):
     run = tmp_path / "teacher"
     command = arguments(run, *full_options)
-    killed = subprocess.run([sys.executable, "-c", DIES_AFTER_AN_EPOCH, *command], cwd=ROOT, capture_output=True)
-    assert killed.returncode == -9 and [path.name for path in run.iterdir()] == ["checkpoint.pt"]
+    killed = subprocess.run(
+        [sys.executable, "-c", DIES_WITH_A_CHECKPOINT, *command],
+        cwd=ROOT,
+        env={**os.environ, "LAST_UPDATE": str(last)},
+        capture_output=True,
+    )
+    assert killed.returncode == -9 and (run / "checkpoint.pt").exists()
+    records = run / "records.jsonl"
+    assert [record.updates for record in (read(records) if records.exists() else [])] == measured
     assert main(command) == 0
 
     def numbers(folder):
@@ -85,11 +97,56 @@ def test_a_student_says_that_its_teacher_saw_its_images(arguments, teacher, tmp_
 
 
 def test_information_is_recorded_where_it_is_asked_for(arguments, tmp_path):
-    """Of four epochs of two updates those after which the updates pass a multiple of three, and the last."""
+    """Before the first update, and of four epochs of two updates after those in which the updates pass a multiple of
+    three, and the last."""
     options = ("--information", "cat", "frog", "--information-every", 3)
     assert main(arguments(tmp_path / "run", *options, "--updates", 8)) == 0
     records = read(tmp_path / "run" / "records.jsonl")
-    assert [record.updates for record in records if record.mode == "information"] == [4, 6, 8]
+    assert [record.updates for record in records if record.mode == "information"] == [0, 4, 6, 8]
+
+
+def test_the_untrained_network_has_the_settings_of_its_run(arguments, tmp_path, error, monkeypatch):
+    """A seed gives the same weights with any smoothing, so a run that has not begun is told from another by its
+    checkpoint."""
+    run, information = tmp_path / "run", ("--information", "cat", "frog")
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "train_on", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            main(arguments(run, *information))
+    assert [record.updates for record in read(run / "records.jsonl")] == [0]
+    assert "the checkpoint of another command" in error(arguments(run, *information, "--alpha", 0.1))
+
+
+def test_a_run_that_began_without_information_has_none_of_its_beginning(arguments, tmp_path, monkeypatch):
+    """It goes on from the end of its first epoch, with the weights that the second run of the pair has there."""
+    monkeypatch.setattr(training, "SAVE_AFTER", 0)
+    information = ("--information", "cat", "frog")
+    begun, whole = tmp_path / "begun", tmp_path / "whole"
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "_mean", _fails_in_the_second_epoch(Training._mean))
+        with pytest.raises(KeyboardInterrupt):
+            main(arguments(begun))
+    assert not (begun / "records.jsonl").exists()
+    assert main(arguments(begun, *information)) == main(arguments(whole, *information)) == 0
+    curves = {}
+    for run in (begun, whole):
+        records = [record for record in read(run / "records.jsonl") if record.mode == "information"]
+        curves[run] = {record.updates: record.mutual_information for record in records}
+    assert list(curves[whole]) == [0, 2, 4]
+    assert curves[begun] == {updates: curves[whole][updates] for updates in (2, 4)}
+
+
+def _fails_in_the_second_epoch(mean):
+    def failing(self, losses, first):
+        if first:
+            raise KeyboardInterrupt
+        return mean(self, losses, first)
+
+    return failing
 
 
 def test_a_student_of_logits_says_so(arguments, teacher, tmp_path):

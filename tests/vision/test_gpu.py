@@ -140,7 +140,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(tmp_path, monkeypatc
     list(unbroken.epochs())
     file = tmp_path / "stopped" / "checkpoint.pt"
     epochs = Training(settings, data, file).epochs()
-    for _ in range(2):
+    for _ in range(3):
         next(epochs)
     resumed = Training(settings, data, file)
     assert 0 < resumed.update < settings.updates
@@ -153,7 +153,7 @@ def test_a_loss_that_is_not_finite_is_named_with_its_update(tmp_path):
     """After two epochs a bias is not a number."""
     training = Training(replace(SETTINGS, network="resnet_8"), _data(), tmp_path / "run" / "checkpoint.pt")
     epochs = training.epochs()
-    for _ in range(2):
+    for _ in range(3):
         next(epochs)
     with torch.no_grad():
         training.network.head.bias.fill_(math.nan)

@@ -8,6 +8,7 @@ import torch
 from msgspec.structs import replace
 
 from mt_ls.calibration.bins import Bins
+from mt_ls.calibration.geometry import class_separation, logit_spread, plane_through
 from mt_ls.records import TeacherRun, read
 from mt_ls.records.items import read_items
 from mt_ls.vision import measure as module
@@ -128,10 +129,38 @@ def test_geometry_is_in_the_records_of_train_and_valid_at_temperature_1(records)
     assert plane["classes"] == ["cat", "dog", "ship"] and {rank for _, _, rank in plane["points"]} == {0, 1, 2}
 
 
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_the_geometry_is_of_activations_without_the_1_that_biases_need(network, records, splits, split):
+    """The separation by classes is of the activations alone. Distances, logits and triangles have the biases."""
+    recorded, labels = _of(records, split).geometry, splits[split].labels
+    points, templates = activations_of(network, SETTINGS.network, splits[split]), templates_of(network)
+    assert recorded["class_separation"] == pytest.approx(class_separation(points[:, :-1], labels))
+    assert recorded["class_separation"] != pytest.approx(class_separation(points, labels))
+    own = (points - templates[labels]).norm(dim=1).mean().item()
+    assert recorded["distance_to_own"] == pytest.approx(own)
+    spread = logit_spread(points @ templates.t(), labels)
+    assert recorded["spread_of_wrong_logits"] == pytest.approx(spread)
+    (drawn,) = recorded["triangles"]
+    numbers = [0, 1, 3]
+    means = torch.stack([points[labels == number].mean(dim=0) for number in numbers])
+    flat = plane_through(templates[numbers]).project(means)
+    sides = torch.pdist(flat)
+    assert drawn["classes"] == ["cat", "dog", "ship"]
+    assert drawn["triangle_projected"] == pytest.approx((sides.std() / sides.mean()).item())
+
+
+def test_a_plane_of_a_class_without_images_has_no_triangle(network, empty, splits, tmp_path):
+    data = {split: Images(*(values[images.labels != 3] for values in images)) for split, images in splits.items()}
+    measure(network, empty, data, PLANES, tmp_path / "records.jsonl")
+    geometry = _of(read(tmp_path / "records.jsonl"), "train").geometry
+    assert geometry["triangles"] == [] and len(geometry["planes"]) == 1
+    assert math.isfinite(geometry["triangle_means"])
+
+
 def test_without_planes_the_geometry_has_none(network, empty, splits, tmp_path):
     measure(network, empty, splits, [], tmp_path / "records.jsonl")
     geometry = _of(read(tmp_path / "records.jsonl"), "train").geometry
-    assert geometry["planes"] == [] and math.isfinite(geometry["nc1"])
+    assert geometry["planes"] == geometry["triangles"] == [] and math.isfinite(geometry["nc1"])
 
 
 def _numbers(records):

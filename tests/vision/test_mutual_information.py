@@ -63,6 +63,23 @@ def test_five_samples_underestimate_a_little_and_the_printed_formula_is_constant
     assert float(printed) == pytest.approx(-0.5 + 0.5 * math.log(2), abs=0.03)
 
 
+def test_more_samples_bring_the_estimates_with_a_fresh_and_a_reused_y_to_the_truth():
+    """From below and from above, for two classes without anything else: log 2."""
+    low, high = [], []
+    for seed in range(20):
+        samples, fresh = _drawn(np.repeat([0.0, 10.0], 300), 0.5, 50, seed)
+        differences = torch.cat([samples[:, :5], fresh[:, None], samples[:, 5:]], dim=1)
+        nats = mutual_information.estimates(differences)
+        assert nats["nats"] == mutual_information.estimate(samples[:, :5], fresh)
+        assert nats["nats_50"] == mutual_information.estimate(samples, fresh)
+        assert nats["nats_reused_50"] == mutual_information.estimate(samples, samples[:, 0])
+        low.append((nats["nats"], nats["nats_50"]))
+        high.append((nats["nats_reused"], nats["nats_reused_50"]))
+    (low_5, low_50), (high_5, high_50) = np.mean(low, axis=0), np.mean(high, axis=0)
+    assert low_5 < low_50 < math.log(2) < high_50 < high_5
+    assert high_50 - low_50 < 0.15 * (high_5 - low_5)
+
+
 def _manifest(classes):
     return Manifest(corpus="x", classes=classes, counts={}, shape=(1, 1, 1), hash="", encoding="")
 
@@ -103,11 +120,18 @@ def test_the_record_after_an_epoch_is_written_once(image_set, splits, tmp_path):
         logits = network.eval()(pair.data.pixels.float() / 255)
         rng = torch.Generator().manual_seed(3)
         pixels, shift = pair.data.pixels, augment.SHIFT
-    drawn = [shift.draw(len(pixels), tuple(pixels.shape[1:]), rng) for _ in range(6)]
-    draws = torch.stack([network(shift(pixels, numbers)) for numbers in drawn], dim=1)
+        drawn = [shift.draw(len(pixels), tuple(pixels.shape[1:]), rng) for _ in range(51)]
+        draws = torch.stack([network(shift(pixels, numbers)) for numbers in drawn], dim=1)
     difference = draws[..., 0] - draws[..., 2]
-    nats = mutual_information.estimate(difference[:, :5], difference[:, 5])
-    assert record.mutual_information == {"nats": pytest.approx(nats), "classes": ["cat", "frog"], "samples": 5}
+    few, many = difference[:, :5], difference[:, [i for i in range(51) if i != 5]]
+    assert record.mutual_information == {
+        "nats": pytest.approx(mutual_information.estimate(few, difference[:, 5])),
+        "nats_reused": pytest.approx(mutual_information.estimate(few, difference[:, 0])),
+        "nats_50": pytest.approx(mutual_information.estimate(many, difference[:, 5])),
+        "nats_reused_50": pytest.approx(mutual_information.estimate(many, difference[:, 0])),
+        "classes": ["cat", "frog"],
+        "samples": 5,
+    }
     assert record.accuracy == pytest.approx((logits.argmax(-1) == pair.data.labels).double().mean().item())
     assert record.nll == pytest.approx(torch.nn.functional.cross_entropy(logits, pair.data.labels).item(), rel=1e-5)
     mutual_information.measure(

@@ -125,9 +125,11 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(splits, tmp_path, mo
     unbroken = Training(settings, splits["train"], tmp_path / "unbroken" / "checkpoint.pt")
     ends = list(unbroken.epochs())
     file = tmp_path / "stopped" / "checkpoint.pt"
-    first = next(Training(settings, splits["train"], file).epochs())
+    stopped = Training(settings, splits["train"], file).epochs()
+    before, first = next(stopped), next(stopped)
     resumed = Training(settings, splits["train"], file)
-    assert resumed.update == first == ends[0] and list(resumed.epochs()) == ends
+    assert [before, first] == ends[:2] and before == 0
+    assert resumed.update == first and list(resumed.epochs()) == ends[1:]
     torch.testing.assert_close(_weights(resumed.network), _weights(unbroken.network), rtol=0, atol=0)
     network, _ = checkpoints.trained(file.parent, torch.device("cpu"))
     torch.testing.assert_close(_weights(network), _weights(unbroken.network), rtol=0, atol=0)
@@ -167,6 +169,7 @@ def test_a_checkpoint_is_written_after_some_time_when_asked_for_and_at_the_end(s
     file, saved = tmp_path / "checkpoint.pt", []
     training = Training(replace(SETTINGS, updates=18), splits["train"], file)
     epochs = training.epochs()
+    assert next(epochs) == 0
     for epoch in range(1, 7):
         now = float(epoch)
         next(epochs)
@@ -238,7 +241,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_checkpoint(sp
     file = tmp_path / "run" / "checkpoint.pt"
     training = Training(replace(SETTINGS, updates=9), splits["train"], file)
     epochs = training.epochs()
-    next(epochs)
+    assert [next(epochs), next(epochs)] == [0, 3]
     training.save()
     before, update = file.read_bytes(), training._updates._update
 
