@@ -12,14 +12,14 @@ import argparse
 import functools
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mt_ls.records import RecordError, written_whole
 from mt_ls.terminal import prepare
 
 from . import claims
-from .claims.rule import Verdict
+from .claims.rule import Claim, Verdict
 from .figures import drawings
 from .figures.layout import Drawing, save
 from .rows import load, of_one_corpus
@@ -89,7 +89,10 @@ def _benchmarks(root: Path, kind: benchmarks.Kind) -> str:
 def _of_recipe(root: Path, page: Path, name: str, recipe: str) -> str:
     evidence = published(root / "recipes" / recipe / "published")
     if name == "claims":
-        return markdown(claims.HEADER, claims.cells(evidence.verdicts))
+        cells = claims.cells(evidence.verdicts)
+        return markdown(
+            claims.HEADER, [[f"**{line[0]}**" if not any(line[1:]) else line[0], *line[1:]] for line in cells]
+        )
     if name not in evidence.tables:
         raise RecordError(f"{page}: no table {name!r} of {recipe}; there are {', '.join(evidence.tables)}")
     return f"```\n{evidence.tables[name]}\n```"
@@ -121,35 +124,32 @@ published = functools.cache(Published)
 
 
 def _claims_in_short(root: Path) -> str:
-    """A line a claim: the paper's numbers, and of each corpus the verdict and the quantity that decides."""
+    """A line a claim: the paper's numbers, and of each corpus with several seeds the verdict on each measured part."""
     evidence = [published(file.parent) for file in sorted(root.glob("recipes/*/published/records.jsonl"))]
     by_corpus = {
-        folder.study.corpus: {verdict.claim.number: verdict for verdict in folder.verdicts}
+        folder.study.corpus.split()[0]: folder.verdicts
         for folder in evidence
         if any(verdict.estimate and verdict.estimate.n_seeds > 1 for verdict in folder.verdicts)
     }
-    known = {number: verdict.claim for of_claims in by_corpus.values() for number, verdict in of_claims.items()}
-    cells = [
-        [
-            f"{number}. {claim.words} ({claim.where})",
-            claim.paper,
-            "<br>".join(
-                f"{corpus.split()[0]}: {_in_short(of_claims[number])}"
-                for corpus, of_claims in by_corpus.items()
-                if number in of_claims and of_claims[number].estimate
-            ),
-        ]
-        for number, claim in sorted(known.items())
-    ]
+    known = {verdict.claim.number: verdict.claim for verdicts in by_corpus.values() for verdict in verdicts}
+    cells = []
+    for number, claim in sorted(known.items()):
+        ours = {corpus: _in_short(verdicts, claim) for corpus, verdicts in by_corpus.items()}
+        lines = "<br>".join(f"{corpus}: {text}" for corpus, text in ours.items() if text)
+        cells.append([f"{number}. {claim.words} ({claim.where})", claim.paper, lines])
     return markdown(("claim", "paper", "ours"), cells)
 
 
-def _in_short(verdict: Verdict) -> str:
-    estimate = verdict.estimate
-    if estimate is None:
-        return verdict.word
-    digits = 1 if claims.is_coarse(verdict.part, estimate.value) else 3
-    return f"{verdict.word} ({verdict.part}: {estimate.value:+.{digits}f})"
+def _in_short(verdicts: Sequence[Verdict], claim: Claim) -> str:
+    """The parts of a claim that were looked at, by their verdicts, with the estimates of those that were measured."""
+    words: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        if verdict.claim is claim and verdict.word != "not measured":
+            subject = f" {verdict.subject}" if verdict.subject else ""
+            digits = 1 if claims.digits_of(verdict) == 2 else 3
+            estimate = "" if verdict.estimate is None else f" {verdict.estimate.value:+.{digits}f}"
+            words.setdefault(verdict.word, []).append(f"{verdict.label}{subject}{estimate}")
+    return "; ".join(f"{word} {', '.join(parts)}" for word, parts in words.items())
 
 
 def _stale_figures(root: Path, check: bool) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,12 @@ def number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
+def trace_ratio(geometry: Mapping[str, Any]) -> float | None:
+    """The variance within classes over that between them, None where either is not measured."""
+    within, between = geometry.get("variance_within"), geometry.get("variance_between")
+    return within / between if within is not None and between else None
+
+
 def _gaps(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
     count, confidence, hits = np.moveaxis(bins, 1, 0)
     return per_prediction(hits - confidence, count.sum(-1), weights)
@@ -116,16 +123,45 @@ def _bleu(bleu: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Corpus BLEU (Papineni et al. 2002) from sacrebleu's (N, 10) statistics: lengths of hypothesis and reference,
     matches and counts of the four n-grams; sacrebleu's "exp" smoothing for orders without a match."""
     total = weighted_sums(bleu, weights)
-    hypothesis, reference, matches, count = total[:, 0], total[:, 1], total[:, 2:6], total[:, 6:10]
+    hypothesis, reference = total[:, 0], total[:, 1]
+    return _precision(total) * np.exp(np.minimum(0.0, 1 - reference / np.maximum(hypothesis, 1)))
+
+
+def _bleu_without_brevity(bleu: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return _precision(weighted_sums(bleu, weights))
+
+
+def _precision(total: np.ndarray) -> np.ndarray:
+    """100 times the geometric mean (draws,) of the precisions of n-grams, of sums (draws, 10)."""
+    matches, count = total[:, 2:6], total[:, 6:10]
     smoothed = np.where(matches > 0, matches, 0.5 ** np.cumsum(matches == 0, axis=1))
     some = (count > 0).all(axis=1) & (matches.sum(axis=1) > 0)
-    precision = np.log(smoothed / np.maximum(count, 1)).mean(axis=1)
-    penalty = np.minimum(0.0, 1 - reference / np.maximum(hypothesis, 1))
-    return np.where(some, 100 * np.exp(precision + penalty), 0.0)
+    return np.where(some, 100 * np.exp(np.log(smoothed / np.maximum(count, 1)).mean(axis=1)), 0.0)
 
 
-def _score(record: Record) -> float | None:
-    return None if record.bleu is None else float(record.bleu["score"])
+def _score(name: str) -> Callable[[Record], float | None]:
+    """The score of a record's translations by this metric."""
+
+    def score(record: Record) -> float | None:
+        of_metric = getattr(record, name)
+        return None if of_metric is None else float(of_metric["score"])
+
+    return score
+
+
+def _score_without_brevity(record: Record) -> float | None:
+    """BLEU over its brevity penalty, which follows from the ratio of the lengths."""
+    score, ratio = _score("bleu")(record), record.length_ratio
+    return None if score is None or not ratio else score / math.exp(min(0.0, 1 - 1 / ratio))
+
+
+def _ece_without_eos(record: Record) -> float | None:
+    by_class = record.bins_by_class
+    return (
+        None
+        if by_class is None
+        else sum((bins for name, bins in by_class.items() if name != "eos"), Bins.zeros()).ece()
+    )
 
 
 ECE = Quantity("ece", "ECE", 4, -1, lambda record: record.bins.ece(), ("bins",), _gaps, is_absolute=True)
@@ -152,7 +188,13 @@ ECE_EQUAL_MASS = Quantity(
 )
 ECE_DEBIASED = Quantity("ece_debiased", "debiased, L2", 4, -1, lambda record: record.bins.ece2_debiased())
 MCE = Quantity("mce", "greatest gap", 3, -1, lambda record: record.bins.mce())
-BLEU = Quantity("bleu", "BLEU", 1, 1, _score, ("bleu",), _bleu)
+ECE_WITHOUT_EOS = Quantity("ece_without_eos", "ECE without EOS", 4, -1, _ece_without_eos)
+BLEU = Quantity("bleu", "BLEU", 1, 1, _score("bleu"), ("bleu",), _bleu)
+BLEU_WITHOUT_BREVITY = Quantity(
+    "bleu_without_brevity", "BLEU without brevity", 1, 1, _score_without_brevity, ("bleu",), _bleu_without_brevity
+)
+CHRF = Quantity("chrf_score", "chrF", 1, 1, _score("chrf"))
+TER = Quantity("ter_score", "TER", 1, -1, _score("ter"))
 LENGTH_RATIO = Quantity("length_ratio", "length", 3, 0, lambda record: record.length_ratio, ("bleu",), _length_ratio)
 
 QUANTITIES = (
@@ -166,7 +208,11 @@ QUANTITIES = (
     ECE_EQUAL_MASS,
     ECE_DEBIASED,
     MCE,
+    ECE_WITHOUT_EOS,
     BLEU,
+    BLEU_WITHOUT_BREVITY,
+    CHRF,
+    TER,
     LENGTH_RATIO,
 )
 

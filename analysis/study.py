@@ -166,17 +166,23 @@ class Study:
 
         Where there is no such pair, the model of either kind that there is. None by run.
         """
-        beside: dict[Model, dict[float, Entry]] = {}
-        for entry in self.untaught if self.by == "model" else ():
-            if entry.is_plain and entry.amount in (0.0, 0.1):
-                beside.setdefault(entry.model.without_smoothing, {})[entry.amount] = entry
-        pairs = [(models.get(0.0), models.get(0.1)) for models in beside.values()]
-        return [pair for pair in pairs if all(pair)] or pairs
+        return list(self.pairs) or self._beside(0.1)
 
     @property
     def pairs(self) -> list[tuple[Entry, Entry]]:
         """The comparisons of which both models were measured."""
-        return [(hard, smoothed) for hard, smoothed in self.comparisons if hard and smoothed]
+        return self.smoothed_by(0.1)
+
+    def smoothed_by(self, amount: float) -> list[tuple[Entry, Entry]]:
+        """Models without smoothing beside those with uniform smoothing of this amount that are alike in all else."""
+        return [(hard, smoothed) for hard, smoothed in self._beside(amount) if hard and smoothed]
+
+    def _beside(self, amount: float) -> list[tuple[Entry | None, Entry | None]]:
+        beside: dict[Model, dict[float, Entry]] = {}
+        for entry in self.untaught if self.by == "model" else ():
+            if entry.is_plain and entry.amount in (0.0, amount):
+                beside.setdefault(entry.model.without_smoothing, {})[entry.amount] = entry
+        return [(models.get(0.0), models.get(amount)) for models in beside.values()]
 
 
 def _check_one_model(entry: Entry) -> None:

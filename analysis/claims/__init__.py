@@ -1,47 +1,85 @@
-"""Each claim of the paper, and what the records of a study say about it."""
+"""Each claim of the paper by its parts, and what the records of a study say about them."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from .. import significance
+from ..significance import Estimate
 from ..study import Study
 from . import images, translation
-from .rule import Verdict, decide
+from .rule import Claim, Verdict, decide
 
-HEADER = ("claim", "where", "paper", "verdict", "estimate", "95 %", "of")
+HEADER = ("part", "verdict", "estimate", "95 %", "margin", "p", "signs", "to decide")
 
 
 def verdicts(study: Study, draws: int = significance.DRAWS) -> list[Verdict]:
-    """The verdict on every claim about models of the study's kind."""
+    """The verdict on each part of every claim about models of the study's kind."""
     module = images if study.is_of_images else translation
-    evidence = module.Evidence(study, draws)
-    return [decide(claim, evidence) for claim in module.CLAIMS]
+    return decide(module.CLAIMS, module.Evidence(study, draws))
 
 
-def cells(of_claims: Sequence[Verdict]) -> list[list[str]]:
-    """A line a claim: words, where, the paper's numbers, verdict, estimate, interval, and what it is of."""
-    return [_line(verdict) for verdict in of_claims]
+def by_claim(of_parts: Sequence[Verdict]) -> list[tuple[Claim, list[Verdict]]]:
+    """Each claim with the verdicts on its parts."""
+    return [(claim, list(verdicts)) for claim, verdicts in itertools.groupby(of_parts, lambda verdict: verdict.claim)]
 
 
-def _line(verdict: Verdict) -> list[str]:
-    claim, estimate = verdict.claim, verdict.estimate
-    word = f"{verdict.word} ({verdict.why})" if verdict.why else verdict.word
-    line = [f"{claim.number}. {claim.words}", claim.where, claim.paper, word]
+def cells(of_parts: Sequence[Verdict]) -> list[list[str]]:
+    """A line for each claim, of one cell, followed by a line for each of its parts."""
+    lines = []
+    for claim, verdicts in by_claim(of_parts):
+        lines.append([heading(claim), *[""] * (len(HEADER) - 1)])
+        lines += [[part_in_words(verdict), _word(verdict), *numbers(verdict)] for verdict in verdicts]
+    return lines
+
+
+def heading(claim: Claim) -> str:
+    """The claim with its place in the paper, and the paper's numbers."""
+    return f"{claim.number}. {claim.words} ({claim.where}: {claim.paper})"
+
+
+def part_in_words(verdict: Verdict) -> str:
+    """The part with its label and its subject: "13a. ECE(0) - ECE(0.1), alexnet (ECE)"."""
+    subject = f", {verdict.subject}" if verdict.subject else ""
+    return f"{verdict.label}. {verdict.part.words}{subject} ({verdict.part.unit})"
+
+
+def _word(verdict: Verdict) -> str:
+    return f"{verdict.word} ({verdict.why})" if verdict.why else verdict.word
+
+
+def numbers(verdict: Verdict) -> list[str]:
+    """The cells after a verdict: estimate, 95 % interval, margin, p-value adjusted for all parts of the study, how many
+    seeds are above 0 with the p-value of the sign test, and how many seeds would decide a part that is open."""
+    estimate = verdict.estimate
     if estimate is None:
-        return [*line, "", "", ""]
+        return [""] * (len(HEADER) - 2)
     low, high = estimate.interval()
-    digits = 2 if is_coarse(verdict.part, estimate.value) else 4
-    seeds = f"{estimate.n_seeds} seed" + "s" * (estimate.n_seeds > 1)
-    known = high > low + 1e-12 or estimate.n_seeds > 1  # one seed, not resampled: no interval but rounding
+    digits = digits_of(verdict)
     return [
-        *line,
         f"{estimate.value:+.{digits}f}",
-        f"{low:+.{digits}f} to {high:+.{digits}f}" if known else "",
-        f"{verdict.part} ({claim.unit}; {seeds})",
+        f"{low:+.{digits}f} to {high:+.{digits}f}" if estimate.error else "",
+        "" if verdict.margin is None else f"{verdict.margin:.{digits}f}",
+        "" if verdict.adjusted is None else f"{verdict.adjusted:.2g}",
+        _signs(estimate),
+        _to_decide(verdict),
     ]
 
 
-def is_coarse(part: str, value: float) -> bool:
-    """Whether a quantity is shown with two digits fewer: BLEU, and whatever is at least 1."""
-    return abs(value) >= 1 or "BLEU(" in part
+def _signs(estimate: Estimate) -> str:
+    above = sum(value > 0 for value in estimate.of_seeds)
+    return f"{above}/{estimate.n_seeds}, p {estimate.sign_test():.2g}" if estimate.n_seeds > 1 else f"{above}/1"
+
+
+def _to_decide(verdict: Verdict) -> str:
+    if not verdict.is_open or verdict.estimate is None or verdict.estimate.n_seeds == 1:
+        return ""
+    seeds = verdict.estimate.seeds_to_decide()
+    return "over 1000 seeds" if seeds is None else f"{seeds} seeds"
+
+
+def digits_of(verdict: Verdict) -> int:
+    """The decimals of an estimate: two of scores of translations and of whatever is at least 1, else four."""
+    value = 0.0 if verdict.estimate is None else verdict.estimate.value
+    return 2 if abs(value) >= 1 or verdict.part.unit in ("BLEU", "chrF", "TER") else 4

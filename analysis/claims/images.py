@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from mt_ls.records import Smoothing
 
-from .. import paper
-from ..quantities import ACCURACY, ECE, Quantity
+from .. import paper, significance
+from ..collapsed import collapsed_information
+from ..quantities import ACCURACY, ECE, Quantity, trace_ratio
 from ..rows import Row, at_fitted, mean, select
 from ..study import Entry, Study
-from .rule import Claim, Missing, Parts
+from .rule import Claim, Measured, Missing, NotTestable, Part, PremiseNotMet
 
 BySeed = dict[int, np.ndarray]
 """A quantity by training seed: its value, then that on each resample."""
+
+
+class Pair(NamedTuple):
+    """A network without smoothing and the same network with it, and the evidence that has their quantities."""
+
+    hard: Entry
+    smoothed: Entry
+    evidence: Evidence
 
 
 class Evidence:
@@ -25,22 +36,23 @@ class Evidence:
         self.study = study
         self._draws = draws
 
-    @property
-    def pairs(self) -> list[tuple[Entry, Entry]]:
-        """Networks without smoothing beside the same network with 0.1. Raises Missing if there is none."""
+    def pairs(self, amount: float = 0.1) -> dict[str, Pair]:
+        """Networks without smoothing beside the same network with this amount, by name: architecture, or label where
+        several pairs have one architecture. Raises Missing if there is none."""
         pairs = [
             pair
-            for pair in sorted(self.study.pairs, key=lambda pair: str(pair[0].model.architecture))
+            for pair in sorted(self.study.smoothed_by(amount), key=lambda pair: str(pair[0].model.architecture))
             if all(entry.select(mode="images", split=self.study.split, temperature=1.0) for entry in pair)
         ]
         if not pairs:
-            raise Missing("runs of one network with alpha 0 and 0.1")
-        return pairs
-
-    def name(self, hard: Entry) -> str:
-        """The name of a pair in its parts: its architecture, or its label where several pairs have that."""
-        same = [pair for pair in self.pairs if pair[0].model.architecture == hard.model.architecture]
-        return str(hard.model.architecture) if len(same) == 1 else hard.label
+            raise Missing(f"runs of one network with alpha 0 and {amount:g}")
+        architectures = [hard.model.architecture for hard, _ in pairs]
+        return {
+            hard.label if architectures.count(hard.model.architecture) > 1 else str(hard.model.architecture): Pair(
+                hard, smoothed, self
+            )
+            for hard, smoothed in pairs
+        }
 
     def resampled(self, quantity: Quantity, entries: Iterable[Entry], temperature: float | str = 1.0) -> BySeed:
         """A quantity on the reported images at a temperature, or "fitted". Raises Missing if none is measured."""
@@ -58,11 +70,12 @@ class Evidence:
 
     def geometry(self, field: str, entry: Entry, split: str) -> BySeed:
         """A number of the geometry of activations, which is not resampled. Raises Missing if it is not measured."""
-        values = {
-            row.record.seed or 0: np.full(self._draws + 1, row.record.geometry[field])
+        numbers = {
+            row.record.seed or 0: _with_ratio(row.record.geometry)
             for row in entry.select(mode="images", split=split, temperature=1.0)
-            if row.record.geometry and field in row.record.geometry
+            if row.record.geometry
         }
+        values = {seed: np.full(self._draws + 1, of[field]) for seed, of in numbers.items() if field in of}
         if not values:
             raise Missing(f"{field} on {split} of {entry.label}")
         return values
@@ -93,16 +106,26 @@ class Evidence:
             raise Missing(f"students of one kind of teacher with alpha {alpha:g}")
         return [e for e in self.study.untaught if e.model.architecture in names and e.amount == alpha and e.is_plain]
 
+    def of_information(self, alpha: float) -> list[Entry]:
+        """The networks with this smoothing that learnt from labels."""
+        return [entry for entry in self.study.untaught if entry.amount == alpha and entry.is_plain]
+
     def information(self, alpha: float) -> BySeed:
         """Mutual information (nats) after each epoch, by seed. Raises Missing if it was not recorded."""
         curves: BySeed = {}
-        entries = [entry for entry in self.study.untaught if entry.amount == alpha and entry.is_plain]
+        entries = self.of_information(alpha)
         for entry in entries:
             for seed, points in entry.information.items():
                 _add(curves, seed, np.array([nats for _, nats in points]), entries)
         if not curves:
             raise Missing(f"mutual information during the training with alpha {alpha:g}")
         return curves
+
+
+def _with_ratio(geometry: Mapping[str, float]) -> dict[str, float]:
+    """A record's geometry with the ratio of the variances within and between classes."""
+    ratio = trace_ratio(geometry)
+    return {**geometry} if ratio is None else {**geometry, "variance_ratio": ratio}
 
 
 def _add(values: BySeed, seed: int, value: np.ndarray, entries: Iterable[Entry]) -> None:
@@ -124,76 +147,108 @@ def common_seeds(*quantities: BySeed) -> list[np.ndarray]:
     return [np.stack([quantity[seed] for seed in seeds]) for quantity in quantities]
 
 
-def _lower_with_smoothing(evidence: Evidence, field: str, split: str) -> Parts:
-    parts = {}
-    for pair in evidence.pairs:
-        hard, smoothed = common_seeds(*(evidence.geometry(field, entry, split) for entry in pair))
-        parts[f"{field}(0) - {field}(0.1), {evidence.name(pair[0])}, {split}"] = hard - smoothed
-    return parts
+def _geometry(field: str, split: str, sign: int = -1) -> Callable[[Pair], Measured]:
+    """How much smoothing changes a number of the geometry for the better: less of it, or with ``sign`` +1 more."""
+
+    def measure(pair: Pair) -> Measured:
+        entries = pair.hard, pair.smoothed
+        hard, smoothed = common_seeds(*(pair.evidence.geometry(field, entry, split) for entry in entries))
+        return Measured(sign * (smoothed - hard))
+
+    return measure
 
 
-def _tighter(evidence: Evidence) -> Parts:
-    return {**_lower_with_smoothing(evidence, "nc1", "train"), **_lower_with_smoothing(evidence, "nc1", "valid")}
+def _ece_of(pair: Pair) -> tuple[BySeed, BySeed, BySeed]:
+    """ECE of the hard network at T = 1 and at its fitted temperature, and of the smoothed one."""
+    of = pair.evidence.resampled
+    return of(ECE, [pair.hard]), of(ECE, [pair.hard], "fitted"), of(ECE, [pair.smoothed])
 
 
-def _equidistant(evidence: Evidence) -> Parts:
-    return _lower_with_smoothing(evidence, "spread_of_others", "train")
+def _calibrates(pair: Pair) -> Measured:
+    hard, _, smoothed = common_seeds(*_ece_of(pair))
+    return Measured(hard - smoothed)
 
 
-def _calibrates(evidence: Evidence) -> Parts:
-    parts = {}
-    for pair in evidence.pairs:
-        hard, smoothed = common_seeds(*(evidence.resampled(ECE, [entry]) for entry in pair))
-        parts[f"ece(0) - ece(0.1), {evidence.name(pair[0])}, {evidence.study.split}"] = hard - smoothed
-    return parts
+def _temperature_calibrates(pair: Pair) -> Measured:
+    hard, scaled, _ = common_seeds(*_ece_of(pair))
+    return Measured(hard - scaled)
 
 
-def _temperature_does_as_well(evidence: Evidence) -> Parts:
-    parts = {}
-    for hard_entry, smoothed_entry in evidence.pairs:
-        hard, scaled, smoothed = common_seeds(
-            evidence.resampled(ECE, [hard_entry]),
-            evidence.resampled(ECE, [hard_entry], "fitted"),
-            evidence.resampled(ECE, [smoothed_entry]),
-        )
-        name, margin = evidence.name(hard_entry), paper.NOISE_FLOOR
-        parts[f"ECE(0) - ECE(0, fitted T), {name}"] = hard - scaled
-        parts[f"{margin} - (ECE(0, fitted T) - ECE(0.1)), {name}"] = margin - (scaled - smoothed)
-    return parts
+def _temperature_does_as_well(pair: Pair) -> Measured:
+    hard, scaled, smoothed = common_seeds(*_ece_of(pair))
+    if significance.estimate(hard - smoothed).interval()[0] <= 0:
+        raise PremiseNotMet("smoothing 0.1 is not seen to lower the ECE")
+    return Measured(smoothed - scaled)
 
 
-def _better_teachers(evidence: Evidence) -> Parts:
+def _better_teachers(evidence: Evidence) -> Measured:
     hard, smoothed = common_seeds(*(evidence.resampled(ACCURACY, evidence.teachers(alpha)) for alpha in (0.0, 0.1)))
-    return {"accuracy(0.1) - accuracy(0) of the teachers": smoothed - hard}
+    return Measured(smoothed - hard, _mcnemar(evidence, evidence.teachers(0.1), evidence.teachers(0.0)))
 
 
-def _best(evidence: Evidence, students: dict[float | None, list[Entry]]) -> BySeed:
-    """Accuracy of the students that were taught at the temperature which is best on valid."""
+def _best(evidence: Evidence, students: Mapping[float | None, list[Entry]]) -> float | None:
+    """The temperature that taught the students of greatest accuracy on the split that chooses."""
     means = {
         temperature: mean(
             row.record.bins.accuracy
             for entry in entries
-            for row in entry.select(mode="images", split="valid", temperature=1.0)
+            for row in entry.select(mode="images", split=evidence.study.chosen_on, temperature=1.0)
         )
         for temperature, entries in students.items()
     }
     known = {temperature: value for temperature, value in means.items() if value is not None}
     if not known:
-        raise Missing("students measured on valid")
-    return evidence.resampled(ACCURACY, students[max(known, key=lambda temperature: known[temperature])])
+        raise Missing(f"students measured on {evidence.study.chosen_on}")
+    return max(known, key=lambda temperature: known[temperature])
 
 
-def _worse_students(evidence: Evidence) -> Parts:
-    """The best student of the hard teacher against that of the teacher smoothed by 0.1, which teaches at T = 1 or by
-    its logits."""
+def _of_logits_or_at_one(evidence: Evidence) -> dict[float | None, list[Entry]]:
+    """The students of the smoothed teacher as it is: of its logits, or taught at T = 1."""
     as_it_is = {t: entries for t, entries in evidence.taught_by(0.1).items() if t in (None, 1.0)}
     if not as_it_is:
         raise Missing("students of a teacher with alpha 0.1 at T = 1, or of its logits")
-    hard, smoothed = common_seeds(_best(evidence, evidence.taught_by(0.0)), _best(evidence, as_it_is))
-    return {"accuracy of a hard teacher's student - of a smoothed one's": hard - smoothed}
+    return as_it_is
 
 
-def _no_temperature_mends(evidence: Evidence) -> Parts:
+def _hard_less_smoothed(
+    evidence: Evidence, at: float | None, students: Mapping[float | None, list[Entry]], of_smoothed: float | None
+) -> Measured:
+    """Accuracy of the hard teacher's students that were taught ``at`` a temperature, less that of the smoothed one's
+    ``students``."""
+    entries = evidence.taught_by(0.0)[at], students[of_smoothed]
+    hard, smoothed = common_seeds(*(evidence.resampled(ACCURACY, of) for of in entries))
+    taught = f"taught by {_taught(at)} and {_taught(of_smoothed)}"
+    return Measured(hard - smoothed, f"{taught}; {_mcnemar(evidence, *entries)}")
+
+
+def _taught(temperature: float | None) -> str:
+    return "logits" if temperature is None else f"T = {temperature:g}"
+
+
+def _worse_students(evidence: Evidence) -> Measured:
+    """The best student of the hard teacher against that of the teacher smoothed by 0.1 as it is."""
+    students = _of_logits_or_at_one(evidence)
+    return _hard_less_smoothed(evidence, _best(evidence, evidence.taught_by(0.0)), students, _best(evidence, students))
+
+
+def _worse_at_matched_gamma(evidence: Evidence) -> Measured:
+    """The hard teacher's student at the temperature whose gamma is nearest to the smoothed teacher's at T = 1."""
+    hard, smoothed = evidence.taught_by(0.0), evidence.taught_by(0.1)
+    gammas = {t: _gamma(entries) for t, entries in hard.items() if t is not None and _gamma(entries) is not None}
+    of_smoothed = _gamma(smoothed.get(1.0, []))
+    if of_smoothed is None or len(gammas) < 2:
+        raise Missing("students of a hard teacher at several temperatures, and of a smoothed one at T = 1, with gamma")
+    nearest = min(gammas, key=lambda t: abs((gammas[t] or 0.0) - of_smoothed))
+    measured = _hard_less_smoothed(evidence, nearest, smoothed, 1.0)
+    return Measured(measured.vectors, f"gamma {gammas[nearest]:.2f} and {of_smoothed:.2f}; {measured.note}")
+
+
+def _gamma(entries: list[Entry]) -> float | None:
+    rows = [row.record.teacher_run for entry in entries for row in entry.rows]
+    return mean(run.gamma if run else None for run in rows)
+
+
+def _no_temperature_mends(evidence: Evidence) -> Measured:
     """The best student of each teacher over the temperatures that it taught at.
 
     A temperature gives back the scale of the logits that smoothing took, not what it erased.
@@ -201,96 +256,163 @@ def _no_temperature_mends(evidence: Evidence) -> Parts:
     students = evidence.taught_by(0.1)
     if len(students) < 2:
         raise Missing("students of a teacher with alpha 0.1 at several temperatures")
-    hard, smoothed = common_seeds(_best(evidence, evidence.taught_by(0.0)), _best(evidence, students))
-    return {"accuracy of a hard teacher's student - of a smoothed one's, each at its best T": hard - smoothed}
+    best = _best(evidence, students)
+    if best in (None, 1.0):
+        raise NotTestable(f"the best students of the smoothed teacher are those of {_taught(best)}, as in 16a")
+    return _hard_less_smoothed(evidence, _best(evidence, evidence.taught_by(0.0)), students, best)
 
 
-def _information_falls(evidence: Evidence) -> Parts:
-    """After its greatest value information falls, more with smoothing; and at the end it is above log 2."""
-    hard, smoothed = evidence.information(0.0), evidence.information(0.1)
-    seeds = sorted(hard.keys() & smoothed.keys())
-    if not seeds:
-        raise Missing("mutual information of runs with a common seed")
+def _mcnemar(evidence: Evidence, better: list[Entry], worse: list[Entry]) -> str:
+    """The exact test of McNemar (1947) on the reported images, for each common seed, in words."""
+    hits = [_hits(evidence, entries) for entries in (better, worse)]
+    p_values = []
+    for seed in sorted(hits[0].keys() & hits[1].keys()):
+        first, second = (of[seed] for of in hits)
+        for_first, against = int((first & ~second).sum()), int((second & ~first).sum())
+        p_values.append(stats.binomtest(for_first, for_first + against).pvalue if for_first + against else 1.0)
+    return f"on the images p = {', '.join(f'{p:.2g}' for p in p_values)} by seed" if p_values else ""
 
-    def over_seeds(value: Callable[[int], float]) -> np.ndarray:
-        return np.repeat(np.array([value(seed) for seed in seeds])[:, None], 3, axis=1)
 
-    def fall(curve: np.ndarray) -> float:
-        return curve.max() - curve[-1]
+def _hits(evidence: Evidence, entries: list[Entry]) -> dict[int, np.ndarray]:
+    """Whether each reported image was classified right, (N,), by seed."""
+    hits = {}
+    for entry in entries:
+        for row in entry.select(mode="images", split=evidence.study.split, temperature=1.0):
+            if row.items is not None and row.items.bins is not None:
+                hits[row.record.seed or 0] = row.items.bins[:, 2].sum(axis=-1) > 0
+    return hits
 
-    return {
-        "fall with 0.1, nats": over_seeds(lambda s: fall(smoothed[s])),
-        "fall with 0.1 - fall with 0, nats": over_seeds(lambda s: fall(smoothed[s]) - fall(hard[s])),
-        "information with 0.1 at the end - log 2, nats": over_seeds(lambda s: smoothed[s][-1] - np.log(2)),
-    }
+
+def _over_seeds(value: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Evidence], Measured]:
+    """A number of the curves of mutual information without smoothing and with it, of each common seed."""
+
+    def measure(evidence: Evidence) -> Measured:
+        hard, smoothed = evidence.information(0.0), evidence.information(0.1)
+        seeds = sorted(hard.keys() & smoothed.keys())
+        if not seeds:
+            raise Missing("mutual information of runs with a common seed")
+        values = np.array([value(hard[seed], smoothed[seed]) for seed in seeds])
+        return Measured(np.repeat(values[:, np.newaxis], 3, axis=1))
+
+    return measure
+
+
+def _fall(curve: np.ndarray) -> float:
+    return float(curve.max() - curve[-1])
+
+
+def _ends_collapsed(evidence: Evidence) -> Measured:
+    """The end of the smoothed networks' curves less the estimate for two collapsed clusters of as many images."""
+    rows = [row.record for e in evidence.of_information(0.1) for row in e.select(mode="information")]
+    if not rows:
+        raise Missing("mutual information during the training with alpha 0.1")
+    samples = (rows[0].mutual_information or {})["samples"]
+    floor = collapsed_information(rows[0].n_sentences, samples, reused=False)
+    measured = _over_seeds(lambda _, smoothed: float(smoothed[-1]) - floor.mean)(evidence)
+    return Measured(
+        measured.vectors, f"collapsed: {floor.mean:.3f} (95 % of simulations {floor.low:.3f} to {floor.high:.3f})"
+    )
 
 
 def _ece_to(row: tuple[str, ...]) -> str:
-    return f"{row[1]} to {row[3].split(' / ')[0]}"
+    return f"{row[1]} to {row[3].split(' / ')[0]} with alpha {row[3].split(' / ')[1]}"
 
 
 def _ece_and(row: tuple[str, ...]) -> str:
     return f"{row[2].split(' / ')[0]} and {row[3].split(' / ')[0]}"
 
 
+def _of_either_amount(evidence: Evidence) -> dict[str, Pair]:
+    """The pairs with smoothing 0.1, and those with 0.05, the paper's amount on CIFAR-100, by network and amount."""
+    pairs: dict[str, Pair] = {}
+    missing = None
+    for amount in (0.05, 0.1):
+        try:
+            pairs |= {f"{name}, alpha {amount:g}": pair for name, pair in evidence.pairs(amount).items()}
+        except Missing as reason:
+            missing = reason
+    if not pairs and missing is not None:
+        raise missing
+    return pairs
+
+
+def _of_pairs(number: int, words: str, where: str, numbers: str, *parts: Part) -> Claim:
+    return Claim(number, words, where, numbers, parts, lambda evidence: evidence.pairs())
+
+
+def _of_all(number: int, words: str, where: str, numbers: str, *parts: Part) -> Claim:
+    return Claim(number, words, where, numbers, parts, lambda evidence: {"": evidence})
+
+
 _CIFAR100, _IMAGENET = paper.CALIBRATION_IMAGES
 _ERRORS = list(paper.MNIST_ERRORS.values())
 CLAIMS = (
-    Claim(11, "Smoothing makes clusters of penultimate activations tighter", "Fig. 1", "only drawn", "NC1", _tighter),
-    Claim(
+    _of_pairs(
+        11,
+        "Smoothing makes clusters of penultimate activations tighter",
+        "Fig. 1",
+        "only drawn",
+        Part("NC1(0) - NC1(0.1), train", "NC1", _geometry("nc1", "train")),
+        Part("the same on valid", "NC1", _geometry("nc1", "valid")),
+        Part("variance within / between, (0) - (0.1), train", "ratio", _geometry("variance_ratio", "train")),
+        Part("the same on valid", "ratio", _geometry("variance_ratio", "valid")),
+        Part("R² of classes (0.1) - (0), train", "R²", _geometry("class_separation", "train", 1)),
+    ),
+    _of_pairs(
         12,
         "With smoothing activations keep equal distances to the other classes' templates",
         "section 2",
         "only drawn",
-        "relative deviation",
-        _equidistant,
+        Part("relative deviation of distances (0) - (0.1), train", "ratio", _geometry("spread_of_others", "train")),
+        Part("the same of wrong logits, without scale", "ratio", _geometry("spread_of_wrong_logits", "train")),
+        Part("irregularity of class triangles (0) - (0.1), train", "ratio", _geometry("triangle_projected", "train")),
     ),
     Claim(
         13,
-        "Smoothing 0.1 lowers the ECE of image classifiers",
+        "Smoothing lowers the ECE of image classifiers",
         "Table 3, Fig. 2",
         f"{_ece_to(_CIFAR100)}, {_ece_to(_IMAGENET)}",
-        "ECE",
-        _calibrates,
+        (Part("ECE(0) - ECE(alpha)", "ECE", _calibrates),),
+        _of_either_amount,
     ),
-    Claim(
+    _of_pairs(
         14,
         "A fitted temperature lowers the baseline's ECE as far as smoothing does",
         "Table 3",
         f"{_ece_and(_CIFAR100)}, {_ece_and(_IMAGENET)}",
-        "ECE",
-        _temperature_does_as_well,
+        Part("ECE(0) - ECE(0, fitted T)", "ECE", _temperature_calibrates),
+        Part("ECE(0.1) - ECE(0, fitted T)", "ECE", _temperature_does_as_well, "no worse"),
     ),
-    Claim(
+    _of_all(
         15,
         "Smoothed teachers are more accurate",
         "section 4",
         f"MNIST error {_ERRORS[0]} to {_ERRORS[1]} %",
-        "accuracy",
-        _better_teachers,
+        Part("accuracy(0.1) - accuracy(0) of the teachers", "accuracy", _better_teachers),
     ),
-    Claim(
+    _of_all(
         16,
         "And their students are less accurate",
         "section 4, Fig. 5",
         f"MNIST error {_ERRORS[2]} to {_ERRORS[3]} %",
-        "accuracy",
-        _worse_students,
+        Part("accuracy of the hard teacher's best students - the smoothed one's", "accuracy", _worse_students),
+        Part("the same at the T of the nearest gamma", "accuracy", _worse_at_matched_gamma),
     ),
-    Claim(
+    _of_all(
         17,
-        "Information about the input falls during training, more with smoothing, towards log 2",
+        "Information about the input rises, then falls during training, more with smoothing, towards log 2",
         "Fig. 6",
         "only drawn",
-        "nats",
-        _information_falls,
+        Part("rise with 0.1: greatest - first", "nats", _over_seeds(lambda _, curve: float(curve.max() - curve[0]))),
+        Part("fall with 0.1: greatest - last", "nats", _over_seeds(lambda _, curve: _fall(curve))),
+        Part("fall with 0.1 - fall with 0", "nats", _over_seeds(lambda hard, curve: _fall(curve) - _fall(hard))),
+        Part("last with 0.1 - that of two collapsed clusters", "nats", _ends_collapsed, "same"),
     ),
-    Claim(
+    _of_all(
         18,
         "At its best temperature, too, a smoothed teacher's students are less accurate",
         "beyond section 4",
         "not in this paper",
-        "accuracy",
-        _no_temperature_mends,
+        Part("accuracy of the hard teacher's best students - the smoothed one's", "accuracy", _no_temperature_mends),
     ),
 )

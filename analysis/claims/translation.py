@@ -2,204 +2,360 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from .. import paper
-from ..quantities import BLEU, ECE, LENGTH_RATIO, NLL, OVERCONFIDENCE, Quantity
+from ..quantities import (
+    BLEU,
+    BLEU_WITHOUT_BREVITY,
+    CHRF,
+    ECE,
+    ECE_WITHOUT_EOS,
+    LENGTH_RATIO,
+    NLL,
+    OVERCONFIDENCE,
+    TER,
+    Quantity,
+)
 from ..rows import Row, at_fitted, select
 from ..study import Entry, Study
-from .rule import Claim, Missing, Parts
+from .rule import Claim, Measured, Missing, NotTestable, Part
 
-BEAM = 5
+BEAM, WIDE_BEAM = 5, 50
 _CHECKED_MODES = ("forced", "beam")
 
 
 class Pair:
-    """A model without smoothing and its smoothed one, over the training seeds of which both are measured on valid and
-    on test. The quantities on test are vectors (seeds, draws + 1), those on valid values of the records (seeds, 1)."""
+    """A model without smoothing and its smoothed one, over the training seeds of which both are measured on the split
+    that chooses and on the reported one. Quantities on the first are values of the records (seeds, 1), on the second
+    vectors (seeds, draws + 1)."""
 
-    def __init__(self, hard: Entry, smoothed: Entry, reported: str, draws: int) -> None:
+    def __init__(self, hard: Entry, smoothed: Entry, study: Study, draws: int) -> None:
         self._entries = {0.0: hard, 0.1: smoothed}
-        self.reported = reported
-        self._draws = draws
+        self._reported, self.chosen_on, self._draws = study.split, study.chosen_on, draws
+        if self._reported == self.chosen_on:
+            raise Missing(f"a split that chose no temperature; {self._reported} did")
         self._known: dict[tuple[object, ...], np.ndarray] = {}
         measured = [
             {row.record.seed for row in entry.select(split=split) if row.record.mode in _CHECKED_MODES}
-            for split in ("valid", reported)
+            for split in (self.chosen_on, self._reported)
             for entry in (hard, smoothed)
         ]
         # A run that is not yet measured on both splits does not count on either.
         self.seeds = sorted(seed for seed in set.intersection(*measured) if seed is not None)
         if not self.seeds:
-            raise Missing(_NO_PAIR)
+            raise Missing(_no_pair(study))
 
     def test(
-        self, quantity: Quantity, alpha: float, temperature: float | str = 1.0, beam: int | None = None
+        self,
+        quantity: Quantity,
+        alpha: float,
+        temperature: float | str = 1.0,
+        beam: int | None = None,
+        lenpen: float = 1.0,
     ) -> np.ndarray:
-        """A quantity on the reported split at a temperature, or "fitted"; in forced mode without a beam."""
-        return self._stacked(self.reported, quantity, alpha, temperature, beam)
+        """A quantity on the reported split at a temperature, or "fitted"; in forced mode without a beam.
+
+        A quantity whose items are not kept is the same in each resample, so that its interval counts seeds alone.
+        """
+
+        def of(row: Row) -> np.ndarray | None:
+            value = quantity.of_record(row.record)
+            if quantity.of_items is None:
+                return None if value is None else np.full(self._draws + 1, value)
+            return quantity.resampled(row, self._draws)
+
+        return self._stacked(self._reported, quantity, of, (alpha, temperature, beam, lenpen))
 
     def valid(
-        self, quantity: Quantity, alpha: float, temperature: float | str = 1.0, beam: int | None = None
+        self,
+        quantity: Quantity,
+        alpha: float,
+        temperature: float | str = 1.0,
+        beam: int | None = None,
+        lenpen: float = 1.0,
     ) -> np.ndarray:
-        """The same on valid, without resamples: what choices are made from."""
-        return self._stacked("valid", quantity, alpha, temperature, beam)
+        """The same on the split that chooses, without resamples."""
+
+        def of(row: Row) -> np.ndarray | None:
+            value = quantity.of_record(row.record)
+            return None if value is None else np.array([value])
+
+        return self._stacked(self.chosen_on, quantity, of, (alpha, temperature, beam, lenpen))
 
     def _stacked(
-        self, split: str, quantity: Quantity, alpha: float, temperature: float | str, beam: int | None
+        self,
+        split: str,
+        quantity: Quantity,
+        of_row: Callable[[Row], np.ndarray | None],
+        place: tuple[float, float | str, int | None, float],
     ) -> np.ndarray:
-        wanted = (split, quantity.name, alpha, temperature, beam)
-        if wanted not in self._known:
-            vectors = [self._of_run(seed, split, quantity, alpha, temperature, beam) for seed in self.seeds]
-            self._known[wanted] = np.stack(vectors)
-        return self._known[wanted]
+        key = (split, quantity.name, *place)
+        if key not in self._known:
+            self._known[key] = np.stack([self._of_run(seed, split, quantity, of_row, place) for seed in self.seeds])
+        return self._known[key]
 
     def _of_run(
-        self, seed: int, split: str, quantity: Quantity, alpha: float, temperature: float | str, beam: int | None
+        self,
+        seed: int,
+        split: str,
+        quantity: Quantity,
+        of_row: Callable[[Row], np.ndarray | None],
+        place: tuple[float, float | str, int | None, float],
     ) -> np.ndarray:
-        rows = self._rows(split, alpha, seed, beam)
+        alpha, temperature, beam, lenpen = place
+        rows = self._rows(split, alpha, seed, beam, lenpen)
         rows = at_fitted(rows) if temperature == "fitted" else select(rows, temperature=temperature)
-        what = f"{split}, alpha {alpha:g}, seed {seed}, {_mode(beam)}{beam or ''}, T {temperature}"
+        penalty = "" if lenpen == 1 else f", length penalty {lenpen:g}"
+        what = f"{split}, alpha {alpha:g}, seed {seed}, {_mode(beam)}{beam or ''}{penalty}, T {temperature}"
         if not rows:
             raise Missing(what)
-        vector = _value(quantity, rows[-1]) if split == "valid" else quantity.resampled(rows[-1], self._draws)
+        vector = of_row(rows[-1])
         if vector is None:
-            raise Missing(f"{what}: its {' and '.join(quantity.needs)}")
+            raise Missing(f"{what}: its {' and '.join(quantity.needs) or quantity.title}")
         return vector
 
-    def _rows(self, split: str, alpha: float, seed: int, beam: int | None) -> list[Row]:
+    def _rows(self, split: str, alpha: float, seed: int, beam: int | None, lenpen: float = 1.0) -> list[Row]:
         rows = self._entries[alpha].select(split=split, seed=seed, mode=_mode(beam), beam=beam)
-        return select(rows, search_precision=None)  # a search in half precision decides no claim
+        rows = select(rows, search_precision=None)  # a search in half precision decides no claim
+        return rows if beam is None else [row for row in rows if _length_penalty(row) == lenpen]
 
-    def temperatures(self, split: str, beam: int | None = None) -> list[float]:
-        """The temperatures that every run was measured at."""
-        cells = [self._rows(split, alpha, seed, beam) for alpha in self._entries for seed in self.seeds]
+    def temperatures(self, split: str | None = None, beam: int | None = None) -> list[float]:
+        """The temperatures that every run was measured at, on the reported split or another one."""
+        cells = [
+            self._rows(split or self._reported, alpha, seed, beam) for alpha in self._entries for seed in self.seeds
+        ]
         common = sorted(set.intersection(*({row.record.temperature for row in rows} for rows in cells)))
         if len(common) < 2:
-            raise Missing(f"{split}: {_mode(beam)} at several temperatures")
+            raise Missing(f"{split or self._reported}: {_mode(beam)} at several temperatures")
         return common
 
+    def searched_temperatures(self) -> list[float]:
+        """The temperatures of searches with the usual beam on both splits."""
+        return sorted({*self.temperatures(self.chosen_on, BEAM)} & {*self.temperatures(beam=BEAM)})
 
-_NO_PAIR = "runs of alpha 0 and 0.1 with the same seed on valid and test"
+    def length_penalties(self) -> list[float]:
+        """The length penalties of searches at T = 1 with the usual beam by every run on both splits."""
+        cells = [
+            {
+                _length_penalty(row)
+                for row in entry.select(split=split, seed=seed, mode="beam", beam=BEAM, temperature=1.0)
+            }
+            for split in (self.chosen_on, self._reported)
+            for entry in self._entries.values()
+            for seed in self.seeds
+        ]
+        return sorted(set.intersection(*cells))
+
+    def best(self, quantity: Quantity, alpha: float, temperatures: Sequence[float], beam: int | None) -> float:
+        """The temperature at which the mean of a quantity over seeds is best on the split that chooses."""
+        return max(temperatures, key=lambda t: quantity.better * self.valid(quantity, alpha, t, beam).mean())
+
+
+def _no_pair(study: Study) -> str:
+    return f"runs of alpha 0 and 0.1 with the same seed on {study.chosen_on} and {study.split}"
+
+
+def _length_penalty(row: Row) -> float:
+    return 1.0 if row.record.lenpen is None else row.record.lenpen
 
 
 def _mode(beam: int | None) -> str:
     return "forced" if beam is None else "beam"
 
 
-def _value(quantity: Quantity, row: Row) -> np.ndarray | None:
-    value = quantity.of_record(row.record)
-    return None if value is None else np.array([value])
+def _overconfident(pair: Pair) -> Measured:
+    return Measured(pair.test(OVERCONFIDENCE, 0.0))
 
 
-def _overconfident(pair: Pair) -> Parts:
-    return {"confidence - accuracy": pair.test(OVERCONFIDENCE, 0.0)}
+def _smoothing_calibrates(pair: Pair) -> Measured:
+    return Measured(pair.test(ECE, 0.0) - pair.test(ECE, 0.1))
 
 
-def _smoothing_calibrates(pair: Pair) -> Parts:
-    return {"ECE(0) - ECE(0.1)": pair.test(ECE, 0.0) - pair.test(ECE, 0.1)}
+def _temperature_calibrates(pair: Pair) -> Measured:
+    return Measured(pair.test(ECE, 0.0) - pair.test(ECE, 0.0, "fitted"))
 
 
-def _temperature_calibrates(pair: Pair) -> Parts:
-    scaled = pair.test(ECE, 0.0, "fitted")
-    difference = scaled - pair.test(ECE, 0.1)
-    return {
-        "ECE(0) - ECE(0, fitted T)": pair.test(ECE, 0.0) - scaled,
-        f"{paper.NOISE_FLOOR} - (ECE(0, fitted T) - ECE(0.1))": paper.NOISE_FLOOR - difference,
-        f"{paper.NOISE_FLOOR} + (ECE(0, fitted T) - ECE(0.1))": paper.NOISE_FLOOR + difference,
+def _temperature_calibrates_as_much(pair: Pair) -> Measured:
+    return Measured(pair.test(ECE, 0.0, "fitted") - pair.test(ECE, 0.1))
+
+
+def _smoothing_improves(quantity: Quantity) -> Callable[[Pair], Measured]:
+    """The gain of smoothing in a score of translations at T = 1."""
+
+    def measure(pair: Pair) -> Measured:
+        smoothed, hard = pair.test(quantity, 0.1, beam=BEAM), pair.test(quantity, 0.0, beam=BEAM)
+        return Measured(quantity.better * (smoothed - hard))
+
+    return measure
+
+
+def _smoothing_improves_at_best_penalty(pair: Pair) -> Measured:
+    """The gain of smoothing in BLEU, each model with the length penalty that is best for it on the choosing split."""
+    penalties = pair.length_penalties()
+    if len(penalties) < 2:
+        raise Missing("beam searches with several length penalties")
+    best = {
+        alpha: max(penalties, key=lambda p: pair.valid(BLEU, alpha, beam=BEAM, lenpen=p).mean()) for alpha in (0.0, 0.1)
     }
+    hard, smoothed = (pair.test(BLEU, alpha, beam=BEAM, lenpen=best[alpha]) for alpha in (0.0, 0.1))
+    return Measured(smoothed - hard, f"length penalties {best[0.0]:g} and {best[0.1]:g}")
 
 
-def _smoothing_raises_bleu(pair: Pair) -> Parts:
-    return {"BLEU(0.1) - BLEU(0)": pair.test(BLEU, 0.1, beam=BEAM) - pair.test(BLEU, 0.0, beam=BEAM)}
+def _nll_at_one(pair: Pair) -> Measured:
+    return Measured(pair.test(NLL, 0.1) - pair.test(NLL, 0.0), _crossover(pair))
 
 
-def _smoothing_raises_nll(pair: Pair) -> Parts:
-    return {
-        f"NLL(0.1) - NLL(0) at T = {t:g}": pair.test(NLL, 0.1, t) - pair.test(NLL, 0.0, t)
-        for t in pair.temperatures(pair.reported)
+def _crossover(pair: Pair) -> str:
+    """The temperature at which the mean NLL with smoothing begins to be the greater one, interpolated, in words."""
+    temperatures = pair.temperatures()
+    more = [float((pair.test(NLL, 0.1, t) - pair.test(NLL, 0.0, t))[:, 0].mean()) for t in temperatures]
+    for i in range(1, len(more)):
+        if more[i - 1] <= 0 < more[i]:
+            share = -more[i - 1] / (more[i] - more[i - 1])
+            at = temperatures[i - 1] + share * (temperatures[i] - temperatures[i - 1])
+            return f"above T = {at:.2f} smoothing has the greater NLL, below it the lesser"
+    return f"the same sign from T = {temperatures[0]:g} to {temperatures[-1]:g}" if len({*np.sign(more)}) == 1 else ""
+
+
+def _nll_at_worst(pair: Pair) -> Measured:
+    """At the temperature at which the claim fares worst on the split that chooses."""
+    excess = {
+        t: float((pair.valid(NLL, 0.1, t) - pair.valid(NLL, 0.0, t)).mean())
+        for t in set(pair.temperatures(pair.chosen_on)) & set(pair.temperatures())
     }
+    worst = min(excess, key=lambda t: excess[t])
+    return Measured(pair.test(NLL, 0.1, worst) - pair.test(NLL, 0.0, worst), f"T = {worst:g}")
 
 
-def _temperature_raises_bleu_a_little(pair: Pair) -> Parts:
-    above = [t for t in pair.temperatures("valid", BEAM) if t > 1]
+def _refinement(pair: Pair) -> Measured:
+    return Measured(pair.test(NLL, 0.1, "fitted") - pair.test(NLL, 0.0, "fitted"))
+
+
+def _calibration_part(pair: Pair) -> Measured:
+    of_each = {alpha: pair.test(NLL, alpha) - pair.test(NLL, alpha, "fitted") for alpha in (0.0, 0.1)}
+    return Measured(of_each[0.0] - of_each[0.1])
+
+
+def _hottest(pair: Pair) -> tuple[float, str]:
+    """The temperature above 1 at which the baseline's BLEU is best, and a note on it."""
+    grid = pair.searched_temperatures()
+    above = [t for t in grid if t > 1]
     if not above:
         raise Missing("beam searches at a temperature above 1")
-    best = max(above, key=lambda t: pair.valid(BLEU, 0.0, t, BEAM)[:, 0].mean())
-    scaled = pair.test(BLEU, 0.0, best, BEAM)
-    return {
-        f"BLEU(0, T = {best:g}) - BLEU(0)": scaled - pair.test(BLEU, 0.0, beam=BEAM),
-        f"BLEU(0.1) - BLEU(0, T = {best:g})": pair.test(BLEU, 0.1, beam=BEAM) - scaled,
-    }
+    best = pair.best(BLEU, 0.0, above, BEAM)
+    return best, f"T = {best:g}" + (", the greatest that was searched at" if best == grid[-1] else "")
 
 
-def _any_temperature_hurts_the_smoothed(pair: Pair) -> Parts:
-    bleu, ece = pair.test(BLEU, 0.1, beam=BEAM), pair.test(ECE, 0.1)
-    others = [t for t in pair.temperatures(pair.reported, BEAM) if t != 1]
-    return {
-        **{f"BLEU(0.1) - BLEU(0.1, T = {t:g})": bleu - pair.test(BLEU, 0.1, t, BEAM) for t in others},
-        **{f"ECE(0.1, T = {t:g}) - ECE(0.1)": pair.test(ECE, 0.1, t) - ece for t in others},
-    }
+def _temperature_raises_bleu(pair: Pair) -> Measured:
+    best, note = _hottest(pair)
+    return Measured(pair.test(BLEU, 0.0, best, BEAM) - pair.test(BLEU, 0.0, beam=BEAM), note)
 
 
-def _ece_predicts_bleu(pair: Pair) -> Parts:
-    """BLEU on test at the temperature of least ECE on valid, less that at the one of least NLL.
+def _smoothing_raises_it_more(pair: Pair) -> Measured:
+    best, note = _hottest(pair)
+    return Measured(pair.test(BLEU, 0.1, beam=BEAM) - pair.test(BLEU, 0.0, best, BEAM), note)
 
-    Each run chooses its own, of the temperatures that were searched at. The mean over both amounts of smoothing.
+
+def _another_temperature_hurts(quantity: Quantity, above: bool) -> Callable[[Pair], Measured]:
+    """The loss of the smoothed model at the best of the searched temperatures on one side of 1."""
+
+    def measure(pair: Pair) -> Measured:
+        beam = BEAM if quantity is BLEU else None
+        others = [t for t in pair.searched_temperatures() if (t > 1 if above else t < 1)]
+        if not others:
+            raise Missing(f"beam searches at a temperature {'above' if above else 'below'} 1")
+        best = pair.best(quantity, 0.1, others, beam)
+        lost = pair.test(quantity, 0.1, beam=beam) - pair.test(quantity, 0.1, best, beam)
+        return Measured(quantity.better * lost, f"T = {best:g}")
+
+    return measure
+
+
+def _ece_chooses_a_temperature(pair: Pair) -> Measured:
+    """BLEU at the searched temperature of least ECE, less that at the one of least NLL, as the other split shows them.
+
+    Each run chooses its own. The mean over both amounts of smoothing.
     """
-    grid = pair.temperatures(pair.reported, BEAM)
-    gains = []
+    grid = pair.searched_temperatures()
+    gains, differ = [], 0
     for alpha in (0.0, 0.1):
         bleu = np.stack([pair.test(BLEU, alpha, t, BEAM) for t in grid])
-        by_ece, by_nll = (
-            np.argmin([pair.valid(quantity, alpha, t)[:, 0] for t in grid], axis=0) for quantity in (ECE, NLL)
-        )
-        runs = np.arange(bleu.shape[1])
-        gains.append(bleu[by_ece, runs] - bleu[by_nll, runs])
-    return {"BLEU(T of least ECE) - BLEU(T of least NLL)": np.mean(gains, axis=0)}
+        by_ece, by_nll = (_least(quantity, pair, [(alpha, t) for t in grid]) for quantity in (ECE, NLL))
+        differ += int((by_ece != by_nll).sum())
+        gains.append(_chosen(bleu, by_ece) - _chosen(bleu, by_nll))
+    if not differ:
+        raise NotTestable(f"both choose the same temperature in each of {2 * len(pair.seeds)} runs")
+    return Measured(np.mean(gains, axis=0), f"they differ in {differ} of {2 * len(pair.seeds)} runs")
 
 
-def _beam_ece_is_worse(pair: Pair) -> Parts:
-    return {
-        f"beam ECE({alpha:g}) - forced ECE({alpha:g})": pair.test(ECE, alpha, beam=BEAM) - pair.test(ECE, alpha)
-        for alpha in (0.0, 0.1)
-    }
+def _ece_chooses_a_model(pair: Pair) -> Measured:
+    """The same where one of all cells is chosen: a model and a temperature."""
+    cells = [(alpha, t) for alpha in (0.0, 0.1) for t in pair.searched_temperatures()]
+    bleu = np.stack([pair.test(BLEU, *cell, BEAM) for cell in cells])
+    by_ece, by_nll = (_least(quantity, pair, cells) for quantity in (ECE, NLL))
+    if (by_ece == by_nll).all():
+        raise NotTestable(f"both choose the same model and temperature with each of {len(pair.seeds)} seeds")
+    names = [f"alpha {alpha:g}, T {t:g}" for alpha, t in cells]
+    chosen = (" or ".join(dict.fromkeys(names[i] for i in by)) for by in (by_ece, by_nll))
+    return Measured(_chosen(bleu, by_ece) - _chosen(bleu, by_nll), " against ".join(chosen))
 
 
-def _smoothing_shortens_wide_beams(pair: Pair) -> Parts:
-    lost = {
-        alpha: pair.test(LENGTH_RATIO, alpha, beam=BEAM) - pair.test(LENGTH_RATIO, alpha, beam=50)
-        for alpha in (0.0, 0.1)
-    }
-    return {"length lost from beam 5 to 50, (0.1) - (0)": lost[0.1] - lost[0.0]}
+def _least(quantity: Quantity, pair: Pair, cells: Sequence[tuple[float, float]]) -> np.ndarray:
+    """The number of the cell (alpha, T) in which a forced quantity is least, by seed, (seeds,)."""
+    return np.argmin([pair.valid(quantity, *cell)[:, 0] for cell in cells], axis=0)
+
+
+def _chosen(values: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """The vectors (seeds, draws + 1) of the chosen cell of each seed, of ``values`` (cells, seeds, draws + 1)."""
+    return values[cells, np.arange(values.shape[1])]
+
+
+def _beam_ece_is_worse(quantity: Quantity, alpha: float) -> Callable[[Pair], Measured]:
+    """Beam ECE, which counts no EOS, less a forced ``quantity``."""
+    return lambda pair: Measured(pair.test(ECE, alpha, beam=BEAM) - pair.test(quantity, alpha))
+
+
+def _smoothing_shortens_wide_beams(lenpen: float) -> Callable[[Pair], Measured]:
+    """The length that smoothing loses from the usual to the wide beam, less that of the baseline."""
+
+    def measure(pair: Pair) -> Measured:
+        lost = {
+            alpha: pair.test(LENGTH_RATIO, alpha, beam=BEAM, lenpen=lenpen)
+            - pair.test(LENGTH_RATIO, alpha, beam=WIDE_BEAM, lenpen=lenpen)
+            for alpha in (0.0, 0.1)
+        }
+        return Measured(lost[0.1] - lost[0.0])
+
+    return measure
 
 
 class Evidence:
-    """The pairs of a study; the parts of a claim are those of each pair."""
+    """The pairs of a study."""
 
     def __init__(self, study: Study, draws: int) -> None:
         self._study = study
         self._draws = draws
         self._pairs: dict[str, Pair] | None = None
 
-    def parts(self, of_pair: Callable[[Pair], Parts]) -> Parts:
-        """The parts of every pair, named by their model where there are several. Raises Missing for no pair."""
+    @property
+    def pairs(self) -> Mapping[str, Pair]:
+        """The pairs, by the label of their model without smoothing where there are several. Raises Missing for none."""
         if self._pairs is None:
             pairs = self._study.pairs
             if not pairs:
-                raise Missing(_NO_PAIR)
+                raise Missing(_no_pair(self._study))
             several = len(pairs) > 1
             self._pairs = {
-                f", {hard.label}" * several: Pair(hard, smoothed, self._study.split, self._draws)
-                for hard, smoothed in pairs
+                hard.label * several: Pair(hard, smoothed, self._study, self._draws) for hard, smoothed in pairs
             }
-        return {f"{part}{name}": v for name, pair in self._pairs.items() for part, v in of_pair(pair).items()}
+        return self._pairs
 
 
-def _claim(number: int, words: str, where: str, numbers: str, unit: str, of_pair: Callable[[Pair], Parts]) -> Claim:
-    return Claim(number, words, where, numbers, unit, lambda evidence: evidence.parts(of_pair))
+def _claim(number: int, words: str, where: str, numbers: str, *parts: Part) -> Claim:
+    return Claim(number, words, where, numbers, parts, lambda evidence: evidence.pairs)
 
 
 _BASELINE, _SCALED, _SMOOTHED = (cell.split(" / ")[0] for cell in paper.CALIBRATION_TRANSLATION[1:])
@@ -209,67 +365,89 @@ CLAIMS = (
         "Without smoothing the Transformer is over-confident on next tokens",
         "Fig. 3",
         "only drawn",
-        "probability",
-        _overconfident,
+        Part("confidence - accuracy", "probability", _overconfident),
     ),
     _claim(
-        2, "Smoothing 0.1 lowers forced ECE", "Table 3", f"{_BASELINE} to {_SMOOTHED}", "ECE", _smoothing_calibrates
+        2,
+        "Smoothing 0.1 lowers forced ECE",
+        "Table 3",
+        f"{_BASELINE} to {_SMOOTHED}",
+        Part("ECE(0) - ECE(0.1)", "ECE", _smoothing_calibrates),
     ),
     _claim(
         3,
         "A fitted temperature lowers the baseline's ECE to about the same level",
         "Table 3",
         f"{_SCALED} and {_SMOOTHED}",
-        "ECE",
-        _temperature_calibrates,
+        Part("ECE(0) - ECE(0, fitted T)", "ECE", _temperature_calibrates),
+        Part("ECE(0, fitted T) - ECE(0.1)", "ECE", _temperature_calibrates_as_much, "same"),
     ),
     _claim(
         4,
         "Smoothing raises BLEU at T = 1",
         "Table 1, Fig. 4",
         f"{paper.BLEU[0]} to {paper.BLEU[1]}",
-        "BLEU",
-        _smoothing_raises_bleu,
+        Part("BLEU(0.1) - BLEU(0)", "BLEU", _smoothing_improves(BLEU)),
+        Part("the same without the brevity penalty", "BLEU", _smoothing_improves(BLEU_WITHOUT_BREVITY)),
+        Part("the same with each model's best length penalty", "BLEU", _smoothing_improves_at_best_penalty),
+        Part("chrF(0.1) - chrF(0)", "chrF", _smoothing_improves(CHRF)),
+        Part("TER(0) - TER(0.1)", "TER", _smoothing_improves(TER)),
     ),
     _claim(
         5,
         "Smoothing raises NLL, and at every temperature",
         "Table 1, Fig. 4 right",
         f"perplexity {paper.PERPLEXITY[0]} to {paper.PERPLEXITY[1]}",
-        "nats",
-        _smoothing_raises_nll,
+        Part("NLL(0.1) - NLL(0) at T = 1", "nats", _nll_at_one),
+        Part("the same at the T that is worst for the claim", "nats", _nll_at_worst),
+        Part("the same, each at its fitted T (refinement)", "nats", _refinement),
+        Part("what a fitted T takes from NLL(0), less from NLL(0.1) (calibration)", "nats", _calibration_part),
     ),
     _claim(
         6,
         "A temperature above 1 raises the baseline's BLEU a little, not to the smoothed model's",
         "Fig. 4 left",
         "only drawn",
-        "BLEU",
-        _temperature_raises_bleu_a_little,
+        Part("BLEU(0, best T > 1) - BLEU(0)", "BLEU", _temperature_raises_bleu),
+        Part("BLEU(0.1) - BLEU(0, best T > 1)", "BLEU", _smoothing_raises_it_more),
     ),
     _claim(
         7,
         "For the smoothed model any T other than 1 hurts BLEU and ECE",
         "Fig. 4 centre",
         "only drawn",
-        "BLEU or ECE",
-        _any_temperature_hurts_the_smoothed,
+        Part("BLEU(0.1) - BLEU(0.1, best T < 1)", "BLEU", _another_temperature_hurts(BLEU, above=False)),
+        Part("BLEU(0.1) - BLEU(0.1, best T > 1)", "BLEU", _another_temperature_hurts(BLEU, above=True)),
+        Part("ECE(0.1, best T < 1) - ECE(0.1)", "ECE", _another_temperature_hurts(ECE, above=False)),
+        Part("ECE(0.1, best T > 1) - ECE(0.1)", "ECE", _another_temperature_hurts(ECE, above=True)),
     ),
     _claim(
         8,
         "The temperature of least ECE predicts that of best BLEU better than least NLL does",
         "section 3",
         "slightly better",
-        "BLEU",
-        _ece_predicts_bleu,
+        Part("BLEU(T of least ECE) - BLEU(T of least NLL)", "BLEU", _ece_chooses_a_temperature),
+        Part("the same, of all models and T", "BLEU", _ece_chooses_a_model),
     ),
-    _claim(9, "Beam ECE is worse than forced ECE", "Wang et al. 2020", "not in this paper", "ECE", _beam_ece_is_worse),
+    _claim(
+        9,
+        "Beam ECE is worse than forced ECE",
+        "Wang et al. 2020",
+        "not in this paper",
+        Part(
+            "beam ECE(0), TER hits, no EOS - forced ECE(0), argmax hits, with EOS", "ECE", _beam_ece_is_worse(ECE, 0.0)
+        ),
+        Part("the same of 0.1", "ECE", _beam_ece_is_worse(ECE, 0.1)),
+        Part("beam ECE(0) - forced ECE(0), both without EOS", "ECE", _beam_ece_is_worse(ECE_WITHOUT_EOS, 0.0)),
+        Part("the same of 0.1", "ECE", _beam_ece_is_worse(ECE_WITHOUT_EOS, 0.1)),
+    ),
     _claim(
         10,
         "Smoothing makes wide beams shorter",
         "Liang et al. 2022",
         "not in this paper",
-        "length ratio",
-        _smoothing_shortens_wide_beams,
+        Part("length ratio lost from beam 5 to 50, (0.1) - (0)", "length ratio", _smoothing_shortens_wide_beams(1.0)),
+        Part("the same without a length penalty", "length ratio", _smoothing_shortens_wide_beams(0.0)),
+        Part("both lose the same", "length ratio", _smoothing_shortens_wide_beams(1.0), "same"),
     ),
 )

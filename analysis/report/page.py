@@ -166,34 +166,34 @@ def in_words(study: Study) -> str:
 
 
 def _summary(study: Study, verdicts: Sequence[Verdict]) -> str:
-    """The verdicts in a sentence, and the claims that do not hold at this scale in another."""
+    """The verdicts in a sentence, and the parts of claims that do not hold at this scale in another."""
     count = Counter(verdict.word for verdict in verdicts)
-    sentence = f"Of {len(verdicts)} claims: {', '.join(f'{n} {word}' for word, n in count.most_common())}."
-    refuted = [f"{f.claim.number} ({f.claim.words})" for f in verdicts if f.word == "not reproduced"]
+    sentence = f"Of {len(verdicts)} parts of claims: {', '.join(f'{n} {word}' for word, n in count.most_common())}."
+    refuted = [claims.part_in_words(verdict) for verdict in verdicts if verdict.word == "not reproduced"]
     updates = sorted({row.record.updates for row in study.rows if row.record.updates})
     if refuted:
         scale = study.corpus + (f", {updates[-1]} updates" if updates else "")
-        sentence += f" At this scale ({scale}) these do not hold: {'; '.join(refuted)}."
+        sentence += f" At this scale ({scale}) these are not above 0: {'; '.join(refuted)}."
     return sentence
 
 
-def _claims(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
-    shown = []
-    for verdict, line in zip(verdicts, claims.cells(verdicts), strict=True):
-        title, where, paper, _, estimate, interval, of = line
-        shown.append(
-            {
-                "title": title,
-                "where": where,
-                "paper": paper,
-                "verdict": verdict.word,
-                "why": verdict.why,
-                "estimate": estimate,
-                "interval": interval,
-                "of": of,
-            }
-        )
-    return shown
+def _claims(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """Each claim with its parts, as the page shows them."""
+    return [
+        {
+            "title": claims.heading(claim),
+            "parts": [
+                {
+                    "words": claims.part_in_words(verdict),
+                    "verdict": verdict.word,
+                    "why": verdict.why,
+                    "numbers": dict(zip(claims.HEADER[2:], claims.numbers(verdict), strict=True)),
+                }
+                for verdict in of_claim
+            ],
+        }
+        for claim, of_claim in claims.by_claim(verdicts)
+    ]
 
 
 def _missing(table: Table) -> list[str]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from ..quantities import number
+from ..quantities import number, trace_ratio
 from ..rows import mean
 from ..study import Study
 from .layout import Table
@@ -51,12 +50,6 @@ def table(study: Study) -> Table:
         ("model", "split", *known),
         sorted([name, split, *(columns[field] for field in known)] for name, split, columns in lines),
     )
-
-
-def trace_ratio(geometry: Mapping[str, Any]) -> float | None:
-    """The variance within classes over that between them, None where either is not measured."""
-    within, between = geometry.get("variance_within"), geometry.get("variance_between")
-    return within / between if within is not None and between else None
 
 
 def _columns(values: list[dict[str, Any]]) -> dict[str, str]:
