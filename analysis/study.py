@@ -36,11 +36,20 @@ class Entry:
 
     @property
     def information(self) -> dict[int, list[tuple[int, float]]]:
-        """(update, nats) of the mutual information after each epoch, in order, by training seed."""
+        """(update, nats) of the mutual information as the paper estimates it: `information_by` of "nats"."""
+        return self.information_by("nats")
+
+    def information_by(self, estimate: str) -> dict[int, list[tuple[int, float]]]:
+        """(update, nats) of one ``estimate`` of the mutual information during training, in order, by training seed.
+
+        Update 0 is the untrained network. Records without the estimate have no point, and seeds without a point no
+        curve.
+        """
         points: dict[int, list[tuple[int, float]]] = {}
         for row in self.select(mode="information"):
-            nats = (row.record.mutual_information or {})["nats"]
-            points.setdefault(row.record.seed or 0, []).append((row.record.updates or 0, nats))
+            nats = (row.record.mutual_information or {}).get(estimate)
+            if nats is not None:
+                points.setdefault(row.record.seed or 0, []).append((row.record.updates or 0, nats))
         return {seed: sorted(points[seed]) for seed in sorted(points)}
 
     @property

@@ -19,7 +19,7 @@ FIELDS = {
     "nc2_norms": "NC2 norms",
     "nc2_angles": "NC2 angles",
     "class_separation": "separation",
-    "triangle_projected": "triangle, drawn",
+    "triangle_projected": "triangles on planes",
     "triangle_means": "of means",
     "triangle_templates": "of templates",
 }

@@ -74,6 +74,17 @@ def test_a_network_during_its_training_is_one_run():
     assert len(study(*rows).entries) == 1
 
 
+def test_each_estimate_of_information_has_its_curve_from_the_untrained_network_on():
+    """Records of an earlier version have the paper's estimate alone."""
+    rows = [
+        row(0.1, mode="information", seed=seed, updates=n, mutual_information={"nats": n + seed, **more})
+        for seed, n, more in ((1, 40, {"nats_50": 0.5}), (1, 0, {"nats_50": 0.0}), (2, 20, {}))
+    ]
+    (entry,) = study(*rows).entries
+    assert entry.information == {1: [(0, 1), (40, 41)], 2: [(20, 22)]}
+    assert entry.information_by("nats_50") == {1: [(0, 0.0), (40, 0.5)]}
+
+
 def test_records_of_one_model_in_several_modes_are_one_entry():
     assert labels(study(row(mode="forced"), row(mode="beam", beam=5), row(mode="activations"))) == ["alpha 0.1"]
 
