@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from .bins import FINE_BINS, Bins
+from .smooth_ece import smooth_ece
 from .sums import bin_sums, grouped_bin_sums
 from .temperature import TokenStatistics
 
@@ -42,6 +43,7 @@ class Tally:
         return {
             "bins": bins,
             "bins_equal_mass": self._fine.equal_mass(),
+            "smooth_ece": smooth_ece(self._fine),
             "n_tokens": n,
             "nll": nll,
             "perplexity": math.exp(nll),

@@ -32,6 +32,7 @@ from ..calibration.alignment import align
 from ..calibration.bins import Bins
 from ..calibration.generated import GeneratedTokens
 from ..calibration.scores import Scorer
+from ..calibration.smooth_ece import smooth_ece
 from ..records import Model, Record, RecordError, append, code_hash, read, sha256_of, versions
 from ..records.items import item_writers
 from .names import printable
@@ -141,6 +142,7 @@ def measured(system: System, split: str, run: str) -> tuple[Record, dict[str, An
         n_sentences_in_set=len(system.hypotheses),
         accuracy=others.accuracy,
         confidence=others.mean_confidence,
+        smooth_ece=smooth_ece(Bins.from_sums(tokens.fine_sums())),
         unit="word",
         sha=system.sha,
         versions=versions("sacrebleu", "numpy"),

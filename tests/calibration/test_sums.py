@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from mt_ls.calibration.bins import FINE_BINS, Bins
 from mt_ls.calibration.generated import GeneratedTokens
 from mt_ls.calibration.hits import is_hit
+from mt_ls.calibration.smooth_ece import smooth_ece
 from mt_ls.calibration.sums import bin_index, bin_sums, grouped_bin_sums
 from mt_ls.calibration.tally import Tally
 from mt_ls.calibration.temperature import TokenStatistics, at_temperatures
@@ -125,7 +126,9 @@ def test_fields_are_means_over_all_predictions():
     expected = Bins.of(statistics.confidence, statistics.hit)
     np.testing.assert_array_equal(fields["bins"].count, expected.count)
     np.testing.assert_allclose(fields["bins"].confidence, expected.confidence)
-    equal_mass = Bins.of(statistics.confidence, statistics.hit, FINE_BINS).equal_mass()
+    fine = Bins.of(statistics.confidence, statistics.hit, FINE_BINS)
+    assert fields["smooth_ece"] == pytest.approx(smooth_ece(fine), rel=1e-6)
+    equal_mass = fine.equal_mass()
     np.testing.assert_allclose(fields["bins_equal_mass"].edges, equal_mass.edges)
     np.testing.assert_array_equal(fields["bins_equal_mass"].hits, equal_mass.hits)
 
