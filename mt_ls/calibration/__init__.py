@@ -5,6 +5,7 @@
 - `sums`: the same sums on a device (torch).
 - `hits`: the one rule of what a hit is.
 - `temperature`: statistics at many temperatures from one pass, and the fitted temperature.
+- `full_vocabulary`: the same for all probabilities of a prediction, and not the greatest alone.
 - `gpu`, `bin_kernel`, `temperature_kernel`: for GPUs only: sums and temperatures by Triton kernels.
 - `tally`: sums of predictions with known targets.
 - `alignment`, `generated`: which generated tokens are hits.

@@ -133,6 +133,25 @@ def test_fields_are_means_over_all_predictions():
     np.testing.assert_array_equal(fields["bins_equal_mass"].hits, equal_mass.hits)
 
 
+def test_classes_and_masses_add_up_where_they_are_given():
+    statistics = _statistics(400)
+    is_eos = torch.arange(400) % 7 == 0
+    tally = Tally()
+    for rows in (slice(0, 150), slice(150, 400)):
+        part = TokenStatistics(*(column[rows] for column in statistics))
+        tally.add(part, torch.arange(len(part.hit)), len(part.hit), is_eos[rows], torch.full((3, 15), 2.0))
+    fields = tally.fields()
+    for name, where in (("others", ~is_eos), ("eos", is_eos)):
+        expected = Bins.of(statistics.confidence[where], statistics.hit[where])
+        np.testing.assert_array_equal(fields["bins_by_class"][name].count, expected.count)
+        np.testing.assert_array_equal(fields["bins_by_class"][name].hits, expected.hits)
+        np.testing.assert_allclose(fields["bins_by_class"][name].confidence, expected.confidence)
+    np.testing.assert_array_equal(fields["bins_full"].hits, np.full(15, 4.0))
+    of_images = Tally()
+    of_images.add(statistics, torch.arange(400), 400)
+    assert of_images.fields()["bins_by_class"] is of_images.fields()["bins_full"] is None
+
+
 def test_the_sums_of_each_group_are_returned():
     """Group 2 has no prediction."""
     statistics = _statistics(60)
