@@ -1,6 +1,7 @@
 """Statistics of predictions, measured on arrays.
 
 - `bins`: `Bins`, sums a bin and every measure that follows from them (numpy).
+- `t_cal`: a test of calibration: how often a calibrated model has bins as far from calibration.
 - `smooth_ece`: a calibration error without bins, from the sums of fine ones.
 - `sums`: the same sums on a device (torch).
 - `hits`: the one rule of what a hit is.

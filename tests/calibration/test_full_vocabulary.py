@@ -13,7 +13,7 @@ def _bins(logits, target, temperature):
     """The bins of all classes, from the statistics of a pass at several temperatures."""
     nll, confidence, brier, hit = at_temperatures(logits, target, [0.4, temperature])
     statistics = TokenStatistics(nll[1], confidence[1], brier[1], hit)
-    return Bins.from_sums(mass_sums(statistics, greatest_logits(logits), temperature))
+    return Bins.from_sums(mass_sums(statistics, greatest_logits(logits), temperature).cpu())
 
 
 def _written_out(logits, target, temperature, n_bins=15):
@@ -83,3 +83,17 @@ def test_nothing_and_what_is_no_number():
         TokenStatistics(*torch.full((3, 2), torch.nan), torch.zeros(2, dtype=torch.bool)), torch.zeros(15, 2), 1.0
     )
     assert diverged.isnan().any()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_a_gpu_has_the_same_logits_and_sums(dtype):
+    """The statistics are those of the Triton kernel where it serves."""
+    generator = torch.Generator().manual_seed(1)
+    logits = 4 * torch.randn(300, 8004, generator=generator).to(dtype)
+    target = torch.randint(8004, (300,), generator=generator)
+    on_gpu = greatest_logits(logits.cuda())
+    assert torch.equal(on_gpu.cpu(), greatest_logits(logits))
+    bins, expected = _bins(logits.cuda(), target.cuda(), 1.5), _bins(logits, target, 1.5)
+    np.testing.assert_allclose(bins.count, expected.count, atol=1e-3)
+    np.testing.assert_allclose(bins.confidence, expected.confidence, atol=1e-3)
