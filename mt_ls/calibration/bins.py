@@ -16,6 +16,14 @@ N_BINS = 15
 FINE_BINS = 4096  # fine enough to be merged into bins of equal count
 
 
+def equal_mass_cuts(count: np.ndarray, n_groups: int) -> np.ndarray:
+    """The first bins of at most ``n_groups`` groups of neighbours with nearly equal sums of ``count`` (B,)."""
+    below = np.concatenate(([0.0], np.cumsum(count)))
+    wanted = np.linspace(0, below[-1], n_groups + 1)
+    cuts = np.unique(np.searchsorted(below, wanted[1:-1]))
+    return np.concatenate(([0], cuts[(cuts > 0) & (cuts < len(count))]))
+
+
 class Bins:
     """Sums a bin: ``count``, ``confidence`` (sum of predicted probabilities) and ``hits``, each float64 (B,).
 
@@ -59,10 +67,7 @@ class Bins:
 
         Of fine bins (`FINE_BINS`) these are the equal-mass bins of the data, confidences of one fine bin taken as ties.
         """
-        below = np.concatenate(([0.0], np.cumsum(self.count)))
-        wanted = np.linspace(0, below[-1], n_bins + 1)
-        cuts = np.unique(np.searchsorted(below, wanted[1:-1]))
-        cuts = np.concatenate(([0], cuts[(cuts > 0) & (cuts < len(self.count))]))
+        cuts = equal_mass_cuts(self.count, n_bins)
         sums = (np.add.reduceat(values, cuts) for values in (self.count, self.confidence, self.hits))
         return Bins(np.append(self.edges[cuts], self.edges[-1]), *sums)
 
@@ -95,6 +100,14 @@ class Bins:
     def ece(self) -> float:
         """Expected calibration error: sum over bins of |hits - confidence| / N, in [0, 1] (NaN when empty)."""
         return float(np.abs(self.hits - self.confidence).sum() / self.count.sum()) if self.n else float("nan")
+
+    def over(self) -> float:
+        """The part of the ECE from bins whose mean confidence is above their accuracy (NaN when empty)."""
+        return float((self.confidence - self.hits).clip(min=0).sum() / self.count.sum()) if self.n else float("nan")
+
+    def under(self) -> float:
+        """The part of the ECE from bins whose mean confidence is below their accuracy: `over` + `under` = `ece`."""
+        return float((self.hits - self.confidence).clip(min=0).sum() / self.count.sum()) if self.n else float("nan")
 
     def mce(self) -> float:
         """Maximum calibration error: the greatest gap of a bin that is not empty (Guo et al. 2017, eq. 5)."""

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import torch
 
-from .sums import grouped_bin_sums
+from .bins import FINE_BINS
+from .sums import bin_sums, grouped_bin_sums
 
 
 class GeneratedTokens(NamedTuple):
@@ -27,12 +28,20 @@ class GeneratedTokens(NamedTuple):
 
         Beam ECE is the ECE of "others". Shifted tokens are in no class, as in InfECE (Wang et al. 2020).
         """
-        chosen = {"others": self.kept & ~self.eos, "eos": self.eos}
+        chosen = {"others": self._others, "eos": self.eos}
         probability = self.probability.clamp(max=1.0)
         return {
             name: grouped_bin_sums(probability[mask], self.hit[mask], self.sentence[mask], n_sentences)
             for name, mask in chosen.items()
         }
+
+    def fine_sums(self) -> torch.Tensor:
+        """Sums (3, `FINE_BINS`) of the class "others", in bins that SmoothECE takes."""
+        return bin_sums(self.probability.clamp(max=1.0), self.hit, FINE_BINS, self._others)
+
+    @property
+    def _others(self) -> torch.Tensor:
+        return self.kept & ~self.eos
 
     @property
     def n_left_out(self) -> int:

@@ -152,7 +152,7 @@ def summary(records: Sequence[Record]) -> str:
         )
     lines.append("* fitted by likelihood; a beam ECE leaves out EOS and shifted tokens")
     for record in records:
-        if record.temperature == 1.0 and record.bins_by_class:
+        if record.mode == "beam" and record.temperature == 1.0 and record.bins_by_class:
             classes = [f"{name} {bins.ece():.4f} ({bins.n})" for name, bins in record.bins_by_class.items()]
             lines.append(f"beam ECE by token class (tokens) at T = 1: {', '.join(classes)}")
             lines.append(f"shifted tokens, in no class: {record.n_left_out}")

@@ -13,9 +13,10 @@ import torch
 from msgspec.structs import replace
 from tqdm import tqdm
 
-from ..calibration.bins import Bins
+from ..calibration.bins import FINE_BINS, Bins
 from ..calibration.generated import GeneratedTokens
 from ..calibration.scores import Statistics
+from ..calibration.smooth_ece import smooth_ece
 from ..records import Record, append
 from ..records.items import ItemsWriter, item_writers
 from .protocol import Search, TranslationModel
@@ -37,6 +38,7 @@ class _Sums:
 
     def __init__(self) -> None:
         self.bins: dict[str, Bins] = {}
+        self.fine = Bins.zeros(FINE_BINS)
         self.scores: Statistics = {}
         self.n_tokens = self.n_left_out = 0
 
@@ -45,6 +47,7 @@ class _Sums:
         self.bins = {
             name: self.bins.get(name, Bins.zeros()) + Bins.from_sums(part.sum(0)) for name, part in sums.items()
         }
+        self.fine = self.fine + Bins.from_sums(tokens.fine_sums())
         for name in comparisons[0].statistics:
             added = np.sum([comparison.statistics[name] for comparison in comparisons], axis=0)
             self.scores[name] = added + self.scores.get(name, np.zeros_like(added))
@@ -101,6 +104,7 @@ def _measured(planned: Record, total: _Sums, references: References, seconds: fl
         n_left_out=total.n_left_out,
         accuracy=others.accuracy,
         confidence=others.mean_confidence,
+        smooth_ece=smooth_ece(total.fine),
         **references.scores(total.scores),
         items=f"{planned.name}.parquet",
         seconds=seconds,

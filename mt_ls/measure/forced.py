@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ import torch
 from msgspec.structs import replace
 from tqdm import tqdm
 
+from ..calibration.full_vocabulary import greatest_logits, mass_sums
+from ..calibration.hits import is_hit
 from ..calibration.tally import Tally
 from ..calibration.temperature import TokenStatistics, at_temperatures, fit_temperature
 from ..records import Record, append
@@ -109,12 +112,18 @@ def measure_forced(forced: ForcedPass, planned: Sequence[Record], records: Path)
 
 
 class _Tokens(NamedTuple):
-    """Statistics of N predictions at each of T temperatures (see `TokenStatistics`), targets and sentences."""
+    """Statistics of N predictions at each of T temperatures (see `TokenStatistics`).
+
+    ``is_eos`` (N,) says which predictions are EOS, ``greatest`` (B, N) is `greatest_logits`, ``target`` and
+    ``sentence`` are (N,).
+    """
 
     nll: torch.Tensor
     confidence: torch.Tensor
     brier: torch.Tensor
     hit: torch.Tensor
+    is_eos: torch.Tensor
+    greatest: torch.Tensor
     target: torch.Tensor
     sentence: torch.Tensor
 
@@ -124,11 +133,11 @@ def _statistics(forced: ForcedPass, batches: list[ForcedTokens], temperatures: l
 
     They leave a GPU together, so that it computes without waiting for the host.
     """
-    parts = [
-        _Tokens(*at_temperatures(logits, target, temperatures), target, sentence)
-        for tokens in batches
-        for logits, target, sentence in forced.logits(tokens)
-    ]
+    parts = []
+    for logits, target, sentence in itertools.chain.from_iterable(map(forced.logits, batches)):
+        greatest = greatest_logits(logits)
+        is_eos = is_hit(logits[:, forced.model.eos].float(), greatest[0])
+        parts.append(_Tokens(*at_temperatures(logits, target, temperatures), is_eos, greatest, target, sentence))
     return [_Tokens(*(torch.cat(column, dim=-1).cpu() for column in zip(*parts, strict=True)))] if parts else []
 
 
@@ -145,7 +154,8 @@ def _add(tally: Tally, writer: ItemsWriter, window: Window, tokens: _Tokens, i: 
     """Add the tokens of a window at temperature number ``i``, that of the record."""
     statistics = TokenStatistics(tokens.nll[i], tokens.confidence[i], tokens.brier[i], tokens.hit)
     sentence = tokens.sentence - window.first
-    bins, nll = tally.add(statistics, sentence, window.n)
+    mass = mass_sums(statistics, tokens.greatest, record.temperature)
+    bins, nll = tally.add(statistics, sentence, window.n, tokens.is_eos, mass)
     if record.temperature not in (1.0, record.fitted_temperature):
         writer.append(bins=bins, nll=nll)
         return

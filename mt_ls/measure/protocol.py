@@ -3,7 +3,7 @@
 A model needs no base class. Each mode calls a part of the protocol:
 
 - every mode: `provenance`, `n_sentences`, `n_classes`, `batches`;
-- forced: `forced` and `projection`;
+- forced: `forced`, `projection` and `eos`;
 - beam: `search`, `fast_search`, `token_probabilities`, `target`, `eos`, `text_of` and `references`;
 - activations: those of forced, and `token_id`.
 

@@ -32,6 +32,7 @@ from ..calibration.alignment import align
 from ..calibration.bins import Bins
 from ..calibration.generated import GeneratedTokens
 from ..calibration.scores import Scorer
+from ..calibration.smooth_ece import smooth_ece
 from ..records import Model, Record, RecordError, append, code_hash, read, sha256_of, versions
 from ..records.items import item_writers
 from .names import printable
@@ -156,6 +157,7 @@ def measured(system: System, planned: Record) -> tuple[Record, dict[str, Any]]:
         n_left_out=tokens.n_left_out,
         accuracy=others.accuracy,
         confidence=others.mean_confidence,
+        smooth_ece=smooth_ece(Bins.from_sums(tokens.fine_sums())),
         **scorer.scores({name: np.sum([s[name] for s in statistics], axis=0) for name in statistics[0]}),
     )
     return record, {

@@ -70,7 +70,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     confidence: float | None = None
     brier: float | None = None
     bins_equal_mass: Bins | None = None
+    smooth_ece: float | None = None
     bins_by_class: dict[str, Bins] | None = None
+    bins_full: Bins | None = None
     bleu: dict[str, Any] | None = None
     bleu_uncased: dict[str, Any] | None = None
     chrf: dict[str, Any] | None = None

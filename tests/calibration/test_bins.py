@@ -45,6 +45,16 @@ def test_ece_is_that_of_the_witnesses():
     assert count.sum() == bins.n == 5000 and bins.accuracy == pytest.approx(hits.mean())
 
 
+def test_the_ece_is_what_is_over_and_what_is_under():
+    """A bin of 10 at 0.9 with 8 hits, and one of 30 at 0.5 with 18."""
+    bins = Bins.of([0.9] * 10 + [0.5] * 30, [1] * 8 + [0] * 2 + [1] * 18 + [0] * 12)
+    assert (bins.over(), bins.under()) == (pytest.approx(1 / 40), pytest.approx(3 / 40))
+    whole = Bins.of(*_data())
+    assert min(whole.over(), whole.under()) >= 0 and whole.over() + whole.under() == pytest.approx(whole.ece())
+    assert whole.over() - whole.under() == pytest.approx(whole.mean_confidence - whole.accuracy)
+    assert np.isnan(Bins.zeros().over()) and np.isnan(Bins.zeros().under())
+
+
 def test_confidence_one_falls_into_the_last_bin():
     """scikit-learn does the same; torchmetrics gives 1.0 a bin of its own."""
     confidence, hits = np.array([0.95, 1.0]), np.array([1.0, 0.0])

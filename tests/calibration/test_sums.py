@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from mt_ls.calibration.bins import FINE_BINS, Bins
 from mt_ls.calibration.generated import GeneratedTokens
 from mt_ls.calibration.hits import is_hit
+from mt_ls.calibration.smooth_ece import smooth_ece
 from mt_ls.calibration.sums import bin_index, bin_sums, grouped_bin_sums
 from mt_ls.calibration.tally import Tally
 from mt_ls.calibration.temperature import TokenStatistics, at_temperatures
@@ -125,9 +126,30 @@ def test_fields_are_means_over_all_predictions():
     expected = Bins.of(statistics.confidence, statistics.hit)
     np.testing.assert_array_equal(fields["bins"].count, expected.count)
     np.testing.assert_allclose(fields["bins"].confidence, expected.confidence)
-    equal_mass = Bins.of(statistics.confidence, statistics.hit, FINE_BINS).equal_mass()
+    fine = Bins.of(statistics.confidence, statistics.hit, FINE_BINS)
+    assert fields["smooth_ece"] == pytest.approx(smooth_ece(fine), rel=1e-6)
+    equal_mass = fine.equal_mass()
     np.testing.assert_allclose(fields["bins_equal_mass"].edges, equal_mass.edges)
     np.testing.assert_array_equal(fields["bins_equal_mass"].hits, equal_mass.hits)
+
+
+def test_classes_and_masses_add_up_where_they_are_given():
+    statistics = _statistics(400)
+    is_eos = torch.arange(400) % 7 == 0
+    tally = Tally()
+    for rows in (slice(0, 150), slice(150, 400)):
+        part = TokenStatistics(*(column[rows] for column in statistics))
+        tally.add(part, torch.arange(len(part.hit)), len(part.hit), is_eos[rows], torch.full((3, 15), 2.0))
+    fields = tally.fields()
+    for name, where in (("others", ~is_eos), ("eos", is_eos)):
+        expected = Bins.of(statistics.confidence[where], statistics.hit[where])
+        np.testing.assert_array_equal(fields["bins_by_class"][name].count, expected.count)
+        np.testing.assert_array_equal(fields["bins_by_class"][name].hits, expected.hits)
+        np.testing.assert_allclose(fields["bins_by_class"][name].confidence, expected.confidence)
+    np.testing.assert_array_equal(fields["bins_full"].hits, np.full(15, 4.0))
+    of_images = Tally()
+    of_images.add(statistics, torch.arange(400), 400)
+    assert of_images.fields()["bins_by_class"] is of_images.fields()["bins_full"] is None
 
 
 def test_the_sums_of_each_group_are_returned():

@@ -8,7 +8,8 @@ from fake_model import EOS, FakeModel
 from msgspec.structs import replace
 from pyarrow import parquet
 
-from mt_ls.calibration.bins import Bins
+from mt_ls.calibration.bins import FINE_BINS, Bins
+from mt_ls.calibration.smooth_ece import smooth_ece
 from mt_ls.measure import windows
 from mt_ls.measure.beam import measure_beam
 from mt_ls.measure.plan import blank_record
@@ -74,6 +75,8 @@ def test_tokens_and_bins_are_those_of_the_hypotheses(tmp_path):
     np.testing.assert_array_equal(record.bins.count, bins.count)
     np.testing.assert_array_equal(record.bins.hits, bins.hits)
     np.testing.assert_allclose(record.bins.confidence, bins.confidence, rtol=1e-6)
+    fine = Bins.of(confidence[others], hit[others], FINE_BINS)
+    assert record.smooth_ece == pytest.approx(smooth_ece(fine), rel=1e-5)
     assert record.accuracy == bins.accuracy and record.bins_by_class["eos"].n == (token == EOS).sum()
     assert record.n_tokens == len(token) and record.n_left_out == (~kept).sum()
     assert record.n_tokens == record.bins.n + record.n_left_out + record.bins_by_class["eos"].n
@@ -108,7 +111,8 @@ def test_windows_change_nothing_and_equal_hypotheses_are_compared_once(tmp_path,
     monkeypatch.setattr(windows, "WINDOW_SENTENCES", 10)
     cut, others = _measured(model, tmp_path, 1.0, references)
     assert references.compare.cache_info().misses == 31 and references.compare.cache_info().hits == 31
-    same = {"seconds": 0, "bins": whole.bins, "bins_by_class": None, "confidence": 0}
+    assert cut.smooth_ece == pytest.approx(whole.smooth_ece, rel=1e-6)
+    same = {"seconds": 0, "bins": whole.bins, "bins_by_class": None, "confidence": 0, "smooth_ece": 0}
     assert replace(cut, **same) == replace(whole, **same)
     np.testing.assert_allclose(cut.bins.confidence, whole.bins.confidence, rtol=1e-6)
     assert columns.keys() == others.keys() and all(columns[name] == others[name] for name in columns)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from fake_model import WORDS, FakeModel, all_logits
+from fake_model import EOS, WORDS, FakeModel, all_logits
 from msgspec.structs import replace
 from pyarrow import parquet
 from torch.nn import functional
@@ -58,6 +58,7 @@ def test_records_have_the_numbers_of_all_logits(tmp_path, projects):
         np.testing.assert_array_equal(record.bins.count, bins.count)
         np.testing.assert_array_equal(record.bins.hits, bins.hits)
         np.testing.assert_allclose(record.bins.confidence, bins.confidence, rtol=1e-5)
+        _has_the_other_bins(record, p, target, hit)
         items = read_items(tmp_path, record)
         np.testing.assert_array_equal(items.n, np.bincount(sentence))
         np.testing.assert_allclose(items.nll, np.bincount(sentence, nll), rtol=1e-5)
@@ -65,6 +66,22 @@ def test_records_have_the_numbers_of_all_logits(tmp_path, projects):
         one = sentence == 3
         expected = Bins.of(p.amax(-1)[one], hit[one])
         np.testing.assert_allclose(items.bins[3], [expected.count, expected.confidence, expected.hits], rtol=1e-5)
+
+
+def _has_the_other_bins(record, p, target, hit):
+    """Bins by class of the prediction, not of the target, and those of the probabilities of all classes."""
+    is_eos = p.argmax(-1) == EOS
+    assert is_eos.any() and (is_eos != (target == EOS)).any()
+    for name, chosen in (("others", ~is_eos), ("eos", is_eos)):
+        expected = Bins.of(p.amax(-1)[chosen], hit[chosen])
+        np.testing.assert_array_equal(record.bins_by_class[name].count, expected.count)
+        np.testing.assert_array_equal(record.bins_by_class[name].hits, expected.hits)
+        np.testing.assert_allclose(record.bins_by_class[name].confidence, expected.confidence, rtol=1e-5)
+    every, is_target = p.flatten().double().numpy(), functional.one_hot(target, p.size(1)).flatten().numpy()
+    place = np.minimum((every * 15).astype(int), 14)
+    for sums, values in zip(("count", "confidence", "hits"), (every, every**2, every * is_target), strict=True):
+        expected = np.bincount(place, values, minlength=15)
+        np.testing.assert_allclose(getattr(record.bins_full, sums), expected, atol=1e-4)
 
 
 def test_items_have_tokens_at_1_and_at_the_fitted_temperature_only(tmp_path):
@@ -93,6 +110,7 @@ def test_windows_and_what_is_kept_change_nothing(tmp_path, monkeypatch, window, 
     for temperature, record in _measured(model, tmp_path / "cut").items():
         assert record.nll == pytest.approx(whole[temperature].nll, rel=1e-6)
         np.testing.assert_array_equal(record.bins.count, whole[temperature].bins.count)
+        np.testing.assert_allclose(record.bins_full.count, whole[temperature].bins_full.count, atol=1e-5)
         items, others = (
             read_items(tmp_path / folder, r) for folder, r in (("cut", record), ("whole", whole[temperature]))
         )

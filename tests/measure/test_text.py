@@ -29,6 +29,7 @@ def test_the_probability_of_a_word_is_the_product_of_its_tokens(tmp_path):
     assert record.bins.confidence.sum() == pytest.approx(5 * 0.5 + 2 * 0.25)
     # "ist" is a miss, and so is the second end: there the reference goes on.
     assert record.bins.hits.sum() == 6 and record.bins_by_class["eos"].hits.sum() == 1
+    assert record.smooth_ece == pytest.approx(record.bins.ece()) == pytest.approx(3 / 7)  # too low in either bin
     np.testing.assert_array_equal(items["bins"].sum(axis=2)[:, 0], [5, 2])
     assert record.signature.startswith("ECE|mode:beam|hit:ter|unit:word|split:test|bins:15w|T:1.00|n:7|ck:")
 

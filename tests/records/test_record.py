@@ -27,6 +27,7 @@ def test_a_round_trip_keeps_everything(record):
         model=Model(corpus="toy", smoothing=Smoothing("unigram", 0.2), precision="bf16", teacher=teacher),
         teacher_run=TeacherRun(run="teacher_s1", checkpoint="f" * 64, gamma=0.1),
         bins_equal_mass=equal_mass,
+        smooth_ece=0.0125,
         bins_by_class={"others": Bins.of([0.5], [1]), "eos": Bins.zeros()},
         geometry={"nc1": 0.5, "planes": [{"classes": ["a", "b", "c"], "points": [[0.1, 0.2, 0]]}]},
         bleu={"score": 20.1, "signature": "x"},
