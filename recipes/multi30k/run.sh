@@ -5,11 +5,12 @@
 # where DATA is multi30k_smoke, multi30k or multi30k_paper. Protocol and results: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
-forced=(0.6 0.7 0.8 0.85 0.9 0.95 1.0 1.05 1.1 1.15 1.2 1.3 1.4 1.6)
-searched=(0.7 0.8 0.9 1.0 1.1 1.2 1.3)
-beams=(1 20 50)
+forced=(0.6 0.7 0.8 0.85 0.9 0.95 1.0 1.05 1.1 1.15 1.2 1.3 1.4 1.6 1.8)
+searched=(0.7 0.8 0.9 0.95 1.0 1.05 1.1 1.2 1.3 1.4 1.6 1.8)
+# Other searches at T = 1, as BEAM:LENGTH_PENALTY; the one over temperatures has 5:1.
+others=(1:1 20:1 50:1 50:0 5:0 5:0.5 5:1.5 5:2)
 case ${SCALE:-cpu} in
-  smoke) data=multi30k_smoke updates=20 vocabulary=2000 accumulate=1 forced=(1.0) searched=(1.0) beams=(2) ;;
+  smoke) data=multi30k_smoke updates=20 vocabulary=2000 accumulate=1 forced=(1.0) searched=(1.0) others=(2:1) ;;
   cpu) data=multi30k updates=4000 vocabulary=8000 accumulate=1 ;;
   # two batches an update, as on the two GPUs of Wu et al.
   paper) data=multi30k_paper updates=8000 vocabulary=8000 accumulate=2 ;;
@@ -23,8 +24,8 @@ train_and_measure() {
     --clip-norm 25 --max-tokens 4096 --max-update "$updates" --keep-last-epochs 1 --update-freq "$accumulate"
   measure "$@" --modes forced --temperatures "${forced[@]}"
   measure "$@" --modes beam --temperatures "${searched[@]}"
-  for beam in "${beams[@]}"; do
-    measure "$@" --modes beam --temperatures 1.0 --beam "$beam" --fit-subset none
+  for search in "${others[@]}"; do
+    measure "$@" --modes beam --temperatures 1.0 --beam "${search%:*}" --lenpen "${search#*:}" --fit-subset none
   done
   activations "$@" ▁ein ▁eine ▁einen
 }
