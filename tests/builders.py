@@ -125,7 +125,14 @@ def write_activations(folder, amounts=(0.0, 0.1)):
 
 
 _N_IMAGES = 2000
-_GEOMETRY = {"nc1": 1.0, "spread_of_others": 0.2}
+_GEOMETRY = {
+    "nc1": 1.0,
+    "variance_within": 1.0,
+    "variance_between": 2.0,
+    "spread_of_others": 0.2,
+    "spread_of_wrong_logits": 0.1,
+    "triangle_projected": 0.3,
+}
 
 
 def write_run(folder, name, seed, accuracy, gap, architecture="mlp_1200", amount=0.0, tightness=1.0, **model):
@@ -140,6 +147,7 @@ def write_run(folder, name, seed, accuracy, gap, architecture="mlp_1200", amount
             bins[np.arange(_N_IMAGES), :, place] = np.column_stack((np.ones(_N_IMAGES), confidence, hits))
             summed = Bins.from_sums(bins.sum(0))
             values = {key: value * tightness for key, value in _GEOMETRY.items()}
+            values |= {"variance_between": 2.0, "class_separation": 1 - 0.5 * tightness}
             of = record(
                 amount,
                 run=f"{name}_s{seed}",
@@ -149,8 +157,7 @@ def write_run(folder, name, seed, accuracy, gap, architecture="mlp_1200", amount
                 architecture=architecture,
                 seed=seed,
                 bins=summed,
-                teacher_run=None if model.get("teacher") is None else teacher_run(None),
-                **model,
+                **{"teacher_run": None if model.get("teacher") is None else teacher_run(None), **model},
                 accuracy=summed.accuracy,
                 fitted_temperature=2.0,
                 fitted_on="valid",
@@ -170,6 +177,8 @@ def write_information(folder, name, seed, amount, values):
             seed=seed,
             updates=update,
             mutual_information={"nats": nats, "classes": ["a", "b"], "samples": 5},
+            n_sentences=600,
+            n_sentences_in_set=600,
             sha={"data": "d" * 64, "checkpoint": f"{name}{seed}{update}" * 9, "code": "e" * 40},
         )
         write(folder, of)
@@ -186,7 +195,7 @@ def write_world(folder, paper_is_right, seeds=(1, 2, 3)):
             student = good if amount == 0 else bad
             teacher = taught_by("mlp_1200", amount, None)
             write_run(folder, f"student_{amount}", seed, student, 0.0, architecture="mlp_800", teacher=teacher)
-        falling, staying = [1.0, 4.0 + 0.01 * seed, 0.9], [1.0, 4.0, 3.5]
+        falling, staying = [1.0, 4.0 + 0.01 * seed, 0.61 + 0.01 * seed], [1.0, 4.0, 3.5]  # to two collapsed clusters
         hard, smoothed = (staying, falling) if paper_is_right else (falling, staying)
         write_information(folder, "r0", seed, 0.0, hard)
         write_information(folder, "r1", seed, 0.1, smoothed)

@@ -59,7 +59,7 @@ def numbers(verdict: Verdict) -> list[str]:
     digits = digits_of(verdict)
     return [
         f"{estimate.value:+.{digits}f}",
-        f"{low:+.{digits}f} to {high:+.{digits}f}" if estimate.error else "",
+        f"{low:+.{digits}f} to {high:+.{digits}f}" if high > low + 1e-12 else "",
         "" if verdict.margin is None else f"{verdict.margin:.{digits}f}",
         "" if verdict.adjusted is None else f"{verdict.adjusted:.2g}",
         _signs(estimate),

@@ -306,8 +306,11 @@ def _ends_collapsed(evidence: Evidence) -> Measured:
     rows = [row.record for e in evidence.of_information(0.1) for row in e.select(mode="information")]
     if not rows:
         raise Missing("mutual information during the training with alpha 0.1")
-    samples = (rows[0].mutual_information or {})["samples"]
-    floor = collapsed_information(rows[0].n_sentences, samples, reused=False)
+    samples = (rows[0].mutual_information or {}).get("samples", 0)
+    try:
+        floor = collapsed_information(rows[0].n_sentences, samples, reused=False)
+    except ValueError as error:
+        raise Missing(str(error)) from None
     measured = _over_seeds(lambda _, smoothed: float(smoothed[-1]) - floor.mean)(evidence)
     return Measured(
         measured.vectors, f"collapsed: {floor.mean:.3f} (95 % of simulations {floor.low:.3f} to {floor.high:.3f})"
