@@ -1,0 +1,34 @@
+"""A mean over training seeds with its spread: the bars and bands of figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..quantities import Quantity
+from ..rows import Row
+
+CAPTION = "from the least to the greatest seed, of one seed the 95 % interval over its sentences"
+"""What a band is, for the text beside a figure."""
+
+
+class Spread(NamedTuple):
+    """A mean, and the ends of its band."""
+
+    value: float
+    low: float
+    high: float
+
+
+def over_seeds(quantity: Quantity, rows: Sequence[Row]) -> Spread | None:
+    """The mean over rows of what was measured, from the least to the greatest; None where nothing was measured.
+
+    Of one row the ends are those of its 95 % interval over items, or the value itself where they were not kept.
+    """
+    values = [value for row in rows if (value := quantity.of_record(row.record)) is not None]
+    if not values:
+        return None
+    low, high = min(values), max(values)
+    if len(values) == 1:
+        low, high = quantity.interval(rows) or (low, high)
+    return Spread(sum(values) / len(values), low, high)
