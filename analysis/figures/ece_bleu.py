@@ -74,7 +74,7 @@ def figure(study: Study) -> Signed | None:
     greatest = max(_point([cell]).ece for cell in cells)
     for axis, name, label in zip(axes, ("bleu", "perplexity"), ("BLEU", "perplexity (log scale)"), strict=True):
         layout.square_root(axis, "x", greatest, apart=0.17)
-        axis.set(xlabel="forced ECE (square-root scale)", ylabel=label)
+        axis.set(xlabel="forced ECE\n(square-root scale)", ylabel=label)
         axis.set_title(_correlations(cells, name, "run" if study.by == "run" else "model"), fontsize=8, loc="left")
     low, high = axes[1].get_ylim()
     layout.logarithm(axes[1], low, high, digits=(1, 1.5, 2, 3, 4, 5, 6, 8))
@@ -146,20 +146,17 @@ def _bars(cells: Sequence[Cell], point: Point, name: str) -> dict[str, list[list
 
 
 def _correlations(cells: Sequence[Cell], name: str, what: str) -> str:
-    """Spearman's correlations with ECE in two lines: over all cells, and over the models (or runs) at T = 1."""
+    """Spearman's correlations with ECE in lines: over all cells, and over the models (or runs) at T = 1."""
     at_one: dict[str, list[Cell]] = {}
     for cell in _at_one(cells):
         at_one.setdefault(cell.entry.label, []).append(cell)
-    lines = (
-        ("all {} points", [_point([cell]) for cell in cells]),
-        (f"{{}} {what}s at T = 1", [_point(of_model) for of_model in at_one.values()]),
-    )
-    texts = [
-        f"ρ = {rho:+.2f} ({of.format(len(points))})".replace("-", "−")
-        for of, points in lines
-        if (rho := correlation(points, name)) is not None
-    ]
-    return "\n".join(texts)
+    over = {
+        f"all {len(cells)} points": [_point([cell]) for cell in cells],
+        f"{len(at_one)} {what}s at T = 1": [_point(of_model) for of_model in at_one.values()],
+    }
+    known = {of: rho for of, points in over.items() if (rho := correlation(points, name)) is not None}
+    lines = [f"{rho:+.2f} over {of}".replace("-", "−") for of, rho in known.items()]
+    return "\n".join(["Spearman's ρ with ECE:", *lines] if lines else [])
 
 
 def correlation(points: Sequence[Point], name: str) -> float | None:

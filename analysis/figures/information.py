@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from scipy import stats
 
 from ..rows import select
 from ..study import Study
 from . import layout
-from .colours import FAINT
+from .colours import BLACK, FAINT
 from .layout import Drawing, Look
 from .signatures import Signed
 
@@ -38,8 +40,12 @@ def figure(study: Study) -> Signed | None:
     fig, (axis,) = layout.new(1, 1, width=layout.COLUMN, height=2.6)
     entries = [entry for entry in study.entries if entry.select(mode="information")]
     looks, names = layout.looks(entries, study.by), layout.names(entries, study.by)
-    handles = {names[entry.label]: _draw(axis, [*entry.information.values()], looks[entry.label]) for entry in entries}
+    handles: dict[str, Any] = {
+        names[entry.label]: _draw(axis, [*entry.information.values()], looks[entry.label]) for entry in entries
+    }
     handles["log 2"] = axis.axhline(np.log(2), color=FAINT, ls=":", lw=1)
+    if any(len(entry.information) > 1 for entry in entries):
+        handles["standard error"] = Patch(facecolor=BLACK, alpha=0.2, lw=0)
     layout.legend(fig, handles)
     axis.set(xlabel="updates of the training", ylabel="mutual information (nats)", xlim=(0, None))
     layout.sign(fig, rows, of_bins=False)

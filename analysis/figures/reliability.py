@@ -14,7 +14,7 @@ from ..quantities import ECE, number
 from ..rows import Row, at_fitted, mean, select
 from ..significance import wilson
 from ..study import Entry, Study
-from . import layout
+from . import layout, spread
 from .colours import BLACK, FAINT, WHITE
 from .layout import Drawing, Look
 from .signatures import Signed
@@ -113,8 +113,9 @@ def figure(study: Study) -> Signed | None:
     for top, bottom in pairs[:, 0]:
         top.set_ylabel("accuracy")
         bottom.set_ylabel(f"{units(study)}\n(log scale)")
-    layout.legend(fig, _legend(diagrams))
-    layout.sign(fig, [row for diagram in diagrams for curve in diagram.curves for row in curve.rows])
+    rows = [row for diagram in diagrams for curve in diagram.curves for row in curve.rows]
+    layout.legend(fig, _legend(diagrams) | spread.bar(max((curve.rows for curve in diagrams[0].curves), key=len)))
+    layout.sign(fig, rows)
     return fig
 
 

@@ -15,7 +15,7 @@ from .. import paper
 from ..quantities import ACCURACY
 from ..rows import Row, mean
 from ..study import Entry, Study
-from . import layout
+from . import layout, spread
 from .colours import BLACK, GREY, WHITE
 from .layout import Drawing
 from .signatures import Signed
@@ -32,9 +32,9 @@ Points = dict[float, Group]
 """A curve by smoothing of the targets."""
 
 TEACHERS, ALONE = "teachers", "students alone"
-HARD = "students of the hard teacher, T rising"
-AT_ONE = "students at T = 1, α of teacher rising"
-AT_BEST = "students at the best T other than 1"
+HARD = "T rising, α = 0"
+AT_ONE = "α rising, T = 1"
+AT_BEST = "best T but 1"
 _LOOKS = {
     TEACHERS: ("^", "-"),
     ALONE: ("D", "-"),
@@ -53,9 +53,11 @@ def drawing(study: Study) -> Drawing:
         "teaching",
         "Teachers and students",
         "Figure 5",
-        "Teachers and students have scales of their own. Points are means over seeds, bars from the least to the "
-        "greatest; a colour is the α of the network, or of its teacher. If smoothing took from a teacher what a "
-        f"student needs, the curve of “{AT_ONE}” lies below that of “{HARD}”.",
+        "Teachers and students have scales of their own. Students learn from labels alone, from the teacher of α = 0 "
+        "at rising T, from teachers of rising α at T = 1, or from these at the T other than 1 that is best on valid. "
+        "Points are means over seeds, bars from the least to the greatest; a colour is the α of the network, or of its "
+        "teacher. "
+        f"If smoothing took from a teacher what a student needs, “{AT_ONE}” lies below “{HARD}”.",
         f"smoothed teachers are more accurate up to α = {paper.GREATEST_USEFUL_ALPHA}, their students no better than "
         "students alone.",
         figure(study),
@@ -142,8 +144,9 @@ def figure(study: Study) -> Signed | None:
             _draw(axis, name, curves.get(name, {}))
         axis.set_ylabel(f"accuracy of\n{who} ({study.split})")
     np.ravel(axes)[-1].set_xlabel("smoothing of the targets: α of labels,\nγ of a teacher's probabilities")
-    layout.legend(fig, {name: _handle(name) for name in _LOOKS if name in curves} | _amounts(curves))
     at_one = [row for entry in study.entries for row in entry.select(mode="images", split=study.split, temperature=1.0)]
+    handles = {name: _handle(name) for name in _LOOKS if name in curves} | _amounts(curves)
+    layout.legend(fig, handles | spread.bar(at_one))
     layout.sign(fig, at_one, of_bins=False)
     return fig
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -142,10 +142,10 @@ def _scale(axis: Axes, quantity: Quantity) -> None:
         axis.set_ylim(low - 0.2 * (high - low), high)
 
 
-def _meanings(rows: Sequence[Row]) -> dict[str, Line2D]:
+def _meanings(rows: Sequence[Row]) -> dict[str, Any]:
     """What the marks of every model mean, by their labels."""
     meanings = {"T = 1": layout.handle(color=FAINT, lw=0.8, ls=":")}
     if at_fitted(rows):
         meanings["fitted T"] = layout.handle(color=BLACK, marker="o", ms=5, mfc=WHITE, mew=1.3, ls="none")
     meanings["best T measured"] = layout.handle(color=BLACK, lw=2.5, alpha=0.5, marker="|", ms=5, mew=1.3)
-    return meanings
+    return meanings | spread.band(rows)
