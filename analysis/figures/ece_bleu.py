@@ -49,7 +49,7 @@ def drawing(study: Study) -> Drawing:
         "A small point is one run at one temperature, and grows with T; a line joins those of a run. Great marks are "
         "means over training seeds: filled at T = 1, with 95 % intervals over sentences and seeds, open at the fitted "
         "T. If calibration made BLEU, BLEU would fall from left to right: Spearman's rank correlation of ECE with BLEU "
-        "would be near -1. Runs share their sentences, so it has no test of significance.",
+        "would be near −1. Runs share their sentences, so it has no test of significance.",
         "smoothing lowers ECE and raises BLEU, and its perplexity is worse.",
         figure(study.of_main_search),
         study.split,

@@ -114,7 +114,8 @@ def figure(study: Study) -> Signed | None:
         top.set_ylabel("accuracy")
         bottom.set_ylabel(f"{units(study)}\n(log scale)")
     rows = [row for diagram in diagrams for curve in diagram.curves for row in curve.rows]
-    layout.legend(fig, _legend(diagrams) | spread.bar(max((curve.rows for curve in diagrams[0].curves), key=len)))
+    of_most_seeds = max((curve.rows for diagram in diagrams for curve in diagram.curves), key=len)
+    layout.legend(fig, _legend(diagrams) | spread.bar(of_most_seeds))
     layout.sign(fig, rows)
     return fig
 

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from .. import paper
 from ..quantities import ACCURACY
-from ..rows import Row, mean
+from ..rows import Row, mean, n_seeds
 from ..study import Entry, Study
 from . import layout, spread
 from .colours import BLACK, GREY, WHITE
@@ -146,7 +146,7 @@ def figure(study: Study) -> Signed | None:
     np.ravel(axes)[-1].set_xlabel("smoothing of the targets: α of labels,\nγ of a teacher's probabilities")
     at_one = [row for entry in study.entries for row in entry.select(mode="images", split=study.split, temperature=1.0)]
     handles = {name: _handle(name) for name in _LOOKS if name in curves} | _amounts(curves)
-    layout.legend(fig, handles | spread.bar(at_one))
+    layout.legend(fig, handles | (spread.bar(at_one) if n_seeds(at_one) > 1 else {}))
     layout.sign(fig, at_one, of_bins=False)
     return fig
 

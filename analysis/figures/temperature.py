@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from .. import paper
 from ..quantities import BLEU, ECE, NLL, Quantity
-from ..rows import Row, at_fitted, mean
+from ..rows import Row, at_fitted, mean, n_seeds
 from ..study import Entry, Study
 from . import layout, spread
 from .colours import BLACK, FAINT, WHITE
@@ -83,7 +83,7 @@ def figure(study: Study) -> Signed | None:
     panels = [panel for panel in _PANELS if any(panel[0].of_record(row.record) is not None for row in rows)]
     fig, grid = layout.new(len(panels), 1, width=layout.COLUMN, height=0.5 + 1.5 * len(panels), sharex=True)
     looks, names = layout.looks(study.entries, study.by), layout.names(entries, study.by)
-    handles = {}
+    handles: dict[str, Any] = {}
     for axis, (quantity, mode, label) in zip(np.ravel(grid), panels, strict=True):
         axis.axvline(1, color=FAINT, lw=0.8, ls=":")
         axis.set_ylabel(label)
@@ -93,7 +93,8 @@ def figure(study: Study) -> Signed | None:
             handles[names[entry.label]] = curve or layout.handle(color=look.colour, marker=look.marker, ms=3)
         _scale(axis, quantity)
     np.ravel(grid)[-1].set_xlabel("temperature T")
-    layout.legend(fig, handles | _meanings(rows))
+    of_most_seeds = max((entry.select(split=split, mode="forced") for entry in entries), key=n_seeds)
+    layout.legend(fig, handles | _meanings(rows) | spread.band(of_most_seeds))
     layout.sign(fig, rows)
     return fig
 
@@ -142,10 +143,10 @@ def _scale(axis: Axes, quantity: Quantity) -> None:
         axis.set_ylim(low - 0.2 * (high - low), high)
 
 
-def _meanings(rows: Sequence[Row]) -> dict[str, Any]:
+def _meanings(rows: Sequence[Row]) -> dict[str, Line2D]:
     """What the marks of every model mean, by their labels."""
     meanings = {"T = 1": layout.handle(color=FAINT, lw=0.8, ls=":")}
     if at_fitted(rows):
         meanings["fitted T"] = layout.handle(color=BLACK, marker="o", ms=5, mfc=WHITE, mew=1.3, ls="none")
     meanings["best T measured"] = layout.handle(color=BLACK, lw=2.5, alpha=0.5, marker="|", ms=5, mew=1.3)
-    return meanings | spread.band(rows)
+    return meanings

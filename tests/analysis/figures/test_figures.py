@@ -150,6 +150,12 @@ def test_the_temperature_figure_shows_the_pair_and_by_run_every_run(made):
     assert temperature.figure(study(row(0.0), row(0.1))) is None
 
 
+def test_a_band_of_several_seeds_is_named_by_model_and_not_by_run():
+    rows = [row(seed=seed, temperature=t) for seed in (1, 2) for t in (1.0, 1.5)]
+    assert legend(temperature.figure(study(*rows)))[-1] == "range of seeds"
+    assert legend(temperature.figure(study(*rows, by="run")))[-1] == "95 % interval"
+
+
 def test_temperatures_without_a_search_have_no_panel_of_bleu(made):
     figure = temperature.figure(Study(select(made.rows, mode="forced")))
     assert [axis.get_ylabel() for axis in figure.axes] == ["forced ECE\n(square-root scale)", "NLL (nats a token)"]

@@ -198,7 +198,7 @@ def test_the_files_of_figures_are_legible_in_both_schemes(browser, pages, kind, 
                 return [node.tagName == "text", fill, stroke];
               })"""
         )
-        assert (sum(_rgb(paper[1])) > 3 * 128) == (scheme == "light") and len(drawn) > 50
+        assert (sum(_rgb(paper[1])) > 3 * 128) == (scheme == "light") and len(drawn) > 40
         for is_text, *shades in drawn:
             inked = [shade for shade in shades if shade not in ("none", paper[1])]
             assert all(_contrast(shade, paper[1]) >= (4.5 if is_text else 3) for shade in inked), (file.name, shades)
