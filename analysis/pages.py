@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 from mt_ls.records import RecordError, written_whole
 from mt_ls.terminal import prepare
@@ -174,7 +175,7 @@ def _is_of(file: Path, drawing: Drawing) -> bool:
     """Whether a figure's file has the signatures of its records. Its shapes may differ with matplotlib's version."""
     assert drawing.figure is not None
     svg = file.read_text(encoding="utf-8")
-    return all(line in svg for line in drawing.figure.get_supxlabel().splitlines())
+    return all(escape(signature) in svg for signature in drawing.figure.signatures)
 
 
 def _write(drawing: Drawing, file: Path) -> None:

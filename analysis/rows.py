@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -94,11 +92,6 @@ def main_search(rows: Sequence[Row]) -> list[Row]:
 
 def _search(record: Record) -> tuple[Any, ...]:
     return record.beam, record.lenpen, record.search_precision
-
-
-def pooled(rows: Iterable[Row]) -> Bins:
-    """The bins of all rows together. Raises TypeError for no row."""
-    return functools.reduce(operator.add, (row.record.bins for row in rows))
 
 
 def held_out(row: Row) -> Bins | None:

@@ -21,8 +21,8 @@ class Part(NamedTuple):
 FIGURES = {
     "ece_bleu": Part(
         ece_bleu.drawing,
-        "BLEU and perplexity against forced ECE, a point a run",
-        "records in forced and in beam mode at T = 1",
+        "BLEU and perplexity against forced ECE, a point a model, temperature and seed",
+        "records in forced and in beam mode, both at one temperature",
     ),
     "reliability": Part(
         reliability.drawing,

@@ -3,43 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from .. import paper
 from ..quantities import ECE, number
-from ..rows import Row, at_fitted, mean, pooled, select
+from ..rows import Row, at_fitted, mean, select
 from ..significance import wilson
 from ..study import Entry, Study
-from . import layout
-from .colours import FAINT
+from . import layout, spread
+from .colours import BLACK, FAINT, WHITE
 from .layout import Drawing, Look
+from .signatures import Signed
 
-HARD, SCALED, SMOOTHED = "hard targets", "hard + temperature", "label smoothing 0.1"
-AT_ONE, FITTED = "T = 1", "fitted"
+HARD, SCALED, SMOOTHED = "α = 0", "α = 0, fitted T", "α = 0.1"
+AT_ONE, FITTED = "T = 1", "fitted T"
+FEW = 10
+"""Bins of fewer predictions are faded."""
 _OF = {
     "images": ("network", ""),
     "forced": ("model", " of next-token predictions"),
     "beam": ("system", " of translations"),
 }
 """By mode: who predicts, and the predictions in a title."""
-Diagrams = dict[str, tuple[Entry, Sequence[Row]]]
-"""The entry and the rows of each diagram of one line, by its title."""
 
 
-class Cell(NamedTuple):
-    """A diagram: its heading, the rows that it pools, and its look."""
+class Curve(NamedTuple):
+    """A curve of a diagram: its title, its rows, one a seed, and its look; that of a fitted temperature is open."""
 
-    heading: str
+    title: str
     rows: Sequence[Row]
     look: Look
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is that of a fitted temperature."""
+        return self.title in (SCALED, FITTED)
+
+
+class Diagram(NamedTuple):
+    """The curves of a model with hard targets and its smoothed one, or of a run. Its name is empty for the only one."""
+
+    name: str
+    curves: Sequence[Curve]
+
+
+class Means(NamedTuple):
+    """Of each bin that is not empty the mean over seeds of confidence, accuracy and count, and ends of the bar of
+    accuracy."""
+
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    counts: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
 
 def drawing(study: Study) -> Drawing:
-    """A diagram each for no smoothing, its fitted temperature, and smoothing 0.1; by run, each at T = 1 and fitted."""
+    """A diagram a network or run: no smoothing, its fitted temperature, and smoothing 0.1; by run T = 1 and fitted."""
     of_images = study.is_of_images
     baseline, scaled, smoothed = (paper.CALIBRATION_IMAGES[0] if of_images else paper.CALIBRATION_TRANSLATION)[1:]
     ece_at_t, temperature = scaled.split(" / ")
@@ -49,9 +73,10 @@ def drawing(study: Study) -> Drawing:
         "reliability",
         f"Reliability{of}",
         "Figure 2" if of_images else "Figure 3",
-        "Each point is a bin of predictions: their mean confidence, and the share that is right, with its 95 % "
-        f"interval. Below the dashed line the {what} is over-confident. The bars count the {units(study)}. "
-        "Bins of several training seeds are pooled, numbers are means.",
+        f"Each point is a bin of {units(study)}: their mean confidence, and the share that is right. Points, counts "
+        "and numbers are means over training seeds, bars reach from the least to the greatest; of one seed they are "
+        f"95 % intervals (Wilson), as if {units(study)} were independent. Below the dashed line the {what} is "
+        f"over-confident. The lower panel counts the {units(study)} of a bin; bins of fewer than {FEW} are faded.",
         f"ECE of ResNet-56 on CIFAR-100: {baseline}, at T = {temperature} {ece_at_t}, with smoothing {alpha} "
         f"{ece_smoothed} (Table 3)."
         if of_images
@@ -67,99 +92,133 @@ def units(study: Study) -> str:
     return "images" if study.is_of_images else "words" if study.rows[0].record.unit == "word" else "tokens"
 
 
-def figure(study: Study) -> Figure | None:
+def figure(study: Study) -> Signed | None:
     """None if nothing was measured."""
-    cells = _cells(study)
-    if not cells:
+    diagrams = _diagrams(study)
+    if not diagrams:
         return None
-    n_columns = len(cells[0])
+    columns = min(2, len(diagrams))
+    lines = -(-len(diagrams) // columns)
+    width = layout.width_of(columns)
     fig, grid = layout.new(
-        2 * len(cells),
-        n_columns,
-        width=layout.PANEL * n_columns,
-        height=4.4 * len(cells),
-        height_ratios=(3, 1) * len(cells),
-        sharex=True,
+        2 * lines, columns, width=width, height=3.9 * lines, height_ratios=(5, 2) * lines, sharex=True
     )
-    for line, (tops, bottoms) in zip(cells, np.reshape(grid, (len(cells), 2, n_columns)), strict=True):
-        for cell, top, bottom in zip(line, tops, bottoms, strict=True):
-            if cell is None:
-                top.set_axis_off()
-                bottom.set_axis_off()
-            else:
-                _draw(top, bottom, cell)
-        tops[0].set_ylabel("accuracy")
-        bottoms[0].set_ylabel(units(study))
-    layout.sign(fig, [row for line in cells for cell in line if cell is not None for row in cell.rows])
+    pairs = np.reshape(grid, (lines, 2, columns)).swapaxes(1, 2)
+    for place, (top, bottom) in enumerate(pairs.reshape(-1, 2)):
+        if place < len(diagrams):
+            _draw(top, bottom, diagrams[place], width / columns)
+        else:
+            top.set_axis_off()
+            bottom.set_axis_off()
+    for top, bottom in pairs[:, 0]:
+        top.set_ylabel("accuracy")
+        bottom.set_ylabel(f"{units(study)}\n(log scale)")
+    rows = [row for diagram in diagrams for curve in diagram.curves for row in curve.rows]
+    of_most_seeds = max((curve.rows for diagram in diagrams for curve in diagram.curves), key=len)
+    layout.legend(fig, _legend(diagrams) | spread.bar(of_most_seeds))
+    layout.sign(fig, rows)
     return fig
 
 
-def _cells(study: Study) -> list[list[Cell | None]]:
-    """The diagrams in lines of one length. Runs of which each has one diagram share lines of three."""
-    lines = [panels for panels in _lines(study) if panels]
-    drawn = {title for panels in lines for title in panels}
-    titles = [title for title in (HARD, SCALED, SMOOTHED, AT_ONE, FITTED) if title in drawn]
-    named = len(lines) > 1 or study.by == "run"
-    cells = [[_cell(study, panels, title, named) for title in titles] for panels in lines]
-    if len(titles) != 1:
-        return cells
-    columns = min(3, len(cells))
-    alone = [cell for line in cells for cell in line] + [None] * (-len(cells) % columns)
-    return [alone[start : start + columns] for start in range(0, len(alone), columns)]
-
-
-def _cell(study: Study, panels: Diagrams, title: str, named: bool) -> Cell | None:
-    """The diagram with this title, ``named`` after its run or its network; None if it was not measured."""
-    if title not in panels:
-        return None
-    entry, rows = panels[title]
-    in_line = list({entry.label: entry for entry, _ in panels.values()}.values())
-    looks = layout.looks(study.entries if study.by == "run" else in_line, study.by)
-    name = entry.label if study.by == "run" else str(entry.model.architecture)
-    heading = layout.wrapped(f"{name}, {title}" if named else title, layout.PANEL)
-    return Cell(heading, rows, looks[entry.label])
-
-
-def _lines(study: Study) -> list[Diagrams]:
-    """The diagrams of each line: of a model with hard targets and its smoothed one, or of a run."""
+def _diagrams(study: Study) -> list[Diagram]:
+    """The diagrams of the study that have a curve."""
 
     def rows(entry: Entry | None) -> list[Row]:
         return [] if entry is None else entry.select(split=study.split, mode=study.main_mode)
 
-    def panels(of: Sequence[tuple[str, Entry | None, list[Row]]]) -> Diagrams:
-        return {title: (entry, chosen) for title, entry, chosen in of if entry is not None and chosen}
+    def curves(looks: dict[str, Look], of: Sequence[tuple[str, Entry | None, list[Row]]]) -> list[Curve]:
+        return [Curve(title, chosen, looks[entry.label]) for title, entry, chosen in of if entry is not None and chosen]
 
+    diagrams = []
     if study.by == "run":
-        return [
-            panels([(AT_ONE, e, select(rows(e), temperature=1.0)), (FITTED, e, at_fitted(rows(e)))])
-            for e in study.entries
+        looks = layout.looks(study.entries, "run")
+        for entry in study.entries:
+            at_one, fitted = select(rows(entry), temperature=1.0), at_fitted(rows(entry))
+            diagrams.append(Diagram(entry.label, curves(looks, [(AT_ONE, entry, at_one), (FITTED, entry, fitted)])))
+        return [diagram for diagram in diagrams if diagram.curves]
+    for pair in study.comparisons:
+        hard, smoothed = pair
+        looks = layout.looks([entry for entry in pair if entry is not None])
+        drawn = [
+            (HARD, hard, select(rows(hard), temperature=1.0)),
+            (SCALED, hard, at_fitted(rows(hard))),
+            (SMOOTHED, smoothed, select(rows(smoothed), temperature=1.0)),
         ]
-    return [
-        panels(
-            [
-                (HARD, hard, select(rows(hard), temperature=1.0)),
-                (SCALED, hard, at_fitted(rows(hard))),
-                (SMOOTHED, smoothed, select(rows(smoothed), temperature=1.0)),
-            ]
-        )
-        for hard, smoothed in study.comparisons
-    ]
+        name = next(str(entry.model.architecture) for entry in pair if entry is not None)
+        diagrams.append(Diagram(name, curves(looks, drawn)))
+    diagrams = [diagram for diagram in diagrams if diagram.curves]
+    return diagrams if len(diagrams) > 1 else [diagram._replace(name="") for diagram in diagrams]
 
 
-def _draw(top: Axes, bottom: Axes, cell: Cell) -> None:
+def means(rows: Sequence[Row]) -> Means:
+    """The bins of rows, one a seed, each bin as the mean over the seeds that have a prediction in it.
+
+    The bars reach from the least to the greatest seed. Of one row they are Wilson's 95 % interval: seeds share their
+    items, and pooled predictions are not independent.
+    """
+    sums = np.stack([(row.record.bins.count, row.record.bins.confidence, row.record.bins.hits) for row in rows])
+    count, confidence, hits = np.moveaxis(sums[:, :, sums[:, 0].any(axis=0)], 1, 0)
+    with np.errstate(invalid="ignore"):  # 0 / 0, of a seed without a prediction in a bin
+        confidence, accuracy = confidence / count, hits / count
+    low, high = np.nanmin(accuracy, axis=0), np.nanmax(accuracy, axis=0)
+    if len(rows) == 1:
+        low, high = wilson(hits[0], count[0])
+    return Means(np.nanmean(confidence, axis=0), np.nanmean(accuracy, axis=0), count.mean(axis=0), low, high)
+
+
+def _draw(top: Axes, bottom: Axes, diagram: Diagram, inches: float) -> None:
     """One diagram, and below it how many predictions each bin has."""
-    title, rows, look = cell
-    temperature = mean(row.record.temperature for row in rows)
-    bins = pooled(rows)
-    confidence, accuracy, count = bins.curve()
-    low, high = wilson(accuracy * count, count)
-    bars = np.maximum(accuracy - low, 0), np.maximum(high - accuracy, 0)
     top.plot([0, 1], [0, 1], color=FAINT, lw=1, ls="--")
-    drawn = top.errorbar(confidence, accuracy, bars, color=look.colour, marker=look.marker, ms=3.5, lw=1)
-    drawn[0].set_clip_on(False)  # marks at 0 and 1 are drawn whole
-    top.set(title=f"{title}\nT = {number(temperature, 2)}, ECE {ECE.text(ECE.mean(rows), 3)}", ylim=(0, 1), xlim=(0, 1))
-    middles, widths = (bins.edges[:-1] + bins.edges[1:]) / 2, np.diff(bins.edges)
-    bottom.bar(middles, bins.count, 0.9 * widths, color=FAINT)
-    bottom.set(xlabel="confidence")
+    bottom.axhline(FEW, color=FAINT, lw=0.8, ls=":")
+    for curve in diagram.curves:
+        _draw_curve(top, bottom, curve)
+    title = [layout.wrapped(diagram.name, inches - 0.6, 8)] if diagram.name else []
+    top.set_title("\n".join([*title, *map(_of_curve, diagram.curves)]), fontsize=8, loc="left")
+    top.set(ylim=(0, 1), xlim=(0, 1))
+    most = max(row.record.bins.count.max() for curve in diagram.curves for row in curve.rows)
+    layout.logarithm(bottom, 0.7, 2 * max(most, 100), every=2)
+    bottom.set_xlabel("confidence")
     bottom.tick_params(labelbottom=True)  # which a shared axis keeps for the last line of panels
-    bottom.ticklabel_format(axis="y", style="sci", scilimits=(0, 3))
+
+
+def _of_curve(curve: Curve) -> str:
+    """The title with the temperature and the ECE."""
+    temperature = number(mean(row.record.temperature for row in curve.rows), 2)
+    title = curve.title.replace("fitted T", f"T = {temperature}")
+    return f"{title}: ECE {ECE.text(ECE.mean(curve.rows), 3)}"
+
+
+def _draw_curve(top: Axes, bottom: Axes, curve: Curve) -> None:
+    """Draw the curve, and its counts as steps; bins of few predictions faded."""
+    bins, (colour, marker) = means(curve.rows), curve.look
+    style: dict[str, Any] = {"color": colour, "ls": "--" if curve.is_open else "-"}
+    bars = np.stack((np.maximum(bins.accuracy - bins.low, 0), np.maximum(bins.high - bins.accuracy, 0)))
+    many = bins.counts >= FEW
+    top.plot(bins.confidence[many], bins.accuracy[many], lw=0.8, alpha=0.5, **style)
+    marks: dict[str, Any] = {
+        "marker": marker,
+        "ms": 3.5,
+        "mfc": WHITE if curve.is_open else colour,
+        "mew": 0.9,
+        "elinewidth": 1,
+    }
+    for chosen, alpha in ((many, 1.0), (~many, 0.3)):
+        if chosen.any():
+            places = bins.confidence[chosen], bins.accuracy[chosen], bars[:, chosen]
+            drawn = top.errorbar(*places, color=colour, ls="none", alpha=alpha, **marks)
+            drawn[0].set_clip_on(False)  # marks at 0 and 1 are drawn whole
+    first = curve.rows[0].record.bins
+    counts = np.mean([row.record.bins.count for row in curve.rows], axis=0)
+    bottom.stairs(np.where(counts > 0, counts, np.nan), first.edges, lw=1, baseline=None, **style)
+
+
+def _legend(diagrams: Sequence[Diagram]) -> dict[str, Line2D]:
+    """The looks of the curves by their titles; where every run has its own colour, in black."""
+    handles = {}
+    for curve in (curve for diagram in diagrams for curve in diagram.curves):
+        alone = len({other.curves[0].look for other in diagrams}) == 1
+        colour, marker = curve.look if alone else (BLACK, "o")
+        fill = WHITE if curve.is_open else colour
+        line = "--" if curve.is_open else "-"
+        handles[curve.title] = layout.handle(color=colour, ls=line, lw=0.8, marker=marker, ms=4, mfc=fill)
+    return handles

@@ -10,18 +10,17 @@ import io
 import re
 from xml.etree import ElementTree
 
-from matplotlib.figure import Figure
-
 from . import colours
+from .signatures import Signed
 
 SMALL_PRINT = "small-print"
-"""The gid of the text that the report leaves out: its footer has the signatures."""
+"""The gid of the short signature, which the report leaves out: its footer has the whole ones."""
 _COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 _REFERENCE = re.compile(r"(?:^|(?<=url\())#([^)]+)")
 _FONT = re.compile(r"font-family: [^;]*;? ?")
 
 
-def as_file(figure: Figure) -> str:
+def as_file(figure: Signed) -> str:
     """The figure as a document with a style for readers whose colour scheme is dark, which browsers follow in an image
     of a page as well, as GitHub shows it.
 
@@ -29,7 +28,7 @@ def as_file(figure: Figure) -> str:
     Programs that know no media queries show the light shades.
     """
     drawn = io.StringIO()
-    figure.savefig(drawn, format="svg", metadata={"Date": None})
+    figure.savefig(drawn, format="svg", metadata=figure.metadata(".svg"))
     style = f"<style>@media (prefers-color-scheme: dark) {{\n{_dark_rules()}}}</style>\n"
     return drawn.getvalue().replace("</defs>", f"{style}</defs>", 1)
 

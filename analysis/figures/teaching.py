@@ -4,43 +4,60 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from .. import paper
 from ..quantities import ACCURACY
-from ..rows import mean
+from ..rows import Row, mean, n_seeds
 from ..study import Entry, Study
-from . import layout
-from .colours import BLUE, GREEN, RED
+from . import layout, spread
+from .colours import BLACK, GREY, WHITE
 from .layout import Drawing
+from .signatures import Signed
 
-Points = dict[float, list[float]]
-"""Accuracies of several seeds by smoothing."""
+
+class Group(NamedTuple):
+    """The accuracies of the seeds at one point of a curve, and the α of the network, or of its teacher."""
+
+    amount: float
+    accuracies: list[float]
+
+
+Points = dict[float, Group]
+"""A curve by smoothing of the targets."""
 
 TEACHERS, ALONE = "teachers", "students alone"
-HARD = "students of the hard teacher, T rising"
-AT_ONE = "students at T = 1, α of the teacher rising"
-AT_BEST = "students of smoothed teachers at the best other T"
+HARD = "T rising, α = 0"
+AT_ONE = "α rising, T = 1"
+AT_BEST = "best T but 1"
 _LOOKS = {
-    TEACHERS: (BLUE, "^", "-"),
-    ALONE: (GREEN, "D", "-"),
-    HARD: (RED, "s", "--"),
-    AT_ONE: (BLUE, "o", "--"),
-    AT_BEST: (BLUE, "v", ":"),
+    TEACHERS: ("^", "-"),
+    ALONE: ("D", "-"),
+    HARD: ("s", "--"),
+    AT_ONE: ("o", "-"),
+    AT_BEST: ("v", ":"),
 }
+"""The marker and the line of each curve."""
+_PANELS = {"teachers": (TEACHERS,), "students": (ALONE, HARD, AT_ONE, AT_BEST)}
+"""The curves of each panel, by who is on it: teachers are too far above students to share a scale with them."""
 
 
 def drawing(study: Study) -> Drawing:
-    """Five curves."""
+    """A panel of teachers above one of students."""
     return Drawing(
         "teaching",
         "Teachers and students",
         "Figure 5",
-        "Points are means over seeds, bars from the least to the greatest. If smoothing took from a teacher what a "
-        f"student needs, the curve of “{AT_ONE}” lies below that of “{HARD}”.",
+        "Teachers and students have scales of their own. Students learn from labels alone, from the teacher of α = 0 "
+        "at rising T, from teachers of rising α at T = 1, or from these at the T other than 1 that is best on valid. "
+        "Points are means over seeds, bars from the least to the greatest; a colour is the α of the network, or of its "
+        "teacher. "
+        f"If smoothing took from a teacher what a student needs, “{AT_ONE}” lies below “{HARD}”.",
         f"smoothed teachers are more accurate up to α = {paper.GREATEST_USEFUL_ALPHA}, their students no better than "
         "students alone.",
         figure(study),
@@ -61,7 +78,7 @@ def accuracies(study: Study) -> dict[str, Points]:
     learners = {msgspec.structs.replace(entry.model, teacher=None) for entry in taught}
     if len(learners) > 1 or len(by_teacher) < len(taught):
         return {}
-    curves: dict[str, Points] = defaultdict(lambda: defaultdict(list))
+    curves: dict[str, Points] = defaultdict(dict)
     for (alpha, temperature), entry in by_teacher.items():
         rows = entry.select(mode="images", split=study.split, temperature=1.0)
         gamma = mean(row.record.teacher_run.gamma if row.record.teacher_run else None for row in rows)
@@ -70,15 +87,20 @@ def accuracies(study: Study) -> dict[str, Points]:
         best = alpha > 0 and temperature == _best_temperature(by_teacher, alpha)
         for name, belongs in ((HARD, alpha == 0), (AT_ONE, temperature == 1), (AT_BEST, best)):
             if belongs:
-                curves[name][gamma] += [row.record.accuracy or 0.0 for row in rows]
+                _add(curves[name], gamma, alpha, rows)
     teachers = {entry.model.teacher.architecture for entry in taught if entry.model.teacher}
     students = {entry.model.architecture for entry in taught}
     for entry in study.untaught:
         for name, networks in ((TEACHERS, teachers), (ALONE, students)):
             rows = entry.select(mode="images", split=study.split, temperature=1.0)
             if entry.model.architecture in networks and entry.is_plain and entry.amount is not None and rows:
-                curves[name][entry.amount] += [row.record.accuracy or 0.0 for row in rows]
-    return {name: dict(points) for name, points in curves.items()} if taught else {}
+                _add(curves[name], entry.amount, entry.amount, rows)
+    return dict(curves) if taught else {}
+
+
+def _add(points: Points, smoothing: float, amount: float, rows: Iterable[Row]) -> None:
+    """Add the accuracies of rows to those at this smoothing."""
+    points.setdefault(smoothing, Group(amount, [])).accuracies.extend(row.record.accuracy or 0.0 for row in rows)
 
 
 def _is_taught(entry: Entry) -> bool:
@@ -107,22 +129,50 @@ def _best_temperature(by_teacher: Mapping[tuple[float, float], Entry], alpha: fl
     return max(means, key=lambda temperature: means[temperature], default=None)
 
 
-def figure(study: Study) -> Figure | None:
+def figure(study: Study) -> Signed | None:
     """None where no network was taught."""
     curves = accuracies(study)
     if not curves:
         return None
-    fig, (axis,) = layout.new(1, 1, width=4.1, height=3.2)
-    handles = {}
-    for name, (colour, marker, style) in _LOOKS.items():
-        points = sorted(curves.get(name, {}).items())
-        if points:
-            x = [smoothing for smoothing, _ in points]
-            low, middle, high = (np.array([of(values) for _, values in points]) for of in (min, np.mean, max))
-            bars = middle - low, high - middle
-            handles[name] = axis.errorbar(x, middle, bars, color=colour, marker=marker, ls=style, ms=4, lw=1)
-    layout.legend(fig, handles)
-    axis.set(xlabel="smoothing of the targets: α, or γ of the teacher", ylabel=f"accuracy ({study.split})")
+    panels = {who: names for who, names in _PANELS.items() if any(name in curves for name in names)}
+    heights = [2 + len(names) for names in panels.values()]
+    fig, axes = layout.new(
+        len(panels), 1, width=layout.COLUMN, height=0.4 * sum(heights) + 0.5, sharex=True, height_ratios=heights
+    )
+    for axis, (who, names) in zip(np.ravel(axes), panels.items(), strict=True):
+        for name in names:
+            _draw(axis, name, curves.get(name, {}))
+        axis.set_ylabel(f"accuracy of\n{who} ({study.split})")
+    np.ravel(axes)[-1].set_xlabel("smoothing of the targets: α of labels,\nγ of a teacher's probabilities")
     at_one = [row for entry in study.entries for row in entry.select(mode="images", split=study.split, temperature=1.0)]
-    layout.sign(fig, at_one)
+    handles = {name: _handle(name) for name in _LOOKS if name in curves} | _amounts(curves)
+    layout.legend(fig, handles | (spread.bar(at_one) if n_seeds(at_one) > 1 else {}))
+    layout.sign(fig, at_one, of_bins=False)
     return fig
+
+
+def _draw(axis: Axes, name: str, points: Points) -> None:
+    """Draw the means over seeds of one curve, with bars from the least to the greatest."""
+    marker, style = _LOOKS[name]
+    means = {x: float(np.mean(group.accuracies)) for x, group in sorted(points.items())}
+    axis.plot([*means], [*means.values()], color=GREY, ls=style, lw=1, zorder=1)
+    for x, (amount, values) in points.items():
+        bars = [[means[x] - min(values)], [max(values) - means[x]]]
+        looks: dict[str, Any] = {"color": _colour(amount), "marker": marker, "ms": 5, "mec": WHITE, "mew": 0.5}
+        axis.errorbar([x], [means[x]], bars, elinewidth=1, capsize=2, **looks)
+
+
+def _colour(amount: float) -> str:
+    return layout.LOOKS[amount].colour if amount in layout.LOOKS else BLACK
+
+
+def _handle(name: str) -> Line2D:
+    marker, style = _LOOKS[name]
+    return layout.handle(color=GREY, ls=style, lw=1, marker=marker, ms=4, mfc=BLACK, mec=BLACK)
+
+
+def _amounts(curves: Mapping[str, Points]) -> dict[str, Any]:
+    """The colours of the amounts of smoothing, by their labels."""
+    amounts = sorted({group.amount for points in curves.values() for group in points.values()})
+    style: dict[str, Any] = {"marker": "o", "ms": 4, "ls": "none"}
+    return {f"α = {amount:g}": layout.handle(color=_colour(amount), **style) for amount in amounts}

@@ -1,32 +1,49 @@
-"""The paper's Figure 4: BLEU and ECE against temperature, and NLL against temperature."""
+"""The paper's Figure 4: ECE, BLEU and NLL against temperature."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from .. import paper
 from ..quantities import BLEU, ECE, NLL, Quantity
-from ..rows import Row, mean
+from ..rows import Row, at_fitted, mean, n_seeds
 from ..study import Entry, Study
-from . import layout
-from .colours import BLACK, WHITE
+from . import layout, spread
+from .colours import BLACK, FAINT, WHITE
 from .layout import Drawing, Look
+from .signatures import Signed
+from .spread import Spread
+
+_PANELS = (
+    (ECE, "forced", "forced ECE\n(square-root scale)"),
+    (BLEU, "beam", "BLEU"),
+    (NLL, "forced", "NLL (nats a token)"),
+)
+"""Of each panel the quantity, the mode that measures it, and the label of its axis."""
+
+
+class Optimum(NamedTuple):
+    """The best measured temperature of a curve, between its measured neighbours; None where it has none."""
+
+    below: float | None
+    best: float
+    above: float | None
 
 
 def drawing(study: Study) -> Drawing:
-    """A panel of BLEU and ECE for each model that is compared, and one of NLL."""
+    """A panel of ECE, of BLEU and of NLL, with every compared model."""
     return Drawing(
         "temperature",
         "BLEU and calibration against temperature",
         "Figure 4",
-        "A panel a model: forced ECE (solid, left scale) and BLEU (dashed, right scale); calibration is best where the "
-        "solid curve is lowest. The last panel: NLL of each model. Means over training seeds.",
+        f"Means over training seeds; bands: {spread.CAPTION}. Open marks: the fitted temperature. The bar at the foot "
+        "of a panel spans the measured neighbours of the best temperature, between which the optimum lies; with an "
+        "arrow it lies beyond what was measured.",
         f"its curves are only drawn. Base Transformer, dev: BLEU {paper.BLEU[0]} to {paper.BLEU[1]} and perplexity "
         f"{paper.PERPLEXITY[0]} to {paper.PERPLEXITY[1]} with smoothing (Table 1).",
         figure(study.of_main_search),
@@ -34,57 +51,52 @@ def drawing(study: Study) -> Drawing:
     )
 
 
-def by_temperature(rows: Sequence[Row], quantity: Quantity) -> tuple[list[float], list[float]]:
-    """Temperatures in order, and the means over runs of a quantity.
+def by_temperature(rows: Sequence[Row], quantity: Quantity) -> dict[float, Spread]:
+    """The means over runs of a quantity with their spread, by temperature in order.
 
     A temperature at which not all runs were measured, as one that was fitted to its run, is left out.
     """
-    points: dict[float, list[float]] = {}
+    measured: dict[float, list[Row]] = {}
     for row in rows:
-        value = quantity.of_record(row.record)
-        if value is not None:
-            points.setdefault(row.record.temperature, []).append(value)
-    n_runs = max(map(len, points.values()), default=0)
-    temperatures = sorted(t for t, values in points.items() if len(values) == n_runs)
-    return temperatures, [mean(points[t]) or 0.0 for t in temperatures]
+        if quantity.of_record(row.record) is not None:
+            measured.setdefault(row.record.temperature, []).append(row)
+    n_runs = max(map(len, measured.values()), default=0)
+    points = ((t, spread.over_seeds(quantity, measured[t])) for t in sorted(measured) if len(measured[t]) == n_runs)
+    return {temperature: point for temperature, point in points if point is not None}
 
 
-def figure(study: Study) -> Figure | None:
+def optimum(points: dict[float, Spread], quantity: Quantity) -> Optimum:
+    """Where the mean of a quantity is best. Raises ValueError for no point."""
+    temperatures = list(points)
+    best = max(range(len(points)), key=lambda i: quantity.better * points[temperatures[i]].value)
+    below, above = temperatures[:best], temperatures[best + 1 :]
+    return Optimum(below[-1] if below else None, temperatures[best], above[0] if above else None)
+
+
+def figure(study: Study) -> Signed | None:
     """None where no model was measured at several temperatures."""
     entries, split = compared(study), study.split
     forced = [row for entry in entries for row in entry.select(split=split, mode="forced")]
     if len({row.record.temperature for row in forced}) < 2:
         return None
-    fig, axes = _axes(len(entries) + 1)
-    looks, names = layout.looks(entries, study.by), layout.names(entries, study.by)
-    scores = []
-    for axis, entry in zip(axes, entries, strict=False):
-        axis.set(xlabel="temperature", ylabel="forced ECE", title=layout.wrapped(names[entry.label], layout.PANEL))
-        scores += _bleu_and_ece(axis, entry, split, looks[entry.label])
-    for axis in axes[:-1]:
-        axis.set_ylim(bottom=0)
-    for panels in (axes[:-1], scores):
-        _share_height(panels)
-    axes[-1].set(xlabel="temperature", ylabel="NLL (nats a token)", title="likelihood")
-    handles = {names[entry.label]: _nll(axes[-1], entry, split, looks[entry.label]) for entry in entries}
-    handles["forced ECE (left scale)"] = Line2D([], [], color=BLACK)
-    if scores:
-        handles["BLEU (right scale)"] = Line2D([], [], color=BLACK, ls="--")
-    layout.legend(fig, handles)
-    at_one = [row for entry in entries for row in entry.select(split=split, temperature=1.0)]
-    layout.sign(fig, [row for row in at_one if row.record.mode in ("forced", "beam")])
+    rows = [row for entry in entries for row in entry.select(split=split) if row.record.mode in ("forced", "beam")]
+    panels = [panel for panel in _PANELS if any(panel[0].of_record(row.record) is not None for row in rows)]
+    fig, grid = layout.new(len(panels), 1, width=layout.COLUMN, height=0.5 + 1.5 * len(panels), sharex=True)
+    looks, names = layout.looks(study.entries, study.by), layout.names(entries, study.by)
+    handles: dict[str, Any] = {}
+    for axis, (quantity, mode, label) in zip(np.ravel(grid), panels, strict=True):
+        axis.axvline(1, color=FAINT, lw=0.8, ls=":")
+        axis.set_ylabel(label)
+        for rank, entry in enumerate(entries):
+            of_mode, look = entry.select(split=split, mode=mode), looks[entry.label]
+            curve = _draw(axis, of_mode, quantity, look, rank)
+            handles[names[entry.label]] = curve or layout.handle(color=look.colour, marker=look.marker, ms=3)
+        _scale(axis, quantity)
+    np.ravel(grid)[-1].set_xlabel("temperature T")
+    of_most_seeds = max((entry.select(split=split, mode="forced") for entry in entries), key=n_seeds)
+    layout.legend(fig, handles | _meanings(rows) | spread.band(of_most_seeds))
+    layout.sign(fig, rows)
     return fig
-
-
-def _axes(n: int) -> tuple[Figure, list[Axes]]:
-    """A figure with so many panels, at most three in a line."""
-    lines = math.ceil(n / 3)
-    columns = math.ceil(n / lines)
-    fig, grid = layout.new(lines, columns, width=layout.PANEL * columns, height=0.5 + 3.2 * lines)
-    axes = list(np.ravel(grid))
-    for axis in axes[n:]:
-        axis.set_axis_off()
-    return fig, axes[:n]
 
 
 def compared(study: Study) -> list[Entry]:
@@ -95,31 +107,46 @@ def compared(study: Study) -> list[Entry]:
     return first if len(first) == 2 else study.entries[:2]
 
 
-def _bleu_and_ece(axis: Axes, entry: Entry, split: str, look: Look) -> list[Axes]:
-    """Draw one model; the axis of BLEU, if it was measured."""
-    axis.plot(
-        *by_temperature(entry.select(split=split, mode="forced"), ECE), color=look.colour, marker=look.marker, ms=3
-    )
-    temperatures, bleu = by_temperature(entry.select(split=split, mode="beam"), BLEU)
-    if not temperatures:
-        return []
-    right = axis.twinx()
-    right.plot(temperatures, bleu, color=look.colour, marker=look.marker, ms=4, mfc=WHITE, ls="--")
-    right.set_ylabel("BLEU")
-    right.spines["right"].set_visible(True)
-    return [right]
+def _draw(axis: Axes, rows: Sequence[Row], quantity: Quantity, look: Look, rank: int) -> Line2D | None:
+    """Draw the curve of one model and its band, its fitted temperature and its optimum; the curve, if it was measured.
+    ``rank`` is its place among the models."""
+    points = by_temperature(rows, quantity)
+    if not points:
+        return None
+    colour, marker = look
+    values, low, high = zip(*points.values(), strict=True)
+    axis.fill_between([*points], low, high, color=colour, alpha=0.2, lw=0)
+    (curve,) = axis.plot([*points], values, color=colour, marker=marker, ms=3, lw=1)
+    fitted = at_fitted(rows)
+    point, at = spread.over_seeds(quantity, fitted), mean(row.record.temperature for row in fitted)
+    if point is not None and at is not None:
+        axis.plot([at], [point.value], marker=marker, ms=7, mfc=WHITE, mec=colour, mew=1.3, ls="none")
+    _bracket(axis, optimum(points, quantity), colour, 0.03 + 0.05 * (rank % 4))
+    return curve
 
 
-def _share_height(axes: Sequence[Axes]) -> None:
-    """Give axes one scale, with room for the markers."""
-    limits = [limit for axis in axes for limit in axis.get_ylim()]
-    if limits:
-        margin = 0.04 * (max(limits) - min(limits))
-        for axis in axes:
-            axis.set_ylim(min(limits) - margin, max(limits) + margin)
+def _bracket(axis: Axes, at: Optimum, colour: str, height: float) -> None:
+    """Draw a bar from neighbour to neighbour of the best temperature, with an arrow where there is no neighbour."""
+    ends = [at.best if end is None else end for end in (at.below, at.above)]
+    foot = axis.get_xaxis_transform()
+    axis.plot(ends, [height] * 2, color=colour, lw=2.5, alpha=0.5, transform=foot, solid_capstyle="butt")
+    marker = "<" if at.below is None else ">" if at.above is None else "|"
+    axis.plot([at.best], [height], color=colour, marker=marker, ms=5, mew=1.3, ls="none", transform=foot)
 
 
-def _nll(axis: Axes, entry: Entry, split: str, look: Look) -> Line2D:
-    """Draw the NLL of one model; its curve."""
-    temperatures, nll = by_temperature(entry.select(split=split, mode="forced"), NLL)
-    return axis.plot(temperatures, nll, color=look.colour, marker=look.marker, ms=3)[0]
+def _scale(axis: Axes, quantity: Quantity) -> None:
+    """Give the axis room for the brackets at its foot; that of ECE a square-root scale from 0."""
+    low, high = axis.get_ylim()
+    if quantity is ECE:
+        layout.square_root(axis, "y", high, apart=0.13)
+    else:
+        axis.set_ylim(low - 0.2 * (high - low), high)
+
+
+def _meanings(rows: Sequence[Row]) -> dict[str, Line2D]:
+    """What the marks of every model mean, by their labels."""
+    meanings = {"T = 1": layout.handle(color=FAINT, lw=0.8, ls=":")}
+    if at_fitted(rows):
+        meanings["fitted T"] = layout.handle(color=BLACK, marker="o", ms=5, mfc=WHITE, mew=1.3, ls="none")
+    meanings["best T measured"] = layout.handle(color=BLACK, lw=2.5, alpha=0.5, marker="|", ms=5, mew=1.3)
+    return meanings

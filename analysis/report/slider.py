@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ..figures import colours, layout
+from ..figures import colours, layout, reliability
 from ..quantities import BLEU, ECE, NLL, Quantity
-from ..rows import Row, pooled, select
+from ..rows import Row, select
 from ..study import Entry, Study
 
 Values = dict[str, Any]
@@ -20,8 +20,8 @@ def data(parts: Sequence[Study]) -> dict[str, Any]:
     "at": [values at each temperature or None]}]}. Colours are those of CSS, markers those of matplotlib.
 
     ``parts`` are a study on each split that it reports. By model it shows a model without smoothing and its smoothed
-    one; by run, every run. A temperature counts where all runs of a model were measured; bins are pooled over training
-    seeds, numbers are means.
+    one; by run, every run. A temperature counts where all runs of a model were measured; bins and numbers are means
+    over training seeds.
     """
     shown = [entry for part in parts for entry in _named(part, len(parts) > 1)]
     measured = [at for part in parts for at in _of_split(part)]
@@ -89,11 +89,11 @@ def _by_temperature(study: Study, entry: Entry) -> dict[float, Values]:
 
 
 def _values(forced: Sequence[Row], beam: Sequence[Row]) -> Values:
-    confidence, accuracy, count = (column.tolist() for column in pooled(forced).curve())
+    bins = reliability.means(forced)
     return {
-        "confidence": confidence,
-        "accuracy": accuracy,
-        "count": count,
+        "confidence": bins.confidence.tolist(),
+        "accuracy": bins.accuracy.tolist(),
+        "count": bins.counts.tolist(),
         "ece": ECE.mean(forced),
         "nll": NLL.mean(forced),
         "bleu": BLEU.mean(beam) if len(beam) == len(forced) else None,

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from builders import record, write, write_activations, write_records, write_world
+from PIL import Image
 
 from analysis.figures import FIGURES
 from analysis.figures.__main__ import main
@@ -34,6 +35,22 @@ def test_ece_against_bleu_is_a_file_of_the_kind_that_its_name_says(runs, tmp_pat
     assert sorted((tmp_path / "new").iterdir()) == sorted(files)
 
 
+@pytest.mark.parametrize("suffix", STARTS)
+def test_a_file_has_every_whole_signature_in_its_metadata(runs, tmp_path, suffix):
+    file = tmp_path / f"figure.{suffix}"
+    assert main(["temperature", str(runs / "translations"), "--out", str(file)]) == 0
+    rows = [row for row in load([runs / "translations"]) if row.record.split == "test"]
+    expected = {row.record.signature for row in rows if row.record.mode in ("forced", "beam")}
+    if suffix == "svg":
+        (found,) = re.findall(r"<dc:description>(.*?)</dc:description>", file.read_text(), re.DOTALL)
+    elif suffix == "png":
+        found = Image.open(file).text["Description"]
+    else:
+        (found,) = re.findall(r"/Subject \(([^)]*)\)", file.read_bytes().decode("latin-1"))
+        found = found.replace("\\n", "\n")
+    assert set(found.splitlines()) == expected and len(expected) == 12
+
+
 def test_each_figure_can_be_drawn_alone_and_is_listed(runs, tmp_path, capsys):
     for name, part in FIGURES.items():
         kind = "images" if name in ("teaching", "information") else "translations"
@@ -51,7 +68,7 @@ def test_of_a_split(tmp_path):
     write_records(tmp_path, splits=("valid", "test1", "test2"))
     out = tmp_path / "figure.svg"
     assert main(["ece_bleu", str(tmp_path), "--split", "test2", "--out", str(out)]) == 0
-    assert "forced ECE (test2, T = 1)" in out.read_text() and "test1" not in out.read_text()
+    assert "test2; 15 bins; " in out.read_text() and "test1" not in out.read_text()
 
 
 def test_by_run_and_of_a_corpus(runs, tmp_path):
@@ -60,7 +77,7 @@ def test_by_run_and_of_a_corpus(runs, tmp_path):
     records = [str(runs / "translations"), str(tmp_path / "other")]
     out = tmp_path / "figure.svg"
     assert main(["reliability", *records, "--corpus", "other", "--by", "run", "--out", str(out)]) == 0
-    assert "mine, T = 1" in out.read_text() and "toy" not in out.read_text()
+    assert ">mine</text>" in out.read_text() and "toy" not in out.read_text()
 
 
 @pytest.mark.parametrize(

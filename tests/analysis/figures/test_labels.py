@@ -5,10 +5,10 @@ import itertools
 
 import msgspec
 import pytest
-from builders import write_activations, write_records, write_world
+from builders import row, study, taught_by, teacher_run, write_activations, write_records, write_world
 from matplotlib.text import Text
 
-from analysis.figures import drawings
+from analysis.figures import drawings, teaching
 from analysis.rows import Row, load
 from analysis.study import Study
 
@@ -22,7 +22,7 @@ def renamed(row, run):
 
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory):
-    """The figures of a study of translation, of images, and of four runs with long names, by their names."""
+    """The figures of studies of translation, images, four runs with long names, and students, by their names."""
     folders = {kind: tmp_path_factory.mktemp(kind) for kind in ("translation", "images", "runs")}
     write_records(folders["translation"])
     write_activations(folders["translation"])
@@ -34,7 +34,22 @@ def figures(tmp_path_factory):
         if kind == "runs":
             of = Study([renamed(row, f"{LONG}_{row.record.run}") for row in of.rows], "run")
         drawn |= {f"{kind} {drawing.name}": drawing.figure for drawing in drawings(of) if drawing.figure}
+    drawn["taught teaching"] = teaching.figure(study(*taught()))
     return drawn
+
+
+def taught():
+    """Rows of two seeds of teachers, and of students alone, of a hard teacher and of a smoothed one."""
+    for seed in (1, 2):
+        of = {"seed": seed, "mode": "images", "accuracy": 0.8 + seed / 100}
+        for amount in (0.0, 0.1):
+            yield row(amount, architecture="resnet_20", run=f"t{amount}_{seed}", **of)
+            yield row(amount, architecture="alexnet", run=f"a{amount}_{seed}", **of)
+            for temperature in (1.0, 2.0, 4.0):
+                teacher = taught_by("resnet_20", amount, temperature)
+                gamma = teacher_run(amount + temperature / 10)
+                run = f"s{amount}_{temperature}_{seed}"
+                yield row(0.0, architecture="alexnet", run=run, teacher=teacher, teacher_run=gamma, **of)
 
 
 @pytest.fixture
@@ -65,6 +80,7 @@ def share(one, other):
 FIGURES = [
     *(f"translation {name}" for name in ("reliability", "temperature", "ece_bleu", "penultimate")),
     *(f"images {name}" for name in ("reliability", "information")),
+    "taught teaching",
     *(f"runs {name}" for name in ("reliability", "temperature", "ece_bleu")),
 ]
 

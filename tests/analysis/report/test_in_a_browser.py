@@ -167,15 +167,16 @@ return shown.flatMap(svg => [...svg.querySelectorAll("text, path, use, line, pol
 
 @on_every_page
 def test_figures_are_legible(browser, pages, kind, width, scheme):
-    """Text has 9 pixels or more and a contrast of 4.5 to the page; lines and marks have a contrast of 3."""
+    """Text has 9 pixels or more and a contrast of 4.5 to the page; lines and marks have a contrast of 3, before
+    bands and what is faded let the page through."""
     _size(browser, width, scheme)
     browser.get(pages[kind])
     paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     drawn = browser.execute_script(_DRAWN)
     assert len(drawn) > 100
     for node in drawn:
-        assert node["opacity"] == ["1"] * 3, node
         if node["text"] is not None:
+            assert node["opacity"] == ["1"] * 3, node
             assert node["size"] >= 9 and _contrast(node["fill"], paper) >= 4.5, node
         else:
             shades = [shade for shade in (node["fill"], node["stroke"]) if shade not in ("none", paper)]
@@ -197,7 +198,7 @@ def test_the_files_of_figures_are_legible_in_both_schemes(browser, pages, kind, 
                 return [node.tagName == "text", fill, stroke];
               })"""
         )
-        assert (sum(_rgb(paper[1])) > 3 * 128) == (scheme == "light") and len(drawn) > 50
+        assert (sum(_rgb(paper[1])) > 3 * 128) == (scheme == "light") and len(drawn) > 40
         for is_text, *shades in drawn:
             inked = [shade for shade in shades if shade not in ("none", paper[1])]
             assert all(_contrast(shade, paper[1]) >= (4.5 if is_text else 3) for shade in inked), (file.name, shades)
