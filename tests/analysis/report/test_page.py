@@ -95,6 +95,19 @@ def test_the_report_is_of_the_split_that_was_measured(tmp_path):
         assert (tmp_path / by / "tables" / "main.txt").read_text().count("21.0") == 2
 
 
+def test_several_splits_have_headings_on_the_terminal_and_no_table_twice(tmp_path):
+    write_records(tmp_path / "runs", splits=("valid", "test1", "test2"), beam=False)
+    write_activations(tmp_path / "runs")
+    lines = write_report(Study(load([tmp_path / "runs"])), tmp_path / "out").splitlines()
+    for line in ("Main table on test1", "Main table on test2", "Table 3"):
+        assert lines.count(line) == 1, line
+    assert sum(line.startswith("paper, En-De Transformer") for line in lines) == 1
+    missing = (tmp_path / "out" / "report.html").read_text().split("<h2>Missing</h2>")[1]
+    for split in ("test1", "test2"):
+        assert missing.count(f"<li>alpha 0.1, T 1: BLEU on {split}</li>") == 1
+    assert missing.count("BLEU and perplexity against ECE") == 1
+
+
 def test_several_splits_stand_side_by_side(tmp_path):
     write_records(tmp_path / "runs", splits=("valid", "test1", "test2"))
     study = Study(load([tmp_path / "runs"]), "run")
