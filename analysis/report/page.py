@@ -36,9 +36,10 @@ def write(study: Study, out: Path) -> str:
     verdicts = claims.verdicts(parts[0]) if study.by == "model" else []
     advised = advice(study) if audited else []
     figures, missing = _figures(parts, out / "figures")
-    shown = [table for part in parts for table in tables(part)]
+    # Those of several splits are the same from every part.
+    shown = [table for part in parts for table in tables(part) if table.split or part is parts[0]]
     of_tables = _tables(shown, out / "tables")
-    missing += [cell for table in shown for cell in _missing(table)]
+    missing += [cell for table in shown for cell in _missing(table, len(parts) > 1)]
     explored = slider.data(parts)
     page = _template().render(
         title=_title(study),
@@ -59,7 +60,7 @@ def write(study: Study, out: Path) -> str:
     )
     with written_whole(out / "report.html") as path:
         path.write_text(page, encoding="utf-8")
-    return _on_a_terminal(advised, shown)
+    return _on_a_terminal(advised, shown, len(parts) > 1)
 
 
 def _template() -> jinja2.Template:
@@ -88,12 +89,12 @@ def _sources(study: Study) -> dict[str, list[str]]:
     }
 
 
-def _on_a_terminal(advised: Sequence[Advice], shown: Sequence[Table]) -> str:
-    """All tables; of an audit the advice and the main table, the other ones being files."""
-    if not advised:
-        return "\n\n".join(table.text() for table in shown)
-    of_main = [f"{table.heading}\n{table.text()}" for table in shown if table.name == "main"]
-    return "\n\n".join(["\n".join(map(str, advised)), *of_main])
+def _on_a_terminal(advised: Sequence[Advice], shown: Sequence[Table], several: bool) -> str:
+    """All tables; of an audit the advice and the main table, the other ones being files. Of several splits, or in an
+    audit, they have headings."""
+    wanted = [table for table in shown if table.name == "main" or not advised]
+    texts = [f"{table.heading}\n{table.text()}" if several or advised else table.text() for table in wanted]
+    return "\n\n".join(["\n".join(map(str, advised)), *texts] if advised else texts)
 
 
 def _figures(parts: Sequence[Study], folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
@@ -112,7 +113,7 @@ def _figures(parts: Sequence[Study], folder: Path) -> tuple[list[dict[str, Any]]
         drawn = drawn if first.split else drawn[:1]
         files = [_figure(part, drawing, folder, len(drawn) > 1) for part, drawing in drawn]
         shown.append({"heading": first.heading(len(drawn) == 1), "drawing": first, "parts": files})
-    return shown, missing if parts[0].by == "model" else []
+    return shown, missing
 
 
 def _figure(part: Study, drawing: Drawing, folder: Path, several: bool) -> dict[str, Any]:
@@ -133,7 +134,6 @@ def _tables(shown: Sequence[Table], folder: Path) -> list[dict[str, Any]]:
         by_name.setdefault(table.name, []).append(table)
     sections = []
     for name, of_name in by_name.items():
-        of_name = of_name if of_name[0].split else of_name[:1]
         several = len(of_name) > 1
         for table in of_name:
             with written_whole(folder / (f"{name}_{table.split}.txt" if several else f"{name}.txt")) as path:
@@ -196,9 +196,11 @@ def _claims(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     ]
 
 
-def _missing(table: Table) -> list[str]:
+def _missing(table: Table, several: bool) -> list[str]:
+    """The empty cells of a table, by line and column, and of several splits by split."""
+    on = f" on {table.split}" if several and table.split else ""
     return [
-        f"{row[0]}{', T ' + row[1] if table.name == 'main' else ''}: {column}"
+        f"{row[0]}{', T ' + row[1] if table.name == 'main' else ''}: {column}{on}"
         for row in table.cells
         for column, cell in zip(table.header, row, strict=True)
         if table.whole and not cell

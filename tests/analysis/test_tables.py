@@ -25,10 +25,11 @@ from mt_ls.calibration.bins import Bins
 from mt_ls.smoothing.kinds import Smoothing
 
 
-@pytest.fixture
-def made(tmp_path):
-    write_records(tmp_path)
-    return Study(load([tmp_path]))
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    write_records(folder)
+    return Study(load([folder]))
 
 
 def test_the_main_table_has_each_model_at_one_and_at_its_fitted_temperature(made):

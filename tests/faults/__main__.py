@@ -100,9 +100,11 @@ def _quick_kills(folder: Path, reference: Path | None) -> tuple[list[str], Path]
     """
     source = copy_of_the_tree(folder / "source")
     run = kills.RUN if reference else "*"
+    data = reference / kills.DATA if reference else None
     if reference is None:
         reference, _ = kills.undisturbed(source, folder / "undisturbed", ())
-    tree, stages = kills.killed(source, folder / "killed", [kills.Plan(stage, 0.0) for stage in kills.QUICK])
+    plans = [kills.Plan(stage, 0.0) for stage in kills.QUICK]
+    tree, stages = kills.killed(source, folder / "killed", plans, data)
     _kill_rows(stages, f"1 run of {kills.RECIPE}")
     return _differences(stages, kills.Results(tree, run), kills.Results(reference, run)), reference
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import shutil
 import subprocess
 import time
 from collections import Counter
@@ -53,23 +54,25 @@ def _training(name: str, run: str) -> Stage:
     )
 
 
+_TRAINING = _training("training", RUN)
+_SEARCHING = Stage(
+    "measuring beam",
+    lambda tree: _n_records(tree, "forced", "valid") == 4,
+    lambda tree: _n_records(tree, "beam", "valid") == 4,
+)
 STAGES = (
     Stage(
         "preparing data",
         lambda tree: (tree / "data-bin" / ".synthetic_smoke.lock").exists(),
         lambda tree: (tree / DATA / "manifest.json").exists(),
     ),
-    _training("training", RUN),
+    _TRAINING,
     Stage(
         "measuring forced",
         lambda tree: says(tree / _LOG, f"== measuring {RUN} on valid"),
         lambda tree: _n_records(tree, "forced", "valid") == 4,
     ),
-    Stage(
-        "measuring beam",
-        lambda tree: _n_records(tree, "forced", "valid") == 4,
-        lambda tree: _n_records(tree, "beam", "valid") == 4,
-    ),
+    _SEARCHING,
     Stage(
         "measuring activations",
         lambda tree: says(tree / _LOG, f"== activations of {RUN} on train"),
@@ -86,8 +89,8 @@ HALF = {"PRECISION": "bf16"}
 HALF_STAGE = _training("training in half precision", RUN.replace("_s1", "_bf16_s1"))
 """A stage of the recipe with `HALF`, on a GPU."""
 QUICK = (
-    Stage("training", lambda tree: says(tree / RUN / "train.log", "num_updates=50"), STAGES[1].has_ended),
-    Stage("measuring beam", lambda tree: _n_records(tree, "beam", "valid") > 0, STAGES[3].has_ended),
+    _TRAINING._replace(has_begun=lambda tree: says(tree / RUN / "train.log", "num_updates=50")),
+    _SEARCHING._replace(has_begun=lambda tree: _n_records(tree, "beam", "valid") > 0),
 )
 """Those of the quick form: a training after its first checkpoint, and a search with some of its records."""
 
@@ -135,7 +138,7 @@ class Results:
     @property
     def _work(self) -> dict[str, Counter[tuple[Any, ...]]]:
         return {
-            run: Counter((one["mode"], one["split"], one["updates"]) for one in map(json.loads, records))
+            run: Counter((record["mode"], record["split"], record["updates"]) for record in map(json.loads, records))
             for run, records in self.records.items()
         }
 
@@ -188,10 +191,14 @@ def at_random(stages: Sequence[Stage], seconds: dict[str, float], rng: random.Ra
     return [Plan(stage, rng.uniform(0, seconds[stage.name])) for stage in stages]
 
 
-def killed(source: Path, folder: Path, plans: Sequence[Plan], **environment: str) -> tuple[Path, Counter[str]]:
+def killed(
+    source: Path, folder: Path, plans: Sequence[Plan], data: Path | None = None, **environment: str
+) -> tuple[Path, Counter[str]]:
     """(A copy of a tree in which the recipe was killed as planned, stage after stage, and then has run to its end, the
-    number of kills in each stage.) A kill whose stage ends before it does not come."""
+    number of kills in each stage.) A kill whose stage ends before it does not come. ``data`` are prepared already."""
     tree = fresh(source, folder)
+    if data is not None:
+        shutil.copytree(data, tree / DATA)
     kills: Counter[str] = Counter()
     left = list(plans)
     while True:

@@ -34,16 +34,26 @@ def _contents(folder):
 
 @pytest.fixture(scope="module")
 def audited(data, models, tmp_path_factory):
-    """(The folder of an audit of both checkpoints, its arguments.)"""
+    """(The folder of an audit of both checkpoints, its arguments, the number of networks in memory at each load.)"""
     out = tmp_path_factory.mktemp("audit") / "out"
     arguments = _audit(data, models, out, "--splits", "valid", "test", "--temperatures", 1.2, "--beam", 2)
-    assert main(arguments) == 0
-    return out, arguments
+    alive, n_alive, load = weakref.WeakSet(), [], fairseq_model._load
+
+    def counted(path, folder):
+        n_alive.append(len(alive))
+        loaded = load(path, folder)
+        alive.add(loaded.network)
+        return loaded
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fairseq_model, "_load", counted)
+        assert main(arguments) == 0
+    return out, arguments, n_alive
 
 
 def test_each_checkpoint_has_records_of_its_name(audited):
     """Equal weights are two models with their own records. The split that temperatures are fitted on is measured."""
-    out, _ = audited
+    out, _, _ = audited
     for name in ("a/best.pt", "b/best.pt"):
         records = read(out / name.replace("/", "_") / "records.jsonl")
         assert {record.run for record in records} == {name}
@@ -55,7 +65,7 @@ def test_each_checkpoint_has_records_of_its_name(audited):
 
 
 def test_the_same_command_measures_nothing_again(audited, capsys):
-    out, arguments = audited
+    out, arguments, _ = audited
     before = _contents(out)
     assert main(arguments) == 0 and _contents(out) == before
     output = capsys.readouterr()
@@ -141,7 +151,7 @@ def test_the_first_argument_says_which_form_it_is(data, models, tmp_path, capsys
 
 
 def test_records_of_something_else_are_not_mixed_with(audited, data, models, tmp_path, capsys):
-    out, _ = audited
+    out, _, _ = audited
     shutil.copytree(out, tmp_path / "out")
     options = ("--splits", "test", "--fit-subset", "train")
     _refused(capsys, _audit(data, models, tmp_path / "out", *options), "temperatures that were fitted on valid: move")
@@ -163,18 +173,9 @@ def test_records_of_something_else_are_not_mixed_with(audited, data, models, tmp
     assert _contents(tmp_path / "out").keys() == {tmp_path / "out" / path.relative_to(out) for path in _contents(out)}
 
 
-def test_at_most_one_network_is_in_memory(data, models, tmp_path, monkeypatch):
-    alive, most, load = weakref.WeakSet(), [], fairseq_model._load
-
-    def counted(path, folder):
-        most.append(len(alive))
-        loaded = load(path, folder)
-        alive.add(loaded.network)
-        return loaded
-
-    monkeypatch.setattr(fairseq_model, "_load", counted)
-    assert main(_audit(data, models, tmp_path / "out", "--beam", 1, "--temperatures", 1.0)) == 0
-    assert most == [0, 0, 0, 0]
+def test_at_most_one_network_is_in_memory(audited):
+    _, _, n_alive = audited
+    assert n_alive == [0, 0, 0, 0]
 
 
 def test_systems_are_measured_with_their_names(tmp_path, capsys):

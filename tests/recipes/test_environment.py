@@ -60,7 +60,7 @@ def test_those_for_a_gpu_run_alone_and_are_skipped_without_one(tree):
         shutil.copy(ROOT / "tests" / name, tests)
     (tests / "test_device.py").write_text(GPU_TESTS)
     (tests / "test_other.py").write_text("import a_package_that_is_not_there")
-    process = run_recipe(tree, "test.sh", "-m", "gpu", "-p", "no:cacheprovider")
+    process = run_recipe(tree, "test.sh", "-m", "gpu", "-p", "no:cacheprovider", "-n", "1")
     shutil.rmtree(tests)
     assert process.returncode == 0, process.stdout + process.stderr
     assert f"= 1 {'passed' if torch.cuda.is_available() else 'skipped'} in" in process.stdout

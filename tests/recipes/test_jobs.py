@@ -2,13 +2,14 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 from commands import descendants, says, started, wait_until
-from faults.kills import Results
+from faults.kills import DATA, Results
 from trees import environment_of, fresh, run_recipe, start_recipe
 
 TRAINING = "| fairseq_cli.train | {"
@@ -132,6 +133,7 @@ def test_the_commands_are_those_of_one_after_the_other(tree, recipe):
 def test_two_stopped_jobs_continue_and_end_as_one_after_the_other(finished, tmp_path):
     reference, _ = finished
     tree, log = fresh(reference, tmp_path / "packed"), tmp_path / "recipe.log"
+    shutil.copytree(reference / DATA, tree / DATA)
     logs = [tree / "runs" / f"synthetic_smoke_a{alpha}_s1" / "train.log" for alpha in ("0.00", "0.10")]
     with log.open("w") as output:
         process = start_recipe(tree, "synthetic/run.sh", log=output, SCALE="smoke", JOBS="2")

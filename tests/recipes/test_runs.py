@@ -3,6 +3,7 @@
 import html
 import os
 import re
+import shutil
 
 import pytest
 from commands import run
@@ -167,7 +168,8 @@ def test_a_recipe_of_images_measures_each_network_and_reports(tree, recipe, envi
 
 
 @pytest.mark.slow
-def test_two_workers_train_and_measure_one_model(tree):
+def test_two_workers_train_and_measure_one_model(tree, data):
+    shutil.copytree(data, tree / "data-bin" / "iwslt14_smoke")
     process = run_recipe(tree, "iwslt14/run.sh", SCALE="smoke", GPUS="2", ALPHAS="0.1")
     assert process.returncode == 0, process.stderr[-3000:]
     run = tree / "runs" / "iwslt14_smoke_a0.10_s1"

@@ -1,5 +1,6 @@
 """An update by hand, runs that go on, precision, and distillation."""
 
+import dataclasses
 import math
 
 import pytest
@@ -16,6 +17,7 @@ from mt_ls.vision.distillation import Distillation, distillation_loss, distillat
 from mt_ls.vision.epochs import Part
 from mt_ls.vision.images import Images
 from mt_ls.vision.measure import empty_record
+from mt_ls.vision.protocols import protocol_of
 from mt_ls.vision.training import Training
 from mt_ls.vision.updates import Updates
 from mt_ls.weights import weights_hash
@@ -139,10 +141,15 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(splits, tmp_path, mo
     ("network", "bf16", "sees"),
     [("mlp_1200_dropout", False, None), ("resnet_8", False, "whole"), ("alexnet", True, "augmented")],
 )
-def test_recorded_updates_in_blocks_train_as_eager_ones_do(tmp_path, recorder, network, bf16, sees):
-    """As a GPU takes them: images augmented for four updates at once, and one recording for each size of batch."""
+def test_recorded_updates_in_blocks_train_as_eager_ones_do(tmp_path, monkeypatch, recorder, network, bf16, sees):
+    """As a GPU takes them: images augmented for four updates at once, and one recording for each size of batch.
+
+    Batches have a quarter of the protocol's images: a CPU without bfloat16 takes minutes for whole ones.
+    """
+    protocol = dataclasses.replace(protocol_of(network), batch=protocol_of(network).batch // 4)
+    monkeypatch.setattr(module, "protocol_of", lambda _: protocol)
     rng = torch.Generator().manual_seed(3)
-    data = Images(torch.randint(256, (400, 3, 24, 24), generator=rng).to(torch.uint8), torch.arange(400) % 4)
+    data = Images(torch.randint(256, (100, 3, 24, 24), generator=rng).to(torch.uint8), torch.arange(100) % 4)
     settings = replace(SETTINGS, network=network, shape=(3, 24, 24), updates=20, bf16=bf16)
     distillation = None
     if sees is not None:

@@ -25,11 +25,12 @@ from mt_ls.calibration.bins import Bins
 from mt_ls.smoothing.kinds import Smoothing
 
 
-@pytest.fixture
-def made(tmp_path):
-    write_records(tmp_path)
-    write_activations(tmp_path)
-    return Study(load([tmp_path]))
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    write_records(folder)
+    write_activations(folder)
+    return Study(load([folder]))
 
 
 def titles(figure):

@@ -1,5 +1,7 @@
 """The report from records: whole, self-contained, and open about what is missing; its slider."""
 
+import contextlib
+import io
 import json
 import re
 import sys
@@ -24,23 +26,31 @@ def runs(tmp_path_factory):
     return folder
 
 
-def test_the_report_is_whole_and_self_contained(runs, tmp_path, capsys):
-    assert main([str(runs), "--out", str(tmp_path)]) == 0
-    page = (tmp_path / "report.html").read_text()
+@pytest.fixture(scope="module")
+def report(runs, tmp_path_factory):
+    """(The folder of the report of these runs, what the terminal shows.)"""
+    folder, shown = tmp_path_factory.mktemp("report"), io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        assert main([str(runs), "--out", str(folder)]) == 0
+    return folder, shown.getvalue()
+
+
+def test_the_report_is_whole_and_self_contained(report):
+    folder, shown = report
+    page = (folder / "report.html").read_text()
     assert page.count("<figure>") == 4 and "Nothing: every cell was measured" in page
     assert not re.search(r'(src|href)="(?!#)', page)
     for name in ("temperature", "reliability", "ece_bleu", "penultimate"):
-        assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 10_000
+        assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
         mode = "activations" if name == "penultimate" else "forced"
-        assert f"ECE|mode:{mode}" in (tmp_path / "figures" / f"{name}.svg").read_text()
-    out = capsys.readouterr().out
-    assert "21.0" in out and str(tmp_path / "report.html") in out
-    assert (tmp_path / "tables" / "main.txt").read_text().strip() in out
+        assert f"ECE|mode:{mode}" in (folder / "figures" / f"{name}.svg").read_text()
+    assert "21.0" in shown and str(folder / "report.html") in shown
+    assert (folder / "tables" / "main.txt").read_text().strip() in shown
 
 
-def test_every_figure_is_described_and_verdicts_come_first(runs, tmp_path):
-    write_report(Study(load([runs])), tmp_path)
-    page = (tmp_path / "report.html").read_text()
+def test_every_figure_is_described_and_verdicts_come_first(report):
+    folder, _ = report
+    page = (folder / "report.html").read_text()
     words = re.findall(r'class="drawing" role="img" aria-label="([^"]*)"', page)
     assert len(words) == 4 and all("alpha 0.1 at T = 1: forced ECE 0." in text for text in words)
     assert page.index("<h2>Verdicts</h2>") < page.index("<figure>") < page.index("<h2>Main table")
@@ -93,6 +103,19 @@ def test_the_report_is_of_the_split_that_was_measured(tmp_path):
         assert any(heading.startswith("Reliability of next-token predictions on test1") for heading in headings)
         assert "not measured: runs" not in page
         assert (tmp_path / by / "tables" / "main.txt").read_text().count("21.0") == 2
+
+
+def test_several_splits_have_headings_on_the_terminal_and_no_table_twice(tmp_path):
+    write_records(tmp_path / "runs", splits=("valid", "test1", "test2"), beam=False)
+    write_activations(tmp_path / "runs")
+    lines = write_report(Study(load([tmp_path / "runs"])), tmp_path / "out").splitlines()
+    for line in ("Main table on test1", "Main table on test2", "Table 3"):
+        assert lines.count(line) == 1, line
+    assert sum(line.startswith("paper, En-De Transformer") for line in lines) == 1
+    missing = (tmp_path / "out" / "report.html").read_text().split("<h2>Missing</h2>")[1]
+    for split in ("test1", "test2"):
+        assert missing.count(f"<li>alpha 0.1, T 1: BLEU on {split}</li>") == 1
+    assert missing.count("BLEU and perplexity against ECE") == 1
 
 
 def test_several_splits_stand_side_by_side(tmp_path):
