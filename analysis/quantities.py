@@ -84,6 +84,16 @@ def _ece(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.abs(per_prediction(hits - confidence, count.sum(-1), weights)).sum(-1)
 
 
+def _over(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    count, confidence, hits = np.moveaxis(bins, 1, 0)
+    return per_prediction(confidence - hits, count.sum(-1), weights).clip(min=0).sum(-1)
+
+
+def _under(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    count, confidence, hits = np.moveaxis(bins, 1, 0)
+    return per_prediction(hits - confidence, count.sum(-1), weights).clip(min=0).sum(-1)
+
+
 def _overconfidence(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
     count, confidence, hits = np.moveaxis(bins, 1, 0)
     return per_prediction((confidence - hits).sum(-1), count.sum(-1), weights)[:, 0]
@@ -119,6 +129,11 @@ def _score(record: Record) -> float | None:
     return None if record.bleu is None else float(record.bleu["score"])
 
 
+def _without_eos(record: Record) -> float | None:
+    others = (record.bins_by_class or {}).get("others")
+    return others.ece() if others is not None and others.n else None
+
+
 ECE = Quantity("ece", "ECE", 4, -1, lambda record: record.bins.ece(), ("bins",), _ece)
 NLL = Quantity("nll", "NLL, nats", 3, -1, lambda record: record.nll, ("nll", "n"), _nll)
 PERPLEXITY = Quantity("perplexity", "perplexity", 2, -1, lambda record: record.perplexity)
@@ -132,6 +147,17 @@ OVERCONFIDENCE = Quantity(
     lambda record: record.bins.mean_confidence - record.bins.accuracy,
     ("bins",),
     _overconfidence,
+)
+OVER = Quantity("over", "over", 4, -1, lambda record: record.bins.over(), ("bins",), _over)
+UNDER = Quantity("under", "under", 4, -1, lambda record: record.bins.under(), ("bins",), _under)
+SMOOTH_ECE = Quantity("smooth_ece", "SmoothECE", 4, -1, lambda record: record.smooth_ece)
+ECE_WITHOUT_EOS = Quantity("ece_without_eos", "without EOS", 4, -1, _without_eos)
+ECE_OF_ALL_CLASSES = Quantity(
+    "ece_of_all_classes",
+    "all classes",
+    4,
+    -1,
+    lambda record: None if record.bins_full is None else record.bins_full.ece(),
 )
 BRIER = Quantity("brier", "Brier", 4, -1, lambda record: record.brier)
 ECE_EQUAL_MASS = Quantity(
@@ -153,6 +179,11 @@ QUANTITIES = (
     ACCURACY,
     CONFIDENCE,
     OVERCONFIDENCE,
+    OVER,
+    UNDER,
+    SMOOTH_ECE,
+    ECE_WITHOUT_EOS,
+    ECE_OF_ALL_CLASSES,
     BRIER,
     ECE_EQUAL_MASS,
     ECE_DEBIASED,
