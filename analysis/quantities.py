@@ -100,6 +100,16 @@ def _gaps(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return per_prediction(hits - confidence, count.sum(-1), weights)
 
 
+def _over(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    count, confidence, hits = np.moveaxis(bins, 1, 0)
+    return per_prediction(confidence - hits, count.sum(-1), weights).clip(min=0).sum(-1)
+
+
+def _under(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    count, confidence, hits = np.moveaxis(bins, 1, 0)
+    return per_prediction(hits - confidence, count.sum(-1), weights).clip(min=0).sum(-1)
+
+
 def _overconfidence(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
     count, confidence, hits = np.moveaxis(bins, 1, 0)
     return per_prediction((confidence - hits).sum(-1), count.sum(-1), weights)[:, 0]
@@ -155,13 +165,9 @@ def _score_without_brevity(record: Record) -> float | None:
     return None if score is None or not ratio else score / math.exp(min(0.0, 1 - 1 / ratio))
 
 
-def _ece_without_eos(record: Record) -> float | None:
-    by_class = record.bins_by_class
-    return (
-        None
-        if by_class is None
-        else sum((bins for name, bins in by_class.items() if name != "eos"), Bins.zeros()).ece()
-    )
+def _without_eos(record: Record) -> float | None:
+    others = (record.bins_by_class or {}).get("others")
+    return others.ece() if others is not None and others.n else None
 
 
 ECE = Quantity("ece", "ECE", 4, -1, lambda record: record.bins.ece(), ("bins",), _gaps, is_absolute=True)
@@ -178,6 +184,17 @@ OVERCONFIDENCE = Quantity(
     ("bins",),
     _overconfidence,
 )
+OVER = Quantity("over", "over", 4, -1, lambda record: record.bins.over(), ("bins",), _over)
+UNDER = Quantity("under", "under", 4, -1, lambda record: record.bins.under(), ("bins",), _under)
+SMOOTH_ECE = Quantity("smooth_ece", "SmoothECE", 4, -1, lambda record: record.smooth_ece)
+ECE_WITHOUT_EOS = Quantity("ece_without_eos", "without EOS", 4, -1, _without_eos)
+ECE_OF_ALL_CLASSES = Quantity(
+    "ece_of_all_classes",
+    "all classes",
+    4,
+    -1,
+    lambda record: None if record.bins_full is None else record.bins_full.ece(),
+)
 BRIER = Quantity("brier", "Brier", 4, -1, lambda record: record.brier)
 ECE_EQUAL_MASS = Quantity(
     "ece_equal_mass",
@@ -188,7 +205,6 @@ ECE_EQUAL_MASS = Quantity(
 )
 ECE_DEBIASED = Quantity("ece_debiased", "debiased, L2", 4, -1, lambda record: record.bins.ece2_debiased())
 MCE = Quantity("mce", "greatest gap", 3, -1, lambda record: record.bins.mce())
-ECE_WITHOUT_EOS = Quantity("ece_without_eos", "ECE without EOS", 4, -1, _ece_without_eos)
 BLEU = Quantity("bleu", "BLEU", 1, 1, _score("bleu"), ("bleu",), _bleu)
 BLEU_WITHOUT_BREVITY = Quantity(
     "bleu_without_brevity", "BLEU without brevity", 1, 1, _score_without_brevity, ("bleu",), _bleu_without_brevity
@@ -204,11 +220,15 @@ QUANTITIES = (
     ACCURACY,
     CONFIDENCE,
     OVERCONFIDENCE,
+    OVER,
+    UNDER,
+    SMOOTH_ECE,
+    ECE_WITHOUT_EOS,
+    ECE_OF_ALL_CLASSES,
     BRIER,
     ECE_EQUAL_MASS,
     ECE_DEBIASED,
     MCE,
-    ECE_WITHOUT_EOS,
     BLEU,
     BLEU_WITHOUT_BREVITY,
     CHRF,

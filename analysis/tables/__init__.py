@@ -7,6 +7,7 @@ from . import (
     accuracy,
     beams,
     calibration,
+    correlations,
     estimators,
     geometry,
     main,
@@ -23,6 +24,6 @@ def tables(study: Study) -> list[Table]:
     if study.is_of_images:
         all_tables = [part.table(study) for part in (accuracy, calibration, estimators, teaching, geometry)]
     else:
-        of_translation = (main, table_3, estimators, temperatures, beams, geometry, token_classes)
+        of_translation = (main, table_3, estimators, temperatures, correlations, beams, geometry, token_classes)
         all_tables = [part.table(study) for part in of_translation]
     return [table for table in all_tables if table.cells]

@@ -7,7 +7,21 @@ from builders import item_bins, record, row, write
 from scipy import stats
 
 from analysis import coverage, significance
-from analysis.quantities import ACCURACY, BLEU, ECE, LENGTH_RATIO, NLL, OVERCONFIDENCE, QUANTITIES, number
+from analysis.quantities import (
+    ACCURACY,
+    BLEU,
+    ECE,
+    ECE_OF_ALL_CLASSES,
+    ECE_WITHOUT_EOS,
+    LENGTH_RATIO,
+    NLL,
+    OVER,
+    OVERCONFIDENCE,
+    QUANTITIES,
+    SMOOTH_ECE,
+    UNDER,
+    number,
+)
 from analysis.rows import Row
 from analysis.significance import resamples
 from mt_ls.calibration.bins import Bins
@@ -42,6 +56,8 @@ def test_calibration_of_resamples_is_that_of_the_predictions():
         chosen = np.concatenate([np.flatnonzero(item == i).repeat(int(weights[i])) for i in range(30)])
         expected, weights = Bins.of(confidence[chosen], hit[chosen]), weights[None]
         assert np.abs(ECE.of_items(bins, weights)).sum() == pytest.approx(expected.ece())
+        assert OVER.of_items(bins, weights)[0] == pytest.approx(expected.over())
+        assert UNDER.of_items(bins, weights)[0] == pytest.approx(expected.under())
         assert ACCURACY.of_items(bins, weights)[0] == pytest.approx(expected.accuracy)
         gap = expected.mean_confidence - expected.accuracy
         assert OVERCONFIDENCE.of_items(bins, weights)[0] == pytest.approx(gap)
@@ -159,6 +175,16 @@ def test_what_was_not_kept_has_no_resamples(tmp_path):
     of = write(tmp_path, record(), bins=np.ones((2, 3, 15)))
     assert NLL.resampled(of, 5) is None and ECE.resampled(of, 5).shape == (6,)
     assert ECE.resampled(row(), 5) is None
+
+
+def test_what_a_record_does_not_hold_has_no_value():
+    for quantity in (SMOOTH_ECE, ECE_WITHOUT_EOS, ECE_OF_ALL_CLASSES):
+        assert quantity.of_record(record()) is None
+    others = Bins.of([0.9, 0.9], [1, 0])
+    of = record(smooth_ece=0.25, bins_by_class={"others": others, "eos": Bins.zeros()}, bins_full=others)
+    values = [quantity.of_record(of) for quantity in (SMOOTH_ECE, ECE_WITHOUT_EOS, ECE_OF_ALL_CLASSES)]
+    assert values == [0.25, pytest.approx(0.4), pytest.approx(0.4)]
+    assert ECE_WITHOUT_EOS.of_record(record(bins_by_class={"others": Bins.zeros(), "eos": others})) is None
 
 
 def test_a_number_has_its_digits_and_a_missing_one_is_an_empty_cell():

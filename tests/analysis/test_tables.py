@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from builders import item_bins, record, row, study, taught_by, teacher_run, write_records, write_world
+from scipy import stats
 
+from analysis import significance
 from analysis.rows import Row, at_fitted, held_out, load, mean, select
 from analysis.study import Study
 from analysis.tables import (
@@ -11,6 +13,7 @@ from analysis.tables import (
     beams,
     benchmarks,
     calibration,
+    correlations,
     estimators,
     geometry,
     main,
@@ -114,16 +117,94 @@ def test_other_estimators_are_beside_the_ece():
     bins = Bins.of([0.9] * 10 + [0.5] * 30, [1] * 8 + [0] * 2 + [1] * 15 + [0] * 15)
     common = {"bins": bins, "bins_equal_mass": bins.equal_mass(1), "brier": 0.5, "fitted_temperature": 1.5}
     rows = [row(temperature=t, architecture=body, run=body, **common) for body in ("tiny", "base") for t in (1.0, 1.5)]
-    cells = estimators.table(study(*rows)).cells
+    table = estimators.table(study(*rows))
+    cells = table.cells
     assert [line[:2] for line in cells] == [
         ["base, alpha 0.1", "1"],
         ["base, alpha 0.1", "1.50"],
         ["tiny, alpha 0.1", "1"],
         ["tiny, alpha 0.1", "1.50"],
     ]
+    line = dict(zip(table.header, cells[0], strict=True))
+    assert (line["ECE"], line["over"], line["under"], line["ECE, equal mass"]) == (
+        "0.0250",
+        "0.0250",
+        "0.0000",
+        "0.0250",
+    )
     # (0.01 - 0.16 / 9) * 10 / 40 - 0.25 / 29 * 30 / 40 is below 0
-    assert cells[0][2:] == ["0.0250", "0.0250", "0.0000", "0.100", "0.5000"]
+    assert (line["debiased, L2"], line["greatest gap"], line["Brier"]) == ("0.0000", "0.100", "0.5000")
+    assert (line["SmoothECE"], line["without EOS"], line["all classes"]) == ("", "", "")  # of an earlier version
+    assert float(line["p"]) > 0.1
     assert estimators.table(study(rows[0])).cells[0][0] == "alpha 0.1"
+
+
+def test_estimators_that_records_hold_are_means_and_p_is_the_greatest():
+    """Two seeds, one as wrong as can be and one calibrated: p is that of the calibrated one."""
+    right, wrong = Bins.of([0.5] * 100, [0, 1] * 50), Bins.of([0.9] * 100, [0, 1] * 50)
+    by_class = [{"others": right, "eos": wrong}, {"others": wrong, "eos": right}]
+    rows = [
+        row(seed=seed, bins=bins, smooth_ece=0.1 * seed, bins_by_class=classes, bins_full=bins)
+        for seed, bins, classes in ((1, right, by_class[0]), (2, wrong, by_class[1]))
+    ]
+    table = estimators.table(study(*rows))
+    (line,) = (dict(zip(table.header, cells, strict=True)) for cells in table.cells)
+    assert (line["ECE"], line["over"], line["under"]) == ("0.2000", "0.2000", "0.0000")
+    assert (line["SmoothECE"], line["without EOS"], line["all classes"]) == ("0.1500", "0.2000", "0.2000")
+    assert float(line["p"]) > 0.5 and estimators.table(study(rows[1])).cells[0][-1] == "0.0005"
+    of_images = estimators.table(study(row(mode="images", smooth_ece=0.1)))
+    assert not {"without EOS", "all classes"} & set(of_images.header) and of_images.cells[0][6] == "0.1000"
+
+
+def _cells_of_runs(n_runs, rng):
+    """Rows of runs at four temperatures. NLL goes with BLEU, forced ECE does not."""
+    rows, cells = [], []
+    for seed in range(n_runs):
+        for temperature in (0.8, 1.0, 1.2, 1.4):
+            nll = float(rng.normal(2, 0.3))
+            score, hits = 40 - 5 * nll + float(rng.normal(0, 0.5)), int(rng.integers(50, 100))
+            of = {"seed": seed, "temperature": temperature, "split": "test"}
+            forced = {"bins": Bins.of([0.9] * 100, np.arange(100) < hits), "nll": nll, "perplexity": np.exp(nll)}
+            bleu = {"score": score, "signature": "x"}
+            rows += [row(**of, **forced), row(**of, mode="beam", beam=5, lenpen=1.0, bleu=bleu)]
+            cells.append((forced["bins"].ece(), nll, score))
+    return rows, np.array(cells).T
+
+
+def test_correlations_with_bleu_are_scipys():
+    rows, (ece, nll, score) = _cells_of_runs(6, np.random.default_rng(0))
+    rows.append(row(seed=1, temperature=3.0, nll=9.0))  # has no search
+    rows.append(row(seed=1, mode="beam", beam=50, lenpen=1.0, bleu={"score": 0.0, "signature": "x"}))  # another one
+    lines = {line[0]: line for line in correlations.table(study(*rows), draws=50).cells}
+    for name, values in (("forced ECE", ece), ("NLL", nll), ("perplexity", np.exp(nll))):
+        expected = stats.pearsonr(values, score).statistic, stats.spearmanr(values, score).statistic
+        assert lines[name][:3] == [name, "24", "6"]
+        assert [lines[name][3], lines[name][5]] == [f"{value:+.2f}" for value in expected]
+    assert lines["beam ECE"][3:] == ["", "", "", ""]  # the same in all cells: no correlation
+    low, high = map(float, lines["NLL"][4].split(" to "))
+    assert -1 < low < float(lines["NLL"][3]) < high < -0.3
+
+
+def test_the_interval_of_a_correlation_resamples_whole_runs():
+    """Against scipy on the cells of the drawn runs themselves, with ties among them."""
+    rng = np.random.default_rng(1)
+    run = np.repeat(np.arange(5), [3, 4, 2, 5, 4])
+    x, y = np.round(rng.normal(size=(2, 18)) + 0.5 * run, 1)
+    pearson, spearman = correlations.correlations(x, y, run, draws=40)
+    drawn = []
+    for counts in significance.resamples(5, 40)[1:]:
+        cells = np.concatenate([np.flatnonzero(run == r) for r in range(5) for _ in range(int(counts[r]))])
+        drawn.append([stats.pearsonr(x[cells], y[cells])[0], stats.spearmanr(x[cells], y[cells])[0]])
+    quantiles = np.quantile(drawn, [0.025, 0.975], axis=0).T
+    np.testing.assert_allclose(pearson, [stats.pearsonr(x, y)[0], *quantiles[0]])
+    np.testing.assert_allclose(spearman, [stats.spearmanr(x, y)[0], *quantiles[1]])
+
+
+def test_few_runs_have_no_interval_and_one_run_no_correlation():
+    rows, _ = _cells_of_runs(2, np.random.default_rng(2))
+    lines = correlations.table(study(*rows), draws=20).cells
+    assert [line[2] for line in lines] == ["2"] * 4 and not any(line[4] or line[6] for line in lines)
+    assert correlations.table(study(*rows[:8])).cells == [] == correlations.table(study(*rows[::2])).cells
 
 
 def test_gains_of_a_temperature_are_differences_of_the_records(made):
@@ -176,7 +257,14 @@ def test_geometry_of_old_records_has_the_ratio_and_empty_cells():
 
 
 def test_a_table_without_a_line_is_not_shown(made):
-    assert [one.name for one in tables(made)] == ["main", "table_3", "estimators", "temperatures", "token_classes"]
+    assert [one.name for one in tables(made)] == [
+        "main",
+        "table_3",
+        "estimators",
+        "temperatures",
+        "correlations",
+        "token_classes",
+    ]
 
 
 def test_an_ece_of_items_is_that_of_the_record(made):
