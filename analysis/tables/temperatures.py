@@ -31,7 +31,8 @@ def table(study: Study, draws: int = significance.DRAWS) -> Table:
     return Table(
         "temperatures",
         "What a temperature gains",
-        f"Chosen on {study.fitted_on or 'no split'}. A gain improves on T = 1; its interval counts sentences.",
+        f"Chosen on {study.fitted_on or 'no split'}. A gain improves on T = 1; its interval counts sentences, and "
+        "that of an ECE leaves out the bias of small samples.",
         HEADER,
         sorted(cells, key=lambda line: line[0]),
         whole=False,
