@@ -147,22 +147,31 @@ def triangle(
 ) -> dict[str, float]:
     """The `triangles` of three ``classes``, each with a label: one triangle, that of their drawing.
 
-    ``points`` (N, D) and the templates (K, D) of all classes are those of `plane_points`.
+    ``points`` (N, D) and the templates (K, D) of all classes are those of `on_plane`.
     """
     means = torch.stack([points[labels == c].mean(dim=0) for c in classes])
     return triangles(means, templates[list(classes)])
 
 
-def plane_points(
+def on_plane(
     points: torch.Tensor, labels: torch.Tensor, templates: torch.Tensor, classes: Sequence[int]
-) -> list[list[float]]:
-    """Return [x, y, rank] of the first `N_EACH` activations of each of three ``classes``, class after class.
+) -> dict[str, list[list[float]]]:
+    """Three ``classes`` on the plane through their templates, in coordinates x and y rounded to float32.
 
-    x and y are coordinates on the plane through the templates of the classes, rounded to float32; ``rank`` is the place
-    of the class among the three.
+    ``points`` are [x, y, rank] of the first `N_EACH` activations of each class, class after class. The rank is
+    the place of the class among the three. ``templates`` are [x, y] of the three templates.
     """
-    plane = plane_through(templates[list(classes)])
+    corners = templates[list(classes)]
+    plane = plane_through(corners)
     chosen = [(labels == c).nonzero()[:N_EACH, 0] for c in classes]
-    flat = plane.project(points[torch.cat(chosen)]).numpy().astype("f4")
     ranks = [rank for rank, places in enumerate(chosen) for _ in places]
-    return [[float(str(x)), float(str(y)), rank] for (x, y), rank in zip(flat, ranks, strict=True)]
+    flat = _coordinates(plane, points[torch.cat(chosen)])
+    return {
+        "points": [[*place, rank] for place, rank in zip(flat, ranks, strict=True)],
+        "templates": _coordinates(plane, corners),
+    }
+
+
+def _coordinates(plane: Plane, points: torch.Tensor) -> list[list[float]]:
+    """The coordinates as the shortest numbers that are them in float32."""
+    return [[float(str(x)), float(str(y))] for x, y in plane.project(points).numpy().astype("f4")]

@@ -13,7 +13,7 @@ import torch
 from msgspec.structs import replace
 
 from ..calibration.bins import Bins
-from ..calibration.geometry import geometry, plane_points
+from ..calibration.geometry import geometry, on_plane
 from ..calibration.temperature import at_temperatures
 from ..records import Record, append
 from .forced import ForcedPass
@@ -43,7 +43,6 @@ def measure_activations(model: TranslationModel, planned: Record, pieces: Sequen
     nll = torch.cat([part.nll[0].double() for part in parts]).mean().item()
     labels = torch.stack([tokens.target == token for token in ids]).int().argmax(dim=0).cpu()
     states, templates = tokens.states.double().cpu(), model.projection[ids].detach().double().cpu()
-    points = plane_points(states, labels, templates, range(len(pieces)))
     record = replace(
         planned,
         bins=bins,
@@ -55,7 +54,7 @@ def measure_activations(model: TranslationModel, planned: Record, pieces: Sequen
         confidence=bins.mean_confidence,
         geometry={
             **geometry(states, labels, templates),
-            "planes": [{"classes": list(pieces), "points": points}],
+            "planes": [{"classes": list(pieces), **on_plane(states, labels, templates, range(len(pieces)))}],
         },
     )
     append(records, record)

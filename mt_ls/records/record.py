@@ -185,7 +185,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if self.mutual_information is not None and not isinstance(self.mutual_information.get("nats"), int | float):
             raise ValueError("mutual_information has no number of nats")
         if self.geometry is not None and not _are_planes(self.geometry.get("planes", [])):
-            raise ValueError("planes of geometry need three classes, and points of x, y and a class each")
+            raise ValueError(
+                "planes need three classes, points of x, y and a class each, and templates of x and y"
+            )
         if self.items is not None and Path(self.items).name != self.items:
             raise ValueError(f"items is {self.items!r:.40}, not the name of a file beside the records")
 
@@ -218,11 +220,12 @@ def _refuse(constant: str) -> None:
 
 
 def _are_planes(planes: Any) -> bool:
-    """Whether ``planes`` are those of `mt_ls.calibration.geometry.plane_points`, with the names of their classes."""
+    """Whether ``planes`` are those of `mt_ls.calibration.geometry.on_plane`, with the names of their classes."""
     return isinstance(planes, list) and all(
         isinstance(plane, dict)
         and len(plane.get("classes", ())) == 3
         and all(isinstance(point, list) and len(point) == 3 for point in plane.get("points", [None]))
+        and all(isinstance(corner, list) and len(corner) == 2 for corner in plane.get("templates", []))
         for plane in planes
     )
 

@@ -14,7 +14,7 @@ import torch
 from msgspec.structs import replace
 
 from ..calibration.bins import Bins
-from ..calibration.geometry import geometry, plane_points, triangle
+from ..calibration.geometry import geometry, on_plane, triangle
 from ..calibration.tally import Tally
 from ..calibration.temperature import TokenStatistics, at_temperatures, fit_temperature
 from ..records import Record, append, code_hash, read, versions
@@ -108,8 +108,7 @@ def _geometry(
     through three templates each. The planes whose classes all have a label have triangles."""
     known = set(labels.tolist())
     on_planes = [
-        {"classes": list(plane.names), "points": plane_points(points, labels, templates, plane.numbers)}
-        for plane in planes
+        {"classes": list(plane.names), **on_plane(points, labels, templates, plane.numbers)} for plane in planes
     ]
     drawn = [
         {"classes": list(plane.names), **triangle(points, labels, templates, plane.numbers)}

@@ -16,7 +16,7 @@ from mt_ls.calibration.geometry import (
     class_separation,
     geometry,
     logit_spread,
-    plane_points,
+    on_plane,
     plane_through,
     triangle,
     triangles,
@@ -211,15 +211,20 @@ def test_points_of_a_plane_are_those_of_its_three_classes():
     points = torch.randn(900, 7, generator=rng, dtype=torch.float64)
     labels = torch.arange(900) % 5
     classes = [3, 0, 4]
-    rows = plane_points(points, labels, templates, classes)
+    drawn = on_plane(points, labels, templates, classes)
+    rows = drawn["points"]
     assert [rank for _, _, rank in rows] == [rank for rank in range(3) for _ in range(N_EACH)]
     chosen = torch.cat([points[labels == label][:N_EACH] for label in classes])
     expected = plane_through(templates[classes]).project(chosen).float()
     assert torch.equal(torch.tensor([row[:2] for row in rows]), expected)
-    assert json.loads(json.dumps(rows)) == rows
+    assert json.loads(json.dumps(drawn)) == drawn
+    corners = plane_through(templates[classes]).project(templates[classes])
+    torch.testing.assert_close(torch.tensor(drawn["templates"], dtype=torch.float64), corners, rtol=1e-6, atol=1e-7)
+    sides = torch.pdist(torch.tensor(drawn["templates"]))  # the plane holds the templates, so no side is shorter on it
+    torch.testing.assert_close(sides.double(), torch.pdist(templates[classes]), rtol=1e-5, atol=1e-6)
 
 
 def test_a_class_with_few_points_has_them_all():
     labels = torch.tensor([0, 1, 2, 2])
-    rows = plane_points(torch.randn(4, 3), labels, torch.eye(3), range(3))
-    assert [rank for _, _, rank in rows] == [0, 1, 2, 2]
+    drawn = on_plane(torch.randn(4, 3), labels, torch.eye(3), range(3))
+    assert [rank for _, _, rank in drawn["points"]] == [0, 1, 2, 2]
