@@ -133,6 +133,11 @@ def estimate(values: np.ndarray) -> Estimate:
     return Estimate(float(values[:, 0].mean()), of_seeds, max(items - interaction / n, 0.0), of_each_seed)
 
 
+def of_seeds(values: Sequence[float]) -> Estimate:
+    """The estimate of the values of at least two seeds alone, without items."""
+    return Estimate(float(np.mean(values)), tuple(values), 0.0, float(np.var(values, ddof=1)))
+
+
 def _interaction(values: np.ndarray) -> float:
     """The variance of a seed that its errors on the items explain, of vectors (seeds, draws + 1); 0 of one seed."""
     own = values[:, 1:] - values[:, 1:].mean(axis=0)

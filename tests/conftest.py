@@ -7,6 +7,7 @@ import shutil
 # A model this small trains faster on one thread than on two, and the other core is another worker's.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import hypothesis
 import pytest
 import torch
 from commands import MODEL, ROOT, SIZE, command, logged, module, run, train_command
@@ -25,6 +26,10 @@ SLOWEST_FIRST = (
     "vision/test_command",
     "plugin/",
 )
+
+# The first example of a test pays for what is set up once, on a machine that others may share.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 AWKWARD = '-a "copy" of\nit\'s $tree'
 """The name of a folder that a shell script must quote everywhere."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,7 +33,8 @@ class Pair:
     that chooses and on the reported one. Quantities on the first are values of the records (seeds, 1), on the second
     vectors (seeds, draws + 1)."""
 
-    def __init__(self, hard: Entry, smoothed: Entry, study: Study, draws: int) -> None:
+    def __init__(self, hard: Entry, smoothed: Entry, study: Study, draws: int, only: Sequence[int] = ()) -> None:
+        self._arguments = hard, smoothed, study, draws
         self._entries = {0.0: hard, 0.1: smoothed}
         self._reported, self.chosen_on, self._draws = study.split, study.chosen_on, draws
         if self._reported == self.chosen_on:
@@ -44,9 +46,20 @@ class Pair:
             for entry in (hard, smoothed)
         ]
         # A run that is not yet measured on both splits does not count on either.
-        self.seeds = sorted(seed for seed in set.intersection(*measured) if seed is not None)
+        seeds = sorted(seed for seed in set.intersection(*measured) if seed is not None)
+        self.seeds = [seed for seed in seeds if seed in only or not only]
         if not self.seeds:
             raise Missing(_no_pair(study))
+
+    def of_seeds(self, seeds: Sequence[int]) -> Pair:
+        """The pair over some of its seeds."""
+        return Pair(*self._arguments, only=seeds)
+
+    def of_widest_grid(self) -> Pair:
+        """The pair over the seeds whose runs were searched at the most temperatures."""
+        of_each = {seed: self.of_seeds([seed]) for seed in self.seeds}
+        n = {seed: len(pair.searched_temperatures()) for seed, pair in of_each.items()}
+        return self.of_seeds([seed for seed in self.seeds if n[seed] == max(n.values())])
 
     def test(
         self,
@@ -190,6 +203,12 @@ def _smoothing_improves(quantity: Quantity) -> Callable[[Pair], Measured]:
         return Measured(quantity.better * (smoothed - hard))
 
     return measure
+
+
+def _smoothing_improves_without_brevity(pair: Pair) -> Measured:
+    ratios = [pair.test(LENGTH_RATIO, alpha, beam=BEAM)[:, 0].mean() for alpha in (0.0, 0.1)]
+    gain = _smoothing_improves(BLEU_WITHOUT_BREVITY)(pair).vectors
+    return Measured(gain, f"lengths over the references' {ratios[0]:.3f} and {ratios[1]:.3f}")
 
 
 def _smoothing_improves_at_best_penalty(pair: Pair) -> Measured:
@@ -354,8 +373,50 @@ class Evidence:
         return self._pairs
 
 
+def _of_measured_seeds(part: Part) -> Part:
+    """The part over the seeds that have its records, which are named where they are not all."""
+
+    def measure(pair: Pair) -> Measured:
+        try:
+            return part.measure(pair)
+        except Missing:
+            known = [seed for seed in pair.seeds if _is_measured(part, pair.of_seeds([seed]))]
+            if not known:
+                raise
+            return _with_seeds(part.measure(pair.of_seeds(known)), known)
+
+    return replace(part, measure=measure)
+
+
+def _is_measured(part: Part, pair: Pair) -> bool:
+    try:
+        part.measure(pair)
+    except Missing:
+        return False
+    except NotTestable:
+        pass
+    return True
+
+
+def _of_widest_grid(part: Part) -> Part:
+    """The part over the seeds that were searched at the most temperatures, which are named where they are not all."""
+
+    def measure(pair: Pair) -> Measured:
+        widest = pair.of_widest_grid()
+        if widest.seeds == pair.seeds:
+            return part.measure(pair)
+        return _with_seeds(part.measure(widest), widest.seeds)
+
+    return replace(part, measure=measure)
+
+
+def _with_seeds(measured: Measured, seeds: Sequence[int]) -> Measured:
+    named = f"seeds {', '.join(map(str, seeds))}"
+    return Measured(measured.vectors, f"{measured.note}; {named}" if measured.note else named)
+
+
 def _claim(number: int, words: str, where: str, numbers: str, *parts: Part) -> Claim:
-    return Claim(number, words, where, numbers, parts, lambda evidence: evidence.pairs)
+    return Claim(number, words, where, numbers, [_of_measured_seeds(part) for part in parts], lambda of: of.pairs)
 
 
 _BASELINE, _SCALED, _SMOOTHED = (cell.split(" / ")[0] for cell in paper.CALIBRATION_TRANSLATION[1:])
@@ -388,7 +449,7 @@ CLAIMS = (
         "Table 1, Fig. 4",
         f"{paper.BLEU[0]} to {paper.BLEU[1]}",
         Part("BLEU(0.1) - BLEU(0)", "BLEU", _smoothing_improves(BLEU)),
-        Part("the same without the brevity penalty", "BLEU", _smoothing_improves(BLEU_WITHOUT_BREVITY)),
+        Part("the same without the brevity penalty", "BLEU", _smoothing_improves_without_brevity),
         Part("the same with each model's best length penalty", "BLEU", _smoothing_improves_at_best_penalty),
         Part("chrF(0.1) - chrF(0)", "chrF", _smoothing_improves(CHRF)),
         Part("TER(0) - TER(0.1)", "TER", _smoothing_improves(TER)),
@@ -408,26 +469,30 @@ CLAIMS = (
         "A temperature above 1 raises the baseline's BLEU a little, not to the smoothed model's",
         "Fig. 4 left",
         "only drawn",
-        Part("BLEU(0, best T > 1) - BLEU(0)", "BLEU", _temperature_raises_bleu),
-        Part("BLEU(0.1) - BLEU(0, best T > 1)", "BLEU", _smoothing_raises_it_more),
+        _of_widest_grid(Part("BLEU(0, best T > 1) - BLEU(0)", "BLEU", _temperature_raises_bleu)),
+        _of_widest_grid(Part("BLEU(0.1) - BLEU(0, best T > 1)", "BLEU", _smoothing_raises_it_more)),
     ),
     _claim(
         7,
         "For the smoothed model any T other than 1 hurts BLEU and ECE",
         "Fig. 4 centre",
         "only drawn",
-        Part("BLEU(0.1) - BLEU(0.1, best T < 1)", "BLEU", _another_temperature_hurts(BLEU, above=False)),
-        Part("BLEU(0.1) - BLEU(0.1, best T > 1)", "BLEU", _another_temperature_hurts(BLEU, above=True)),
-        Part("ECE(0.1, best T < 1) - ECE(0.1)", "ECE", _another_temperature_hurts(ECE, above=False)),
-        Part("ECE(0.1, best T > 1) - ECE(0.1)", "ECE", _another_temperature_hurts(ECE, above=True)),
+        _of_widest_grid(
+            Part("BLEU(0.1) - BLEU(0.1, best T < 1)", "BLEU", _another_temperature_hurts(BLEU, above=False))
+        ),
+        _of_widest_grid(
+            Part("BLEU(0.1) - BLEU(0.1, best T > 1)", "BLEU", _another_temperature_hurts(BLEU, above=True))
+        ),
+        _of_widest_grid(Part("ECE(0.1, best T < 1) - ECE(0.1)", "ECE", _another_temperature_hurts(ECE, above=False))),
+        _of_widest_grid(Part("ECE(0.1, best T > 1) - ECE(0.1)", "ECE", _another_temperature_hurts(ECE, above=True))),
     ),
     _claim(
         8,
         "The temperature of least ECE predicts that of best BLEU better than least NLL does",
         "section 3",
         "slightly better",
-        Part("BLEU(T of least ECE) - BLEU(T of least NLL)", "BLEU", _ece_chooses_a_temperature),
-        Part("the same, of all models and T", "BLEU", _ece_chooses_a_model),
+        _of_widest_grid(Part("BLEU(T of least ECE) - BLEU(T of least NLL)", "BLEU", _ece_chooses_a_temperature)),
+        _of_widest_grid(Part("the same, of all models and T", "BLEU", _ece_chooses_a_model)),
     ),
     _claim(
         9,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from .. import paper
 from ..quantities import ECE, NLL, number
 from ..rows import Row, n_seeds
-from ..significance import Estimate
+from ..significance import of_seeds
 from ..study import Study
 from .layout import Table
 
@@ -19,7 +17,7 @@ def over_seeds(values: Sequence[float]) -> tuple[str, str]:
     n = len(values)
     if n < 2:
         return number(100 * values[0], 2), ""
-    estimate = Estimate(float(np.mean(values)), tuple(values), 0.0, float(np.var(values, ddof=1)))
+    estimate = of_seeds(values)
     low, high = estimate.interval()
     return number(100 * estimate.value, 2), f"{100 * low:.2f} to {100 * high:.2f}"
 

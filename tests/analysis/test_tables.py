@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from builders import item_bins, record, row, study, taught_by, teacher_run, write_records, write_world
+from builders import item_bins, record, row, study, taught_by, teacher_run, write, write_records, write_world
 from scipy import stats
 
 from analysis import significance
@@ -111,6 +111,18 @@ def test_token_classes_are_apart(made):
     cells = token_classes.table(made).cells
     assert [line[0] for line in cells[:3]] == ["alpha 0, others", "alpha 0, eos", "alpha 0, shifted (left out)"]
     assert cells[1][1:5] == ["2", "0.800", "0.500", "0.4000"] and cells[2][1] == "7"  # |0.9 - 1| and |0.7 - 0|, halved
+
+
+def test_shares_of_tokens_are_those_of_each_seed(tmp_path):
+    """Two seeds with 50 and 70 of 100 right: 0.6, and an interval of two seeds, not one of 200 tokens."""
+    for seed, hits in ((1, 50), (2, 70)):
+        bins = Bins.of([0.65] * 100, [1] * hits + [0] * (100 - hits))
+        by_class = {"others": bins, "eos": Bins.zeros()}
+        write(tmp_path, record(seed=seed, mode="beam", beam=5, bins=bins, bins_by_class=by_class))
+    cells = token_classes.table(Study(load([tmp_path]))).cells
+    low, high = stats.ttest_1samp([0.5, 0.7], 0).confidence_interval()
+    assert cells[0][1:] == ["200", "0.650", "0.600", "0.1000", f"{low:.3f}-{high:.3f}"]
+    assert cells[1][1:] == [""] * 5
 
 
 def test_other_estimators_are_beside_the_ece():

@@ -179,7 +179,7 @@ SCALED = {"variance_within": 2, "variance_between": 2, "distance_to_own": None, 
 """The powers of the activations' scale in their numbers; None: the templates have a scale of their own."""
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.floats(1e-3, 1e3))
 def test_the_scale_of_activations_leaves_the_scale_free_numbers(seed, scale):
     points, labels, templates = _activations(seed)
@@ -191,7 +191,7 @@ def test_the_scale_of_activations_leaves_the_scale_free_numbers(seed, scale):
             assert of_scaled[name] == pytest.approx(value * scale**power, rel=1e-6), name
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.floats(0.1, 10))
 def test_a_scale_of_logits_and_a_rotation_leave_all_that_is_relative(seed, scale):
     """Weights and biases are scaled together, and activations are rotated with the weights."""
