@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,6 +89,21 @@ def main_search(rows: Sequence[Row]) -> list[Row]:
         measured.setdefault(_search(row.record), set()).add(row.record.temperature)
     main = max(measured, key=lambda search: len(measured[search]), default=None)
     return [row for row in rows if row.record.mode != "beam" or _search(row.record) == main]
+
+
+def of_widest_grid(rows: Sequence[Row]) -> list[Row]:
+    """The rows of the runs that were measured at the most temperatures.
+
+    A curve over temperature is then of the same runs at each. The temperature that was fitted to a single run does not
+    count.
+    """
+    measured: dict[str, set[float]] = {}
+    for row in rows:
+        measured.setdefault(row.record.run, set()).add(row.record.temperature)
+    times = Counter(temperature for grid in measured.values() for temperature in grid)
+    n = {run: sum(times[t] > 1 for t in grid) for run, grid in measured.items()}
+    most = max(n.values(), default=0)
+    return [row for row in rows if n[row.record.run] == most]
 
 
 def _search(record: Record) -> tuple[Any, ...]:

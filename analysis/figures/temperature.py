@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from .. import paper
 from ..quantities import BLEU, ECE, NLL, Quantity
-from ..rows import Row, at_fitted, mean, n_seeds
+from ..rows import Row, at_fitted, mean, n_seeds, of_widest_grid
 from ..study import Entry, Study
 from . import layout, spread
 from .colours import BLACK, FAINT, WHITE
@@ -41,7 +41,7 @@ def drawing(study: Study) -> Drawing:
         "temperature",
         "BLEU and calibration against temperature",
         "Figure 4",
-        f"Means over training seeds; bands: {spread.CAPTION}. Open marks: the fitted temperature. The bar at the foot "
+        f"Means over the training seeds that were measured at the most temperatures; bands: {spread.CAPTION}. Open marks: the fitted temperature. The bar at the foot "
         "of a panel spans the measured neighbours of the best temperature, between which the optimum lies; with an "
         "arrow it lies beyond what was measured.",
         f"its curves are only drawn. Base Transformer, dev: BLEU {paper.BLEU[0]} to {paper.BLEU[1]} and perplexity "
@@ -79,7 +79,12 @@ def figure(study: Study) -> Signed | None:
     forced = [row for entry in entries for row in entry.select(split=split, mode="forced")]
     if len({row.record.temperature for row in forced}) < 2:
         return None
-    rows = [row for entry in entries for row in entry.select(split=split) if row.record.mode in ("forced", "beam")]
+    rows = [
+        row
+        for entry in entries
+        for mode in ("forced", "beam")
+        for row in of_widest_grid(entry.select(split=split, mode=mode))
+    ]
     panels = [panel for panel in _PANELS if any(panel[0].of_record(row.record) is not None for row in rows)]
     fig, grid = layout.new(len(panels), 1, width=layout.COLUMN, height=0.5 + 1.5 * len(panels), sharex=True)
     looks, names = layout.looks(study.entries, study.by), layout.names(entries, study.by)
@@ -88,12 +93,12 @@ def figure(study: Study) -> Signed | None:
         axis.axvline(1, color=FAINT, lw=0.8, ls=":")
         axis.set_ylabel(label)
         for rank, entry in enumerate(entries):
-            of_mode, look = entry.select(split=split, mode=mode), looks[entry.label]
+            of_mode, look = of_widest_grid(entry.select(split=split, mode=mode)), looks[entry.label]
             curve = _draw(axis, of_mode, quantity, look, rank)
             handles[names[entry.label]] = curve or layout.handle(color=look.colour, marker=look.marker, ms=3)
         _scale(axis, quantity)
     np.ravel(grid)[-1].set_xlabel("temperature T")
-    of_most_seeds = max((entry.select(split=split, mode="forced") for entry in entries), key=n_seeds)
+    of_most_seeds = max((of_widest_grid(entry.select(split=split, mode="forced")) for entry in entries), key=n_seeds)
     layout.legend(fig, handles | _meanings(rows) | spread.band(of_most_seeds))
     layout.sign(fig, rows)
     return fig

@@ -5,7 +5,7 @@ import pytest
 from builders import item_bins, record, row, write, write_records
 
 from analysis.quantities import frame
-from analysis.rows import at_fitted, held_out, load, main_search, mean, of_one_corpus, select
+from analysis.rows import at_fitted, held_out, load, main_search, mean, of_one_corpus, of_widest_grid, select
 from mt_ls.calibration.bins import Bins
 from mt_ls.records import RecordError
 
@@ -83,3 +83,12 @@ def test_every_record_is_a_line_of_a_data_frame(tmp_path):
         if (one.record.model.smoothing.amount, one.record.mode, one.record.split) == (0.0, "forced", "test")
     }
     assert dict(zip(hard["temperature"], hard["ece"], strict=True)) == expected
+
+
+def test_the_widest_grid_is_that_of_the_runs_with_the_most_temperatures():
+    """A fitted temperature of one run counts for none; a run whose fitted one is of the grid has no less."""
+    wide = [row(run=run, temperature=t) for run in "ab" for t in (0.9, 1.0, 1.4)]
+    fitted = [row(run="a", temperature=1.25, fitted_temperature=1.25)]
+    narrow = [row(run="c", temperature=t) for t in (0.9, 1.0, 1.21, 1.22)]
+    assert of_widest_grid([*wide, *fitted, *narrow]) == [*wide, *fitted]
+    assert of_widest_grid(narrow) == narrow and of_widest_grid([]) == []
