@@ -12,6 +12,7 @@ The other commands, each with --help:
 
   python -m mt_ls.train          fairseq-train for machines that stop and fail
   python -m mt_ls.audit          checkpoints or translations of several systems, measured for one report
+  python -m mt_ls.average        the mean of several checkpoints of a training, as a checkpoint
   python -m mt_ls.measure        calibration and BLEU of a checkpoint
   python -m mt_ls.measure_text   the same of translations and their token probabilities
   python -m mt_ls.vision         image classifiers, trained and measured

@@ -140,6 +140,9 @@ for seed in ${SEEDS:-}; do [[ $seed =~ ^[0-9]+$ ]] || fail "SEEDS=$SEEDS: give w
 for alpha in ${ALPHAS:-}; do
   [[ $alpha =~ ^(0|0?\.[0-9]+)$ ]] || fail "ALPHAS=$ALPHAS: give amounts of smoothing from 0 to less than 1"
 done
+average=${AVERAGE:-}
+[[ -z $average || ($average =~ ^[1-9][0-9]*$ && $average != 1) ]] ||
+  fail "AVERAGE=$average: give the number of checkpoints, a whole number greater than 1"
 case /$0 in
   */run.sh) no_arguments SCALE=smoke "$@" ;;
 esac
@@ -204,7 +207,11 @@ only_here() {
   flock --nonblock 9 || fail "another run is at work in $1: wait for it, or stop it"
 }
 
-adam_betas='(0.9, 0.98)' # default of all trainings; a recipe may set others
+adam_betas='(0.9, 0.98)'      # default of all trainings; a recipe may set others
+checkpoint=checkpoint_last.pt # the file that measure and activations read; a recipe may choose another
+
+# without_keeping COMMAND: a command without the options that say which checkpoints stay. They change no number.
+without_keeping() { sed -E 's/ --(keep-last-epochs|save-interval-updates|keep-interval-updates) [0-9]+//g' <<<"$1"; }
 
 # train DATA ALPHA SEED ARCH OPTIONS...: train one model in its run folder, from its last checkpoint if it has one.
 # FOLDER/command names the command and the hash of the data: a folder of another command or other data is refused.
@@ -227,7 +234,8 @@ train() {
   only_here "$folder"
   # %q: two commands are equal only if each of their words is, whatever spaces the words hold.
   identity="$(printf '%q ' mt_ls.train "${options[@]}") on data $(data_hash "$data")"
-  if [ -e "$folder/command" ] && [ "$(cat "$folder/command")" != "$identity" ]; then
+  if [ -e "$folder/command" ] &&
+    [ "$(without_keeping "$(cat "$folder/command")")" != "$(without_keeping "$identity")" ]; then
     fail "$folder holds a model of another command or other data (see $folder/command): move it away and run again"
   fi
   if [ -e "$folder/trained" ]; then return; fi
@@ -258,6 +266,17 @@ data_hash() {
     fail "data-bin/$1/manifest.json is not a manifest: remove data-bin/$1 and run again"
 }
 
+# average_checkpoints DATA ALPHA SEED PERIOD: average the last AVERAGE checkpoints of one model, of an epoch or of an
+# update (PERIOD), in the file average<AVERAGE>.pt beside them.
+average_checkpoints() {
+  local folder file
+  folder=$(run_folder "$1" "$2" "$3")
+  file=$folder/checkpoints/average$average.pt
+  if [ -z "${PRINT:-}" ] && [ -e "$file" ]; then return; fi
+  say "averaging $average checkpoints of $folder"
+  run python -m mt_ls.average "$folder/checkpoints" "--num-$4-checkpoints" "$average" --output "$file"
+}
+
 # measure DATA ALPHA SEED OPTIONS...: records of one model on valid and test.
 measure() {
   local data=$1 alpha=$2 seed=$3 folder split launch=(python)
@@ -266,7 +285,7 @@ measure() {
   if ((gpus > 1)); then launch=(torchrun --standalone --nproc-per-node "$gpus"); fi
   for split in valid test; do
     say "measuring $folder on $split"
-    run "${launch[@]}" -m mt_ls.measure "data-bin/$data" --path "$folder/checkpoints/checkpoint_last.pt" \
+    run "${launch[@]}" -m mt_ls.measure "data-bin/$data" --path "$folder/checkpoints/$checkpoint" \
       --gen-subset "$split" --records "$folder/records.jsonl" "$@"
   done
 }
@@ -279,7 +298,7 @@ activations() {
   shift 3
   for split in train valid; do
     say "activations of $folder on $split"
-    run python -m mt_ls.measure "data-bin/$data" --path "$folder/checkpoints/checkpoint_last.pt" --gen-subset "$split" \
+    run python -m mt_ls.measure "data-bin/$data" --path "$folder/checkpoints/$checkpoint" --gen-subset "$split" \
       --pieces "$@" --records "$folder/records.jsonl"
   done
 }

@@ -9,6 +9,9 @@ from typing import Any
 from ..smoothing.kinds import Smoothing
 from ..terminal import first_line
 
+FAMILY = "checkpoint_family"
+"""The key of a checkpoint that names its kind, such as "average of 10", where the file's name does not say it."""
+
 
 def why_not_loaded(error: Exception) -> str:
     """Return the reason that a file is no checkpoint, from the error of unpickling it."""

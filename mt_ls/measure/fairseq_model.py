@@ -27,11 +27,11 @@ from ..records import Model, code_hash, versions
 from ..smoothing.chunks import chunk_rows
 from ..weights import broken_entry, weights_hash
 from .binarised import UNITS, load_split, read_manifest, split_hash, subword_scheme
-from .configuration import architecture_of, precision_of, seed_of, smoothing_of, why_not_loaded
+from .configuration import FAMILY, architecture_of, precision_of, seed_of, smoothing_of, why_not_loaded
 from .ctranslate2_search import CTranslate2Search
 from .fairseq_search import FairseqSearch
 from .names import checkpoint_family, printable, run_name
-from .paths import check_paths
+from .paths import check_checkpoint, check_paths
 from .protocol import BatchLimits, ForcedTokens, MeasureError, Provenance, Search
 
 _CPU_TOKENS = 4000
@@ -81,7 +81,7 @@ class FairseqModel:
             architecture=architecture_of(self.cfg.model),
             smoothing=_of_training(path, "label smoothing", smoothing_of, self.cfg.criterion),
             precision=precision_of(self.cfg.common),
-            checkpoint=checkpoint_family(path),
+            checkpoint=loaded.family or checkpoint_family(path),
         )
 
     def provenance(self, split: str) -> Provenance:
@@ -243,27 +243,51 @@ class FairseqModel:
 
 
 class _Loaded(NamedTuple):
-    """The contents of a checkpoint: configuration, task, network, hash of the weights and number of updates."""
+    """The contents of a checkpoint: configuration, task, network, hash of the weights, number of updates, and the kind
+    of checkpoint that it says it is."""
 
     cfg: Any
     task: Any
     network: Any
     weights: str
     updates: int | None
+    family: str | None
 
 
-def _load(path: Path, data: Path) -> _Loaded:
-    check_paths(data, path)
+def read_state(path: Path, overrides: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return what fairseq saved in a checkpoint's file, with ``cfg`` and ``model``, as the present fairseq has it.
+
+    ``overrides`` replace options of ``cfg``. Raises MeasureError for a file that is damaged, or no checkpoint.
+    """
+    check_checkpoint(path)
     broken = broken_entry(path)
     if broken:
         raise MeasureError(f"{path}: cut short or changed: {broken}; take another checkpoint or a copy")
     try:
         # On a failure fairseq prints lines that do not help, and raises any exception of the unpickler.
         with contextlib.redirect_stdout(io.StringIO()):
-            state = checkpoint_utils.load_checkpoint_to_cpu(str(path), {"data": str(data)})
-        cfg, weights = state["cfg"], weights_hash(state["model"])
-        updates = (state.get("optimizer_history") or [{}])[-1].get("num_updates")
+            state = checkpoint_utils.load_checkpoint_to_cpu(str(path), overrides)
+        _ = state["cfg"], state["model"].items(), updates_of(state)
     except Exception as error:
+        raise MeasureError(f"{path}: {why_not_loaded(error)}") from None
+    if state["cfg"] is None:
+        raise MeasureError(f"{path}: not a fairseq checkpoint: it holds no configuration")
+    return state
+
+
+def updates_of(state: dict[str, Any]) -> int | None:
+    """Return the number of updates that a checkpoint has seen; None where it does not name it."""
+    updates = (state.get("optimizer_history") or [{}])[-1].get("num_updates")
+    return updates if isinstance(updates, int) else None
+
+
+def _load(path: Path, data: Path) -> _Loaded:
+    check_paths(data, path)
+    state = read_state(path, {"data": str(data)})
+    cfg, family = state["cfg"], state.get(FAMILY)
+    try:
+        weights = weights_hash(state["model"])
+    except Exception as error:  # the values may be of any type
         raise MeasureError(f"{path}: {why_not_loaded(error)}") from None
     _check_task(path, data, cfg)
     try:
@@ -273,13 +297,12 @@ def _load(path: Path, data: Path) -> _Loaded:
         raise MeasureError(
             f"{path}: does not fit the data in {data} (another dictionary?): {reason[-1].strip()[:160]}"
         ) from None
-    return _Loaded(cfg, task, models[0], weights, updates if isinstance(updates, int) else None)
+    family = printable(family) if isinstance(family, str) else None
+    return _Loaded(cfg, task, models[0], weights, updates_of(state), family)
 
 
 def _check_task(path: Path, data: Path, cfg: Any) -> None:
     """Raise MeasureError for a checkpoint that is of no translation task and architecture, or of other languages."""
-    if cfg is None:
-        raise MeasureError(f"{path}: not a fairseq checkpoint: it holds no configuration")
     name = getattr(cfg.task, "_name", None) or getattr(cfg.task, "task", None)
     task = TASK_REGISTRY.get(name)
     if task is None:

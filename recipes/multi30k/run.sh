@@ -3,6 +3,8 @@
 # ffn 256, 4 heads: "Transformer-Tiny" of Wu et al. 2021, whose schedule this is).
 # SCALE=smoke (minutes) | cpu (hours on 2 cores, the default) | paper (one GPU). The report is out/DATA/report.html,
 # where DATA is multi30k_smoke, multi30k or multi30k_paper. Protocol and results: README.md beside this file.
+# AVERAGE=10 also measures the average of each training's last ten checkpoints of epochs (of updates with SCALE=smoke),
+# as a model beside the last checkpoint. It needs a training that kept them (default: none).
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
 forced=(0.6 0.7 0.8 0.85 0.9 0.95 1.0 1.05 1.1 1.15 1.2 1.3 1.4 1.6 1.8)
@@ -16,12 +18,23 @@ case ${SCALE:-cpu} in
   paper) data=multi30k_paper updates=8000 vocabulary=8000 accumulate=2 ;;
   *) fail "SCALE=$SCALE: choose smoke, cpu or paper" ;;
 esac
+keep=(--keep-last-epochs "${average:-1}") period=epoch
+if [ -n "$average" ] && [ "$data" = multi30k_smoke ]; then # it ends before its first epoch does
+  keep=(--keep-last-epochs 1 --save-interval-updates 2 --keep-interval-updates "$average") period=update
+fi
 set_up fast
 
 run python -m data_prep multi30k --out "data-bin/$data" --vocab-size "$vocabulary"
 train_and_measure() {
   train "$@" transformer_mt_ls_tiny --dropout 0.3 --lr 0.005 --warmup-updates 2000 \
-    --clip-norm 25 --max-tokens 4096 --max-update "$updates" --keep-last-epochs 1 --update-freq "$accumulate"
+    --clip-norm 25 --max-tokens 4096 --max-update "$updates" "${keep[@]}" --update-freq "$accumulate"
+  measure_all "$@"
+  if [ -n "$average" ]; then
+    average_checkpoints "$@" "$period"
+    checkpoint=average$average.pt measure_all "$@"
+  fi
+}
+measure_all() {
   measure "$@" --modes forced --temperatures "${forced[@]}"
   measure "$@" --modes beam --temperatures "${searched[@]}"
   for search in "${others[@]}"; do
