@@ -279,28 +279,24 @@ average_checkpoints() {
 
 # measure DATA ALPHA SEED OPTIONS...: records of one model on valid and test.
 measure() {
-  local data=$1 alpha=$2 seed=$3 folder split launch=(python)
+  local data=$1 alpha=$2 seed=$3 folder launch=(python)
   shift 3
   folder=$(run_folder "$data" "$alpha" "$seed")
   if ((gpus > 1)); then launch=(torchrun --standalone --nproc-per-node "$gpus"); fi
-  for split in valid test; do
-    say "measuring $folder on $split"
-    run "${launch[@]}" -m mt_ls.measure "data-bin/$data" --path "$folder/checkpoints/$checkpoint" \
-      --gen-subset "$split" --records "$folder/records.jsonl" "$@"
-  done
+  say "measuring $folder on valid and test"
+  run "${launch[@]}" -m mt_ls.measure "data-bin/$data" --path "$folder/checkpoints/$checkpoint" \
+    --gen-subset valid,test --records "$folder/records.jsonl" "$@"
 }
 
 # activations DATA ALPHA SEED PIECE PIECE PIECE: the activations of one model that predict three target pieces, on train
 # and valid.
 activations() {
-  local data=$1 folder split
+  local data=$1 folder
   folder=$(run_folder "$data" "$2" "$3")
   shift 3
-  for split in train valid; do
-    say "activations of $folder on $split"
-    run python -m mt_ls.measure "data-bin/$data" --path "$folder/checkpoints/$checkpoint" --gen-subset "$split" \
-      --pieces "$@" --records "$folder/records.jsonl"
-  done
+  say "activations of $folder on train and valid"
+  run python -m mt_ls.measure "data-bin/$data" --path "$folder/checkpoints/$checkpoint" \
+    --gen-subset train,valid --pieces "$@" --records "$folder/records.jsonl"
 }
 
 # image_network DATA NAME SEED OPTIONS...: train and measure one network on images in its run folder, as a job.

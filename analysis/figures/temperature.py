@@ -41,9 +41,9 @@ def drawing(study: Study) -> Drawing:
         "temperature",
         "BLEU and calibration against temperature",
         "Figure 4",
-        f"Means over the training seeds that were measured at the most temperatures; bands: {spread.CAPTION}. Open marks: the fitted temperature. The bar at the foot "
-        "of a panel spans the measured neighbours of the best temperature, between which the optimum lies; with an "
-        "arrow it lies beyond what was measured.",
+        f"Means over the training seeds that were measured at the most temperatures; bands: {spread.CAPTION}. Open "
+        "marks: the fitted temperature. The bar at the foot of a panel spans the measured neighbours of the best "
+        "temperature, between which the optimum lies; with an arrow it lies beyond what was measured.",
         f"its curves are only drawn. Base Transformer, dev: BLEU {paper.BLEU[0]} to {paper.BLEU[1]} and perplexity "
         f"{paper.PERPLEXITY[0]} to {paper.PERPLEXITY[1]} with smoothing (Table 1).",
         figure(study.of_main_search),

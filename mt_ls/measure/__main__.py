@@ -29,7 +29,7 @@ from ..records import Record, RecordError, read
 from .devices import device_and_pool
 from .fairseq_model import FairseqModel
 from .paths import check_output, check_run
-from .plan import Plan, measure
+from .plan import Plan, check, measure
 from .protocol import BatchLimits, MeasureError
 from .sanity import above_uniform
 from .workers import joined, rank
@@ -39,22 +39,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure a checkpoint; return 0, or 2 after one line on stderr."""
     options = _options(arguments)
     try:
-        plan = _plan(options)
+        plans = [_plan(options, split) for split in dict.fromkeys(options.gen_subset.split(","))]
         limits = BatchLimits(options.max_tokens, options.batch_size)
         check_output(options.records)
         if options.run is not None:
             check_run(options.run)
-        with device_and_pool(options.cpu, "beam" in plan.modes and not plan.pieces) as (device, pool):
-            if plan.search_precision and device.type == "cpu":
-                raise MeasureError(f"a search in {plan.search_precision} needs a GPU: leave out --search-precision")
+        with device_and_pool(options.cpu, "beam" in options.modes and not options.pieces) as (device, pool):
+            if options.search_precision and device.type == "cpu":
+                raise MeasureError(f"a search in {options.search_precision} needs a GPU: leave out --search-precision")
             model = FairseqModel(options.path, options.data, limits, device, options.run)
             workers = joined()
-            measure(model, plan, options.records, workers, pool)
-        if workers.is_first:
-            sha = model.provenance(plan.split).sha
-            records = [r for r in read(options.records) if r.split == plan.split and _is_of(r, sha)]
-            print(summary(records))
-            _warn(options.path, records, model.n_classes)
+            for plan in plans:
+                check(model, plan)
+            for plan in plans:
+                measure(model, plan, options.records, workers, pool)
+                if workers.is_first:
+                    _show(model, plan.split, options.records, options.path)
     except (MeasureError, RecordError, ValueError, OSError) as error:
         if rank() == 0:  # the other workers fail for the same reason
             print(f"mt_ls.measure: error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -62,9 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _plan(options: argparse.Namespace) -> Plan:
+def _plan(options: argparse.Namespace, split: str) -> Plan:
     return Plan(
-        split=options.gen_subset,
+        split=split,
         temperatures=tuple(options.temperatures),
         modes=tuple(options.modes),
         fit_split=None if options.fit_subset == "none" else options.fit_subset,
@@ -85,7 +85,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("data", type=Path, metavar="DATA", help="binarised data folder")
     add("--path", required=True, type=Path, metavar="CKPT", help="checkpoint's file")
-    add("--gen-subset", default="test", help="split to report on (default: test)")
+    add("--gen-subset", default="test", metavar="SPLITS", help="splits to report on, as valid,test (default: test)")
     add("--fit-subset", default="valid", help="split on half of which the temperature is fitted, or none")
     add("--temperatures", type=float, nargs="+", default=[1.0], help="1.0 and the fitted one are always measured")
     add("--modes", nargs="+", choices=("forced", "beam"), default=["forced", "beam"])
@@ -119,6 +119,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--cpu", action="store_true", help="do not use a GPU")
     return parser.parse_args(arguments)
+
+
+def _show(model: FairseqModel, split: str, file: Path, checkpoint: Path) -> None:
+    """Print the records of the model on a split, and the warnings of them."""
+    sha = model.provenance(split).sha
+    records = [record for record in read(file) if record.split == split and _is_of(record, sha)]
+    print(summary(records))
+    _warn(checkpoint, records, model.n_classes)
 
 
 def _is_of(record: Record, sha: dict[str, str]) -> bool:

@@ -91,6 +91,25 @@ def test_a_killed_measurement_goes_on_with_the_same_result(data, checkpoint, mea
     assert main(arguments[3:]) == 0 and path.read_bytes() == again
 
 
+def test_several_splits_have_the_records_of_one_command_each(data, checkpoint, tmp_path, capsys):
+    texts = {}
+    for name, commands in (("together", ["valid,test"]), ("apart", ["valid", "test"])):
+        path = tmp_path / name / "records.jsonl"
+        for splits in commands:
+            options = _measure(data, checkpoint, path, "--temperatures", 0.8, "--gen-subset", splits)
+            assert main(options[3:]) == 0
+        lines = [{**json.loads(line), "seconds": 0} for line in path.read_text().splitlines()]
+        items = {file.name: file.read_bytes() for file in path.parent.glob("*.parquet")}
+        texts[name] = lines, items, capsys.readouterr().out
+    assert texts["together"] == texts["apart"]
+
+
+def test_no_split_is_measured_where_one_cannot_be(data, checkpoint, tmp_path, capsys):
+    path = tmp_path / "records.jsonl"
+    _refused(capsys, data, checkpoint, path, ("--gen-subset", "test,other"), "no split 'other'")
+    assert not path.exists()
+
+
 def _refused(capsys, folder, path, records, options, message):
     """Check that a command ends with one line that holds ``message``."""
     assert main([str(folder), "--path", str(path), "--records", str(records), "--cpu", *map(str, options)]) == 2

@@ -12,11 +12,11 @@ from trees import fresh, run_recipe
 
 # commands of two seeds and two alphas at smoke scale: trainings or image networks, measurements
 TRANSLATION = {
-    "home_assistant": (4, 16),
-    "iwslt14": (4, 8),
-    "multi30k": (4, 32),
-    "synthetic": (4, 16),
-    "wmt14": (4, 16),
+    "home_assistant": (4, 8),
+    "iwslt14": (4, 4),
+    "multi30k": (4, 16),
+    "synthetic": (4, 8),
+    "wmt14": (4, 8),
 }
 IMAGES = {"cifar10": 16, "cifar100": 4, "mnist": 12}
 RECIPES = [*TRANSLATION, *IMAGES]
