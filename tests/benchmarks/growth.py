@@ -12,6 +12,7 @@ import sentencepiece
 from harness import ROOT, Row, alternate, module, row, run, seconds, watched
 
 from analysis.figures import layout
+from analysis.figures.colours import BLUE
 from analysis.tables.benchmarks import results
 
 VOCABULARIES = (1_000, 8_000, 32_000, 128_000)
@@ -101,12 +102,11 @@ def _draw(rows: list[Row]) -> None:
             points = sorted(
                 (r for r in growth if key in r and belongs(r) and r["unit"].startswith(unit)), key=lambda r: r[key]
             )
-            curves = (("mt_ls", "mt_ls", layout.BLUE), ("baseline", "stock criterion", "0.5"))
+            curves = (("mt_ls", "mt_ls", BLUE), ("baseline", "stock criterion", "0.5"))
             for field, name, colour in curves[: 1 if key == "sentences" else 2]:
                 xs, ys = [r[key] for r in points], [r[field] for r in points]
                 axis.plot(xs, ys, marker="o", ms=3, color=colour, label=name)
-            axis.set(xscale="log", xlabel=label, ylabel="seconds" if unit == "s" else points[0]["unit"])
-            axis.set_ylim(bottom=0)
+            axis.set(xscale="log", yscale="log", xlabel=label, ylabel="seconds" if unit == "s" else points[0]["unit"])
     titles = ("criterion, 2 048 tokens", "criterion, 8 000 classes", "mt_ls.measure")
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title)
