@@ -10,6 +10,8 @@ from pathlib import Path
 import criterion
 import sentencepiece
 from harness import ROOT, Row, alternate, module, row, run, seconds, watched
+from matplotlib import ticker
+from matplotlib.axis import Axis
 
 from analysis.figures import layout
 from analysis.figures.colours import BLUE
@@ -107,9 +109,18 @@ def _draw(rows: list[Row]) -> None:
                 xs, ys = [r[key] for r in points], [r[field] for r in points]
                 axis.plot(xs, ys, marker="o", ms=3, color=colour, label=name)
             axis.set(xscale="log", yscale="log", xlabel=label, ylabel="seconds" if unit == "s" else points[0]["unit"])
+            _tick(axis.xaxis, (1,))
+            _tick(axis.yaxis, (1, 2, 5))
     titles = ("criterion, 2 048 tokens", "criterion, 8 000 classes", "mt_ls.measure")
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title)
     axes[0][0].legend(frameon=False)
     layout.save(figure, ROOT / "recipes", "benchmarks")
     (ROOT / "recipes" / "benchmarks.png").unlink()
+
+
+def _tick(axis: Axis, digits: tuple[int, ...]) -> None:
+    """Ticks at powers of ten times these digits, as plain numbers."""
+    axis.set_major_locator(ticker.LogLocator(subs=digits))
+    axis.set_major_formatter(ticker.StrMethodFormatter("{x:,g}"))
+    axis.set_minor_formatter(ticker.NullFormatter())
