@@ -127,7 +127,7 @@ class Pair:
             raise Missing(what)
         vector = of_row(rows[-1])
         if vector is None:
-            raise Missing(f"{what}: its {' and '.join(quantity.needs) or quantity.title}")
+            raise Missing(f"{what}: its {' and '.join(quantity.needs) or quantity.name}")
         return vector
 
     def _rows(self, split: str, alpha: float, seed: int, beam: int | None, lenpen: float = 1.0) -> list[Row]:

@@ -173,7 +173,7 @@ def _summary(study: Study, verdicts: Sequence[Verdict]) -> str:
     updates = sorted({row.record.updates for row in study.rows if row.record.updates})
     if refuted:
         scale = study.corpus + (f", {updates[-1]} updates" if updates else "")
-        sentence += f" At this scale ({scale}) these are not above 0: {'; '.join(refuted)}."
+        sentence += f" At this scale ({scale}) these do not hold: {'; '.join(refuted)}."
     return sentence
 
 
