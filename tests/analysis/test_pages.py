@@ -44,7 +44,7 @@ def test_stale_blocks_and_figures_are_named_and_then_written(root, capsys):
     (main,) = [one.text() for one in tables(pages.published(page.parent / "published").study) if one.name == "main"]
     text = page.read_text()
     assert f"<!-- main of toy -->\n```\n{main}\n```\n<!-- end of main of toy -->\nafter\n" in text
-    assert text.count("| 1. Without smoothing") == 1
+    assert text.count("| **1. Without smoothing") == 1
     assert (page.parent / "published" / "temperature.svg").is_file()
     capsys.readouterr()
     assert run(root, "--check") == 0 and capsys.readouterr().out == ""
