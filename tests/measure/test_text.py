@@ -122,7 +122,7 @@ def test_a_file_that_is_none_is_one_line(tmp_path, capsys, name, content, messag
     (folder / name).write_text(content)
     assert _main(folder) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"mt_ls.measure_text: error: {folder}/{name}") or name in line
+    assert line.startswith("mt_ls.measure_text: error: ") and name in line
     assert message in line and not (folder / "out.jsonl").exists()
 
 
