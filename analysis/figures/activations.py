@@ -17,10 +17,11 @@ Classes = tuple[str, ...]
 
 
 class Panel(NamedTuple):
-    """One model on one split."""
+    """One model on one split, and the label of its comparison."""
 
     entry: Entry
     row: Row
+    comparison: str
 
 
 def drawing(study: Study) -> Drawing:
@@ -70,7 +71,7 @@ def _lines(study: Study) -> list[tuple[Classes, list[Panel]]]:
     lines = []
     for pair in study.pairs:
         panels = [
-            Panel(entry, rows[-1])
+            Panel(entry, rows[-1], study.shared_label(entry))
             for entry in pair
             for split in ("train", "valid")
             if (rows := entry.select(mode=mode, split=split, temperature=1.0, seed=seed))
@@ -98,8 +99,8 @@ def _draw(axis: Any, panel: Panel, classes: Classes) -> float:
 
 
 def _title(panel: Panel, named: bool) -> str:
-    network = f"{panel.entry.model.architecture}, " if named else ""
-    return f"{network}α = {panel.entry.amount:g}, {panel.row.record.split}"
+    comparison = f"{panel.comparison}, " if named and panel.comparison else ""
+    return f"{comparison}α = {panel.entry.amount:g}, {panel.row.record.split}"
 
 
 def _printed(name: str) -> str:

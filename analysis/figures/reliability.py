@@ -109,13 +109,13 @@ def _cells(study: Study) -> list[list[Cell | None]]:
 
 
 def _cell(study: Study, panels: Diagrams, title: str, named: bool) -> Cell | None:
-    """The diagram with this title, ``named`` after its run or its network; None if it was not measured."""
+    """The diagram with this title, ``named`` after its run or its comparison; None if it was not measured."""
     if title not in panels:
         return None
     entry, rows = panels[title]
     in_line = list({entry.label: entry for entry, _ in panels.values()}.values())
     looks = layout.looks(study.entries if study.by == "run" else in_line, study.by)
-    name = entry.label if study.by == "run" else str(entry.model.architecture)
+    name = entry.label if study.by == "run" else study.shared_label(entry)
     heading = layout.wrapped(f"{name}, {title}" if named else title, layout.PANEL)
     return Cell(heading, rows, looks[entry.label])
 

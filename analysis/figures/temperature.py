@@ -56,7 +56,7 @@ def figure(study: Study) -> Figure | None:
     if len({row.record.temperature for row in forced}) < 2:
         return None
     fig, axes = _axes(len(entries) + 1)
-    looks, names = layout.looks(entries, study.by), layout.names(entries, study.by)
+    looks, names = layout.looks(entries, study.by), layout.names(study.entries, study.by)
     scores = []
     for axis, entry in zip(axes, entries, strict=False):
         axis.set(xlabel="temperature", ylabel="forced ECE", title=layout.wrapped(names[entry.label], layout.PANEL))
