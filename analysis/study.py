@@ -177,6 +177,18 @@ class Study:
         """
         return list(self.pairs) or self._beside(0.1)
 
+    @cached_property
+    def _shared_labels(self) -> dict[Model, str]:
+        entries = [entry for pair in self.comparisons for entry in pair if entry is not None]
+        shared = list(dict.fromkeys(entry.model.without_smoothing for entry in entries))
+        label = _labeller(shared, named=self.is_of_images, smoothing=lambda _: "")
+        return {model: label(model) for model in shared}
+
+    def shared_label(self, entry: Entry) -> str:
+        """The label of a comparison by one of its models: in what it differs from the other comparisons, as in the
+        architecture or the checkpoint. Empty for the only one of translations."""
+        return self._shared_labels[entry.model.without_smoothing]
+
     @property
     def pairs(self) -> list[tuple[Entry, Entry]]:
         """The comparisons of which both models were measured."""
@@ -257,13 +269,15 @@ def _order(model: Model) -> tuple[Any, ...]:
     )
 
 
-def _labeller(models: Sequence[Model], named: bool) -> Callable[[Model], str]:
+def _labeller(
+    models: Sequence[Model], named: bool, smoothing: Callable[[Smoothing | None], str] | None = None
+) -> Callable[[Model], str]:
     """A function that labels models by their smoothing, and by whatever else differs among them."""
 
     def differs(field: Callable[[Model], Any]) -> bool:
         return len({field(model) for model in models}) > 1
 
-    parts: list[Callable[[Model], str]] = [lambda model: alpha_label(model.smoothing)]
+    parts: list[Callable[[Model], str]] = [lambda model: (smoothing or alpha_label)(model.smoothing)]
     if named or differs(lambda model: model.architecture):
         parts.insert(0, lambda model: str(model.architecture))
     if differs(lambda model: model.precision):

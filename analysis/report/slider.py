@@ -47,11 +47,12 @@ def data(parts: Sequence[Study]) -> dict[str, Any]:
 
 def _named(part: Study, with_split: bool) -> list[Entry]:
     """The shown models of a part, labelled as the page names them."""
-    entries = _shown(part.of_main_search)
+    study = part.of_main_search
+    entries = _shown(study)
     # A network is part of its name, even where the amounts of smoothing would do.
     names = {entry.label: entry.label.replace("alpha ", "α = ") for entry in entries}
     if not part.is_of_images:
-        names = layout.names(entries, part.by)
+        names = layout.names(study.entries, part.by)
     end = f", {part.split}" if with_split else ""
     return [dataclasses.replace(entry, label=f"{names[entry.label]}{end}") for entry in entries]
 

@@ -32,7 +32,7 @@ def table(study: Study) -> Table:
                 ),
             )
             temperature = number(mean(row.record.temperature for row in scaled), 2)
-            body = f", {hard.model.architecture}" if len(study.pairs) > 1 else ""
+            body = f", {study.shared_label(hard)}" if len(study.pairs) > 1 else ""
             lines.append(
                 [
                     f"ours, {study.corpus}{body}, {split}",
