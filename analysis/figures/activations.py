@@ -96,6 +96,11 @@ def drawing(study: Study) -> Drawing:
     return Drawing("penultimate", "Penultimate activations", of_paper, how, paper, figure(study))
 
 
+def _network(study: Study, hard: Entry) -> str:
+    """The label of a comparison, or the architecture of the only one."""
+    return study.shared_label(hard) or str(hard.model.architecture or "")
+
+
 def figure(study: Study) -> Signed | None:
     """None where no pair of models was measured on train and valid, with the same least seed."""
     lines = _lines(study)
@@ -108,7 +113,7 @@ def figure(study: Study) -> Signed | None:
             _draw_split(axes, line, split)
         part.supxlabel("first direction of the plane", fontsize=9)
         part.supylabel("second direction of the plane", fontsize=9)
-        layout.legend(part, _legend(line), str(line.hard.entry.model.architecture or ""))
+        layout.legend(part, _legend(line), _network(study, line.hard.entry))
     sides = [side for line in lines for side in line[1:]]
     layout.sign(
         fig, [row for side in sides for split in _SPLITS for row in _measured(side.entry, split)], of_bins=False

@@ -144,7 +144,7 @@ def _diagrams(study: Study) -> list[Diagram]:
             (SCALED, hard, at_fitted(rows(hard))),
             (SMOOTHED, smoothed, select(rows(smoothed), temperature=1.0)),
         ]
-        name = next(str(entry.model.architecture) for entry in pair if entry is not None)
+        name = study.shared_label(next(entry for entry in pair if entry is not None))
         diagrams.append(Diagram(name, curves(looks, drawn)))
     diagrams = [diagram for diagram in diagrams if diagram.curves]
     return diagrams if len(diagrams) > 1 else [diagram._replace(name="") for diagram in diagrams]

@@ -87,7 +87,7 @@ def figure(study: Study) -> Signed | None:
     ]
     panels = [panel for panel in _PANELS if any(panel[0].of_record(row.record) is not None for row in rows)]
     fig, grid = layout.new(len(panels), 1, width=layout.COLUMN, height=0.5 + 1.5 * len(panels), sharex=True)
-    looks, names = layout.looks(study.entries, study.by), layout.names(entries, study.by)
+    looks, names = layout.looks(study.entries, study.by), layout.names(study.entries, study.by)
     handles: dict[str, Any] = {}
     for axis, (quantity, mode, label) in zip(np.ravel(grid), panels, strict=True):
         axis.axvline(1, color=FAINT, lw=0.8, ls=":")
