@@ -61,10 +61,14 @@ def numbers(verdict: Verdict) -> list[str]:
         f"{estimate.value:+.{digits}f}",
         f"{low:+.{digits}f} to {high:+.{digits}f}" if high > low + 1e-12 else "",
         "" if verdict.margin is None else f"{verdict.margin:.{digits}f}",
-        "" if verdict.adjusted is None else f"{verdict.adjusted:.2g}",
+        "" if verdict.adjusted is None else _p_value(verdict.adjusted),
         _signs(estimate),
         _to_decide(verdict),
     ]
+
+
+def _p_value(value: float) -> str:
+    return f"{value:.2g}" if value >= 1e-4 else "< 0.0001"
 
 
 def _signs(estimate: Estimate) -> str:

@@ -98,6 +98,10 @@ def test_one_seed_is_inconclusive():
     assert (verdict.word, verdict.why, verdict.p_value) == ("inconclusive", "one training seed", None)
 
 
+def test_a_small_p_value_has_no_digits():
+    assert claims.cells([decided_alone(values(9.0))])[1][5] == "< 0.0001"
+
+
 def test_an_open_part_says_how_many_seeds_would_decide_it():
     """Seeds alone, 0.5 with a deviation of 1: 18 seeds (`test_quantities`)."""
     verdict = decided_alone(np.repeat(np.array([[-0.5], [0.5], [1.5]]), 3, axis=1))
