@@ -84,7 +84,7 @@ def accuracies(study: Study) -> dict[str, Points]:
         gamma = mean(row.record.teacher_run.gamma if row.record.teacher_run else None for row in rows)
         if gamma is None:
             continue
-        best = alpha > 0 and temperature == _best_temperature(by_teacher, alpha)
+        best = alpha > 0 and temperature == _best_temperature(by_teacher, alpha, study.chosen_on)
         for name, belongs in ((HARD, alpha == 0), (AT_ONE, temperature == 1), (AT_BEST, best)):
             if belongs:
                 _add(curves[name], gamma, alpha, rows)
@@ -119,10 +119,10 @@ def _by_teacher(taught: Iterable[Entry]) -> dict[tuple[float, float], Entry]:
     return found
 
 
-def _best_temperature(by_teacher: Mapping[tuple[float, float], Entry], alpha: float) -> float | None:
-    """The temperature other than 1 of the teacher with this smoothing whose students are best on valid."""
+def _best_temperature(by_teacher: Mapping[tuple[float, float], Entry], alpha: float, split: str) -> float | None:
+    """The temperature other than 1 of the teacher with this smoothing whose students are best on a split."""
     means = {
-        temperature: ACCURACY.mean(entry.select(mode="images", split="valid", temperature=1.0)) or 0.0
+        temperature: ACCURACY.mean(entry.select(mode="images", split=split, temperature=1.0)) or 0.0
         for (of, temperature), entry in by_teacher.items()
         if of == alpha and temperature != 1
     }
