@@ -150,13 +150,13 @@ def _reason(entry: Entry, split: str, known: Sequence[Change]) -> str:
     parts += [f"for BLEU alone T = {c.temperature:.2f} is better: {_in_words(c)}" for c in best]
     fitted = next((c.temperature for c in known if c.temperature is not None), None)
     at = "" if fitted is None else f"at T = {fitted:.2f} "
-    return f"On {split}: {_confidence(forced)}{f'; {at}' * bool(parts)}{', '.join(parts)}."
+    return f"On {split}: {confidence_in_words(forced)}{f'; {at}' * bool(parts)}{', '.join(parts)}."
 
 
 def _reason_of_searches(rows: Sequence[Row], split: str) -> str:
     ece, bleu = (_with_interval(quantity, rows) for quantity in (ECE, BLEU))
     floor = rows[-1].record.bins.noise_floor(np.random.default_rng(1))[0]
-    return f"On {split}: {_confidence(rows)}, beam ECE {ece} (calibrated: {floor:.3f}), BLEU {bleu}."
+    return f"On {split}: {confidence_in_words(rows)}, beam ECE {ece} (calibrated: {floor:.3f}), BLEU {bleu}."
 
 
 def _with_interval(quantity: Quantity, rows: Sequence[Row]) -> str:
@@ -165,7 +165,7 @@ def _with_interval(quantity: Quantity, rows: Sequence[Row]) -> str:
     return f"{quantity.text(quantity.mean(rows), digits)}{spread}"
 
 
-def _confidence(rows: Sequence[Row]) -> str:
+def confidence_in_words(rows: Sequence[Row]) -> str:
     """Whether the predictions are too sure, by the interval of confidence less accuracy. No word without items."""
     numbers = f"confidence {CONFIDENCE.text(CONFIDENCE.mean(rows))}, accuracy {ACCURACY.text(ACCURACY.mean(rows))}"
     bounds = OVERCONFIDENCE.interval(rows)

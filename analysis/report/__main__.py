@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"analysis.report: error: {error}", file=sys.stderr)
         return 2
     print(text)
-    print(f"\nreport: {options.out / 'report.html'}")
+    print(f"\ntables: {options.out / 'tables'}\nreport: {options.out / 'report.html'}")
     return 0
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from mt_ls.records import written_whole
 
 from .. import claims
-from ..advice import Advice, advice
+from ..advice import advice
 from ..claims.rule import Verdict
 from ..figures import colours, drawings, svg
 from ..figures.layout import Drawing, save
@@ -23,10 +23,14 @@ from ..study import Study
 from ..tables import tables
 from ..tables.layout import Table
 from . import slider
+from .answer import answer
+
+_MAIN = ("main", "accuracy")
+"""The names of the main tables, of translations and of images."""
 
 
 def write(study: Study, out: Path) -> str:
-    """Write figures, tables and report.html under ``out``; return what a terminal shows.
+    """Write figures, tables and report.html under ``out``; return what a terminal shows: words and the main table.
 
     It shows every split that the study can report on, side by side. By run it is an audit: a sentence of advice for
     each run comes first, and there are no claims, which are about the paper's models and not about someone's own.
@@ -35,6 +39,7 @@ def write(study: Study, out: Path) -> str:
     audited = study.by == "run" and not study.is_of_images
     verdicts = claims.verdicts(parts[0]) if study.by == "model" else []
     advised = advice(study) if audited else []
+    answered = answer(study)
     figures, missing = _figures(parts, out / "figures")
     # Those of several splits are the same from every part.
     shown = [table for part in parts for table in tables(part) if table.split or part is parts[0]]
@@ -46,6 +51,7 @@ def write(study: Study, out: Path) -> str:
         n_records=len(study.rows),
         n_runs=len({row.record.run for row in study.rows}),
         advice=advised,
+        answer=answered,
         fitted_on=study.fitted_on,
         summary=_summary(study, verdicts) if verdicts else "",
         claims=_claims(verdicts),
@@ -60,7 +66,7 @@ def write(study: Study, out: Path) -> str:
     )
     with written_whole(out / "report.html") as path:
         path.write_text(page, encoding="utf-8")
-    return _on_a_terminal(advised, shown, len(parts) > 1)
+    return _on_a_terminal([*map(str, advised), *answered], shown)
 
 
 def _template() -> jinja2.Template:
@@ -89,12 +95,10 @@ def _sources(study: Study) -> dict[str, list[str]]:
     }
 
 
-def _on_a_terminal(advised: Sequence[Advice], shown: Sequence[Table], several: bool) -> str:
-    """All tables; of an audit the advice and the main table, the other ones being files. Of several splits, or in an
-    audit, they have headings."""
-    wanted = [table for table in shown if table.name == "main" or not advised]
-    texts = [f"{table.heading}\n{table.text()}" if several or advised else table.text() for table in wanted]
-    return "\n\n".join(["\n".join(map(str, advised)), *texts] if advised else texts)
+def _on_a_terminal(sentences: Sequence[str], shown: Sequence[Table]) -> str:
+    """The sentences, and the main table of each split; the other tables are files."""
+    of_main = [f"{table.heading}\n{table.text()}" for table in shown if table.name in _MAIN]
+    return "\n\n".join(["\n".join(sentences)] * bool(sentences) + of_main)
 
 
 def _figures(parts: Sequence[Study], folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
