@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from builders import record, row, study, taught_by, teacher_run, write_activations, write_records, write_world
+from msgspec.structs import replace
 
 from analysis.figures import activations, drawings, ece_bleu, information, layout, reliability, teaching, temperature
 from analysis.quantities import NLL
-from analysis.rows import load, select
+from analysis.report import slider
+from analysis.rows import Row, load, select
 from analysis.study import Study
 from mt_ls.smoothing.kinds import Smoothing
 
@@ -101,6 +103,26 @@ def test_activations_are_drawn_where_a_pair_was_measured(made):
     figure = activations.figure(made)
     assert titles(figure) == ["α = 0, train", "α = 0, valid", "α = 0.1, train", "α = 0.1, valid"]
     assert activations.figure(Study(select(made.rows, amount=0.1))) is None
+
+
+def test_figures_name_the_checkpoints_where_two_were_measured(made):
+    def of(row, kind):
+        changes = {"model": replace(row.record.model, checkpoint=kind), "run": f"{row.record.run}-{kind}"}
+        return Row(replace(row.record, **changes), row.folder)
+
+    both = Study([of(row, kind) for kind in ("average of 10", "last") for row in made.rows])
+    found = {
+        drawn: [axis.get_title().replace("\n", " ") for axis in drawn.figure(both).axes if axis.get_title()]
+        for drawn in (reliability, temperature, activations)
+    }
+    for kind in ("average of 10", "last"):
+        for drawn, rest in ((reliability, reliability.HARD), (activations, "α = 0, train")):
+            assert sum(title.startswith(f"checkpoint {kind}, {rest}") for title in found[drawn]) == 1
+    names = [f"α = {amount}, checkpoint average of 10" for amount in ("0", "0.1")]
+    assert found[temperature] == [*names, "likelihood"]
+    assert [model["name"] for model in slider.data([both])["models"]] == [
+        name.replace("average of 10", "last") for name in names
+    ]
 
 
 def test_information_has_a_curve_a_run(tmp_path):
