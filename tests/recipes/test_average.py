@@ -59,6 +59,11 @@ def test_the_average_is_measured_as_the_last_checkpoint_is(tree, scale, kept, ch
         assert len(set(options)) == len(options)
 
 
+def test_help_lists_it(tree):
+    process = run_recipe(tree, RECIPE, "--help")
+    assert process.returncode == 0 and re.search(r"^AVERAGE=10 also measures the average", process.stdout, re.M)
+
+
 @pytest.mark.parametrize("value", ["1", "0", "ten", "-2", "2 3"])
 def test_a_number_that_averages_nothing_is_refused(tree, value):
     process = run_recipe(tree, RECIPE, PRINT="1", AVERAGE=value)
