@@ -133,6 +133,30 @@ def test_pairs_differ_in_their_smoothing_alone():
     assert hard is None and smoothed.label == "alpha 0.1"
 
 
+@pytest.mark.parametrize(
+    ("field", "values", "mode", "expected"),
+    [
+        (
+            "checkpoint",
+            ("average of 10", "last"),
+            "forced",
+            ["checkpoint average of 10", "checkpoint last"],
+        ),
+        ("architecture", ("a", "b"), "forced", ["a", "b"]),
+        ("architecture", ("a",), "forced", [""]),
+        ("architecture", ("a",), "images", ["a"]),
+        ("precision", (None, "bf16"), "images", ["None, bf16", "None, float32"]),
+    ],
+)
+def test_a_comparison_is_labelled_by_what_no_other_has(field, values, mode, expected):
+    rows = [
+        row(amount, mode=mode, run=f"{value}{amount}", **{field: value}) for value in values for amount in (0.0, 0.1)
+    ]
+    of = study(*rows)
+    assert sorted(of.shared_label(hard) for hard, _ in of.pairs) == expected
+    assert all(of.shared_label(hard) == of.shared_label(smoothed) for hard, smoothed in of.pairs)
+
+
 def test_the_fairseq_convention_does_not_replace_the_papers():
     of = study(row(0.0), row(0.1), row(0.1, run="stock", smoothing=Smoothing("uniform", 0.1, "fairseq")))
     assert [(hard.label, smoothed.label) for hard, smoothed in of.pairs] == [("alpha 0", "alpha 0.1")]

@@ -107,6 +107,17 @@ def test_beams_of_several_widths_are_lines():
     assert beams.table(study(*rows[:2])).cells == []  # one search only
 
 
+def test_table_3_names_checkpoints_where_two_were_measured():
+    kinds = ("average of 10", "last")
+    rows = [row(amount, run=f"{kind}{amount}", checkpoint=kind) for kind in kinds for amount in (0.0, 0.1)]
+    assert [line[0] for line in table_3.table(study(*rows)).cells[1:]] == [
+        "ours, toy, checkpoint average of 10, valid",
+        "ours, toy, checkpoint average of 10, test",
+        "ours, toy, checkpoint last, valid",
+        "ours, toy, checkpoint last, test",
+    ]
+
+
 def test_token_classes_are_apart(made):
     cells = token_classes.table(made).cells
     assert [line[0] for line in cells[:3]] == ["alpha 0, others", "alpha 0, eos", "alpha 0, shifted (left out)"]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from builders import record, row, study, taught_by, teacher_run, write, write_activations, write_records, write_world
+from msgspec.structs import replace
 from scipy import stats
 
 from analysis.figures import (
@@ -18,7 +19,8 @@ from analysis.figures import (
     temperature,
 )
 from analysis.quantities import BLEU, ECE, NLL
-from analysis.rows import load, select
+from analysis.report import slider
+from analysis.rows import Row, load, select
 from analysis.study import Study
 from analysis.tables.geometry import FIELDS
 from mt_ls.calibration.bins import Bins
@@ -228,6 +230,24 @@ def test_planes_share_their_orientation_and_their_scale_and_the_smaller_one_is_e
     assert hard.get_title() == "α = 0, train\nnc1 0.50"
     assert [len(axis.lines) for axis in (hard, smoothed, enlarged)] == [3, 3, 3]
     assert [text.get_text() for text in figure.subfigs[0].legends[0].get_texts()] == ["a", "b", "c", "template"]
+
+
+def test_figures_name_the_checkpoints_where_two_were_measured(made):
+    def of(row, kind):
+        changes = {"model": replace(row.record.model, checkpoint=kind), "run": f"{row.record.run}-{kind}"}
+        return Row(replace(row.record, **changes), row.folder)
+
+    both = Study([of(row, kind) for kind in ("average of 10", "last") for row in made.rows])
+    of_reliability = [t for axis in reliability.figure(both).axes if (t := axis.get_title(loc="left"))]
+    of_activations = [part.legends[0].get_title().get_text() for part in activations.figure(both).subfigs]
+    for kind, title, legend in zip(("average of 10", "last"), of_reliability, of_activations, strict=True):
+        assert title.replace("\n", " ").startswith(f"checkpoint {kind}") and legend == f"checkpoint {kind}"
+    names = [f"α = {amount}, checkpoint average of 10" for amount in ("0", "0.1")]
+    labels = [text.get_text().replace("\n", " ") for text in temperature.figure(both).legends[0].get_texts()]
+    assert labels[:2] == names
+    assert [model["name"] for model in slider.data([both])["models"]] == [
+        name.replace("average of 10", "last") for name in names
+    ]
 
 
 def test_information_has_a_curve_a_run_and_their_mean(tmp_path):
