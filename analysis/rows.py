@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -94,14 +93,16 @@ def main_search(rows: Sequence[Row]) -> list[Row]:
 def of_widest_grid(rows: Sequence[Row]) -> list[Row]:
     """The rows of the runs that were measured at the most temperatures.
 
-    A curve over temperature is then of the same runs at each. The temperature that was fitted to a single run does not
-    count.
+    A curve over temperature is then of the same runs at each. The temperature that was fitted to a run does not count,
+    unless another run was measured there for another reason.
     """
     measured: dict[str, set[float]] = {}
+    chosen = set()
     for row in rows:
         measured.setdefault(row.record.run, set()).add(row.record.temperature)
-    times = Counter(temperature for grid in measured.values() for temperature in grid)
-    n = {run: sum(times[t] > 1 for t in grid) for run, grid in measured.items()}
+        if row.record.temperature != row.record.fitted_temperature:
+            chosen.add(row.record.temperature)
+    n = {run: len(grid & chosen) for run, grid in measured.items()}
     most = max(n.values(), default=0)
     return [row for row in rows if n[row.record.run] == most]
 

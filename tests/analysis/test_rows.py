@@ -86,9 +86,12 @@ def test_every_record_is_a_line_of_a_data_frame(tmp_path):
 
 
 def test_the_widest_grid_is_that_of_the_runs_with_the_most_temperatures():
-    """A fitted temperature of one run counts for none; a run whose fitted one is of the grid has no less."""
-    wide = [row(run=run, temperature=t) for run in "ab" for t in (0.9, 1.0, 1.4)]
-    fitted = [row(run="a", temperature=1.25, fitted_temperature=1.25)]
-    narrow = [row(run="c", temperature=t) for t in (0.9, 1.0, 1.21, 1.22)]
-    assert of_widest_grid([*wide, *fitted, *narrow]) == [*wide, *fitted]
+    """A fitted temperature counts for no run, even where two share it; a run with one of the grid has no less."""
+
+    def run(name, temperatures, fitted):
+        return [row(run=name, temperature=t, fitted_temperature=fitted) for t in {*temperatures, fitted}]
+
+    wide = [*run("a", (0.9, 1.0, 1.4), 0.98), *run("b", (0.9, 1.0, 1.4), 0.98), *run("c", (0.9, 1.0, 1.4), 0.97)]
+    on_grid, narrow = run("d", (0.9, 1.0, 1.4), 1.4), run("e", (0.9, 1.0), 0.98)
+    assert of_widest_grid([*wide, *on_grid, *narrow]) == [*wide, *on_grid]
     assert of_widest_grid(narrow) == narrow and of_widest_grid([]) == []
