@@ -185,7 +185,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if self.mutual_information is not None and not isinstance(self.mutual_information.get("nats"), int | float):
             raise ValueError("mutual_information has no number of nats")
         if self.geometry is not None and not _are_planes(self.geometry.get("planes", [])):
-            raise ValueError("planes need three classes, points of x, y and a class each, and templates of x and y")
+            raise ValueError("planes of geometry need three classes, points (x, y, class) and templates (x, y)")
         if self.items is not None and Path(self.items).name != self.items:
             raise ValueError(f"items is {self.items!r:.40}, not the name of a file beside the records")
 
