@@ -101,7 +101,9 @@ def test_reports_are_printed_on_any_terminal(tmp_path):
         write_records(tmp_path / name)
         records = tmp_path / name / "records.jsonl"
         records.write_text(records.read_text().replace('"run": "toy', '"run": "größe'), encoding="utf-8")
-        process = run(module("analysis.report", tmp_path / name, "--by", "run", "--out", tmp_path / "out" / name), env=environment)
+        process = run(
+            module("analysis.report", tmp_path / name, "--by", "run", "--out", tmp_path / "out" / name), env=environment
+        )
         assert process.returncode == 0 and "?" in process.stdout, process.stderr
         assert "größe" in (tmp_path / "out" / name / "report.html").read_text(encoding="utf-8")
 
