@@ -132,7 +132,7 @@ def _of_part(claim: Claim, part: Part, name: str, subject: Any) -> Verdict:
         return Verdict(claim, part, name, _WORDS[type(reason)], str(reason))
     estimate = significance.estimate(vectors)
     if estimate.n_seeds < 2:
-        return Verdict(claim, part, name, "inconclusive", _joined(note, "one training seed"), estimate)
+        return Verdict(claim, part, name, "inconclusive", joined(note, "one training seed"), estimate)
     margin = None if part.kind == "greater" else estimate.resolution
     word, p_value = _decided(part.kind, estimate, margin or 0.0)
     return Verdict(claim, part, name, word, note, estimate, margin, p_value)
@@ -149,5 +149,6 @@ def _decided(kind: Kind, estimate: Estimate, margin: float) -> tuple[str, float]
     return "reproduced" if p_value < _LEVEL else "inconclusive", p_value
 
 
-def _joined(*texts: str) -> str:
+def joined(*texts: str) -> str:
+    """The texts that are not empty, as one note."""
     return "; ".join(text for text in texts if text)

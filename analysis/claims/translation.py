@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -22,7 +23,7 @@ from ..quantities import (
 )
 from ..rows import Row, at_fitted, select
 from ..study import Entry, Study
-from .rule import Claim, Measured, Missing, NotTestable, Part
+from .rule import Claim, Measured, Missing, NotTestable, Part, joined
 
 BEAM, WIDE_BEAM = 5, 50
 _CHECKED_MODES = ("forced", "beam")
@@ -33,8 +34,7 @@ class Pair:
     that chooses and on the reported one. Quantities on the first are values of the records (seeds, 1), on the second
     vectors (seeds, draws + 1)."""
 
-    def __init__(self, hard: Entry, smoothed: Entry, study: Study, draws: int, only: Sequence[int] = ()) -> None:
-        self._arguments = hard, smoothed, study, draws
+    def __init__(self, hard: Entry, smoothed: Entry, study: Study, draws: int) -> None:
         self._entries = {0.0: hard, 0.1: smoothed}
         self._reported, self.chosen_on, self._draws = study.split, study.chosen_on, draws
         if self._reported == self.chosen_on:
@@ -46,14 +46,15 @@ class Pair:
             for entry in (hard, smoothed)
         ]
         # A run that is not yet measured on both splits does not count on either.
-        seeds = sorted(seed for seed in set.intersection(*measured) if seed is not None)
-        self.seeds = [seed for seed in seeds if seed in only or not only]
+        self.seeds = sorted(seed for seed in set.intersection(*measured) if seed is not None)
         if not self.seeds:
             raise Missing(_no_pair(study))
 
     def of_seeds(self, seeds: Sequence[int]) -> Pair:
-        """The pair over some of its seeds."""
-        return Pair(*self._arguments, only=seeds)
+        """The pair over some of its seeds; it shares what is known of their runs."""
+        pair = copy.copy(self)
+        pair.seeds = list(seeds)
+        return pair
 
     def of_widest_grid(self) -> Pair:
         """The pair over the seeds whose runs were searched at the most temperatures."""
@@ -105,10 +106,13 @@ class Pair:
         of_row: Callable[[Row], np.ndarray | None],
         place: tuple[float, float | str, int | None, float],
     ) -> np.ndarray:
-        key = (split, quantity.name, *place)
-        if key not in self._known:
-            self._known[key] = np.stack([self._of_run(seed, split, quantity, of_row, place) for seed in self.seeds])
-        return self._known[key]
+        vectors = []
+        for seed in self.seeds:
+            key = (seed, split, quantity.name, *place)
+            if key not in self._known:
+                self._known[key] = self._of_run(seed, split, quantity, of_row, place)
+            vectors.append(self._known[key])
+        return np.stack(vectors)
 
     def _of_run(
         self,
@@ -412,7 +416,7 @@ def _of_widest_grid(part: Part) -> Part:
 
 def _with_seeds(measured: Measured, seeds: Sequence[int]) -> Measured:
     named = f"seeds {', '.join(map(str, seeds))}"
-    return Measured(measured.vectors, f"{measured.note}; {named}" if measured.note else named)
+    return Measured(measured.vectors, joined(measured.note, named))
 
 
 def _claim(number: int, words: str, where: str, numbers: str, *parts: Part) -> Claim:
