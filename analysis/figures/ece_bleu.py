@@ -168,7 +168,7 @@ def correlation(points: Sequence[Point], name: str) -> float | None:
 
 
 def _meanings(cells: Sequence[Cell]) -> dict[str, Line2D]:
-    """What the marks of every model mean, by their labels."""
+    """Handles of the marks that all models share, by their labels."""
     style: dict[str, Any] = {"color": BLACK, "marker": "o", "ls": "none"}
     marks = {"T = 1 (95 %)": layout.handle(ms=5, **style)} if _at_one(cells) else {}
     if _fitted(cells):

@@ -144,7 +144,7 @@ def legend(part: Signed | SubFigure, handles: Mapping[str, Any], title: str = ""
 
 
 def handle(**style: Any) -> Line2D:
-    """What a legend shows for a line or a mark of this style."""
+    """A legend's handle for a line or a mark of this style."""
     return Line2D([], [], **style)
 
 

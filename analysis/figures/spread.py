@@ -13,7 +13,7 @@ from . import layout
 from .colours import BLACK
 
 CAPTION = "from the least to the greatest seed, of one seed the 95 % interval over its sentences"
-"""What a band is, for the text beside a figure."""
+"""The meaning of a band, for the text beside a figure."""
 
 
 class Spread(NamedTuple):
@@ -39,12 +39,12 @@ def over_seeds(quantity: Quantity, rows: Sequence[Row]) -> Spread | None:
 
 
 def band(rows: Sequence[Row]) -> dict[str, Any]:
-    """What a legend shows for the bands of a figure of these rows, by its label."""
+    """A legend's handle for the bands of a figure of these rows, by its label."""
     return {_label(rows): Patch(facecolor=BLACK, alpha=0.2, lw=0)}
 
 
 def bar(rows: Sequence[Row]) -> dict[str, Any]:
-    """What a legend shows for the bars of a figure of these rows, by its label."""
+    """A legend's handle for the bars of a figure of these rows, by its label."""
     return {_label(rows): layout.handle(color=BLACK, marker="|", ms=9, ls="none")}
 
 

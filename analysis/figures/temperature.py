@@ -149,7 +149,7 @@ def _scale(axis: Axes, quantity: Quantity) -> None:
 
 
 def _meanings(rows: Sequence[Row]) -> dict[str, Line2D]:
-    """What the marks of every model mean, by their labels."""
+    """Handles of the marks that all models share, by their labels."""
     meanings = {"T = 1": layout.handle(color=FAINT, lw=0.8, ls=":")}
     if at_fitted(rows):
         meanings["fitted T"] = layout.handle(color=BLACK, marker="o", ms=5, mfc=WHITE, mew=1.3, ls="none")
