@@ -101,13 +101,11 @@ def _gaps(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _over(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    count, confidence, hits = np.moveaxis(bins, 1, 0)
-    return per_prediction(confidence - hits, count.sum(-1), weights).clip(min=0).sum(-1)
+    return -_gaps(bins, weights).clip(max=0).sum(-1)
 
 
 def _under(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    count, confidence, hits = np.moveaxis(bins, 1, 0)
-    return per_prediction(hits - confidence, count.sum(-1), weights).clip(min=0).sum(-1)
+    return _gaps(bins, weights).clip(min=0).sum(-1)
 
 
 def _overconfidence(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:

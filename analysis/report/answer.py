@@ -96,7 +96,7 @@ def _interval(quantity: Quantity, pairs: Sequence[tuple[Row, Row]]) -> tuple[flo
         return None
     values = [[quantity.mean([row]) for row in pair] for pair in pairs]
     differences = [after - before for before, after in values if before is not None and after is not None]
-    return significance.estimate(np.repeat(np.array(differences)[:, np.newaxis], 3, axis=1)).interval()
+    return significance.of_seeds(differences).interval()
 
 
 def _listed(parts: Sequence[str]) -> str:
