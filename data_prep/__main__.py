@@ -6,9 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import DataError, images, text
+from . import DataError, debian, images, text
 from .corpora import CORPORA
 from .images import IMAGE_SETS
+
+_OF_ANY_SIZE = ("debian", "synthetic")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,7 +21,10 @@ def main(arguments: list[str] | None = None) -> int:
             images.prepare(IMAGE_SETS[options.corpus], options.out, options.source, options.seed)
         else:
             corpus = CORPORA[options.corpus]
-            text.prepare(
+            if options.pairs is not None and corpus.name not in _OF_ANY_SIZE:
+                raise DataError(f"--pairs {options.pairs}: {corpus.name} has one size; leave the option out")
+            prepare = debian.prepare if corpus.name == "debian" else text.prepare
+            prepare(
                 corpus,
                 options.out,
                 source=options.source,
@@ -55,7 +60,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     add("--source", help="local folder, wheel, or hub id to read instead of the pinned source")
     add("--vocab-size", type=int, help="SentencePiece pieces for both languages together (text only)")
     add("--seed", type=int, default=1, help="seed of the split of text, and of synthetic data (default: 1)")
-    add("--pairs", type=int, help="number of pairs of train (synthetic only)")
+    add("--pairs", type=int, help="number of pairs of train (synthetic and debian only)")
     return parser.parse_args(arguments)
 
 

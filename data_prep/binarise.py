@@ -43,16 +43,21 @@ def write_text(folder: Path, splits: Splits) -> dict[str, int]:
     return counts
 
 
-def build(folder: Path, counts: dict[str, int], description: dict[str, Any]) -> dict[str, Any]:
+def build(
+    folder: Path, counts: dict[str, int], description: dict[str, Any], whole: Path | None = None
+) -> dict[str, Any]:
     """Complete a data folder that has its text, and return the manifest: ``description``, counts, hash and versions.
 
-    Raises DataError where SentencePiece or fairseq-preprocess fails.
+    Subwords and dictionary are those of train; or of the train in the folder ``whole``, of which train is a part and
+    which is removed. Raises DataError where SentencePiece or fairseq-preprocess fails.
     """
     settings = description["settings"]
-    sentences = _sample(folder, counts["train"])
+    sentences = _sample(whole or folder)
     subwords.train(sentences, settings["vocab_size"], folder / "spm.model", settings["model_type"])
-    n_parts = _encode(folder, counts)
-    _preprocess(folder, n_parts)
+    n_parts = _encode(folder, counts, whole)
+    _preprocess(folder, counts, n_parts)
+    if whole is not None:
+        shutil.rmtree(whole)
     manifest = _manifest(folder, counts, description)
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
     return manifest
@@ -67,49 +72,62 @@ def _lines(folder: Path, split: str, language: str) -> Iterator[str]:
         yield from (line.removesuffix("\n") for line in file)
 
 
-def _sample(folder: Path, n: int) -> Iterator[str]:
-    """The sentences of every k-th of the ``n`` pairs of train, the two languages in turn."""
+def _sample(folder: Path) -> Iterator[str]:
+    """The sentences of every k-th pair of train, the two languages in turn."""
+    n = sum(1 for _ in _lines(folder, "train", LANGUAGES[0]))
     pairs = zip(*(_lines(folder, "train", language) for language in LANGUAGES), strict=True)
     for pair in itertools.islice(pairs, 0, None, -(-n // SAMPLE)):
         yield from pair
 
 
-def _encode(folder: Path, counts: dict[str, int]) -> int:
-    """Write the pieces of each split, train in parts of `PART` lines, and return the number of parts."""
-    (folder / "pieces").mkdir()
+def _encode(folder: Path, counts: dict[str, int], whole: Path | None) -> int:
+    """Write the pieces of each split, train in parts of `PART` lines, and return the number of parts.
+
+    The pieces of the train that the dictionary is of, where it is none of the parts, are ``all.en`` and ``all.de``.
+    """
+    pieces_folder = folder / "pieces"
+    pieces_folder.mkdir()
     n_parts = -(-counts["train"] // PART)
     for split, language in tqdm(
         itertools.product(counts, LANGUAGES), desc="encoding", unit="file", total=2 * len(counts), disable=None
     ):
         pieces = subwords.encode(_lines(folder, split, language), folder / "spm.model")
         for part in range(n_parts if split == "train" else 1):
-            path = folder / "pieces" / f"{split}{part or ''}.{language}"
+            path = pieces_folder / f"{split}{part or ''}.{language}"
             with open(path, "w", encoding="utf-8", newline="\n") as file:
                 file.writelines(line + "\n" for line in itertools.islice(pieces, PART))
+    for language in LANGUAGES if whole is not None or n_parts > 1 else ():
+        with open(pieces_folder / f"all.{language}", "wb") as file:
+            if whole is not None:
+                pieces = subwords.encode(_lines(whole, "train", language), folder / "spm.model")
+                file.writelines(line.encode() + b"\n" for line in pieces)
+            else:
+                for part in range(n_parts):
+                    with open(pieces_folder / f"train{part or ''}.{language}", "rb") as of_part:
+                        shutil.copyfileobj(of_part, file)
     return n_parts
 
 
-def _preprocess(folder: Path, n_parts: int) -> None:
+def _preprocess(folder: Path, counts: dict[str, int], n_parts: int) -> None:
     """Turn the pieces into fairseq's binary files, train, train1, ... with one dictionary, and remove them."""
     pieces = folder / "pieces"
     # The files do not depend on the number of workers. For a small set, starting workers takes longer than the work.
     workers = f"--workers={(os.cpu_count() or 1) if n_parts > 1 else 1}"
-    held_out = [f"--{split}pref={pieces}/{split}" for split in ("valid", "test")]
-    if n_parts == 1:
+    others = [split for split in counts if split not in ("train", "valid")]
+    held_out = [f"--validpref={pieces}/valid", f"--testpref={','.join(f'{pieces}/{split}' for split in others)}"]
+    if not (pieces / f"all.{LANGUAGES[0]}").exists():
         _run_preprocess(folder, f"--trainpref={pieces}/train", *held_out)
     else:
-        for language in LANGUAGES:
-            with open(pieces / f"all.{language}", "wb") as whole:
-                for part in range(n_parts):
-                    with open(pieces / f"train{part or ''}.{language}", "rb") as file:
-                        shutil.copyfileobj(file, whole)
         _run_preprocess(folder, f"--trainpref={pieces}/all", "--dict-only", workers)
         dictionary = f"--srcdict={folder}/dict.{LANGUAGES[0]}.txt"
         for part in tqdm(range(n_parts), desc="binarising", unit="part", disable=None):
-            aside, others = pieces / str(part), [] if part else held_out
-            _run_preprocess(aside, f"--trainpref={pieces}/train{part or ''}", dictionary, workers, *others)
+            aside, options = pieces / str(part), [] if part else held_out
+            _run_preprocess(aside, f"--trainpref={pieces}/train{part or ''}", dictionary, workers, *options)
             for binary in aside.glob("*-*.*"):
                 binary.rename(folder / binary.name.replace("train.", f"train{part or ''}."))
+    for number, split in enumerate(others):  # fairseq-preprocess writes them as test, test1, ...
+        for binary in folder.glob(f"test{number or ''}.*-*.*"):
+            binary.rename(folder / binary.name.replace(f"test{number or ''}.", f"{split}.", 1))
     shutil.rmtree(pieces)
     (folder / "preprocess.log").unlink(missing_ok=True)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from . import DataError
 from .corpora import Pair
@@ -17,6 +17,7 @@ MAX_WORDS = 100
 MAX_RATIO = 3.0
 """Greatest ratio of the lengths of the two sides, in characters."""
 _FREE_CHARACTERS = 10
+T = TypeVar("T")
 
 
 class Step(NamedTuple):
@@ -38,18 +39,40 @@ def source_key(pair: Pair) -> str:
     return " ".join(pair[0].casefold().split())
 
 
-class Cleaning:
-    """Filters of sentence pairs that count what they remove.
+class Filters(Generic[T]):
+    """Filters by name, in their order, that count what they remove: an item is removed by the first that applies."""
 
-    A pair is removed by the first filter that applies to it. The filter of duplicates keeps a file in ``folder`` with
+    def __init__(self, filters: Mapping[str, Callable[[T], bool]]) -> None:
+        self._filters = dict(filters)
+        self._read = 0
+        self._removed: Counter[str] = Counter()
+
+    def keep(self, item: T) -> bool:
+        """Whether no filter applies to an item, which is counted."""
+        self._read += 1
+        name = next((name for name, applies in self._filters.items() if applies(item)), None)
+        if name is not None:
+            self._removed[name] += 1
+        return name is None
+
+    def steps(self) -> list[Step]:
+        """The effect of each filter so far, in order, after a first step with the number of items read."""
+        steps = [Step("read", 0, self._read)]
+        for name in self._filters:
+            steps.append(Step(name, self._removed[name], steps[-1].left - self._removed[name]))
+        return steps
+
+
+class Cleaning(Filters[Pair]):
+    """The filters of sentence pairs.
+
+    The filter of duplicates keeps a file in ``folder`` with
     the pairs of one pass; ``held_out`` has the keys of sources of valid and test, which train must not have.
     """
 
     def __init__(self, folder: Path, held_out: frozenset[str] | None = None) -> None:
         self._seen = _Seen(folder / "seen.sqlite")
-        self._read = 0
-        self._removed: Counter[str] = Counter()
-        self._filters: dict[str, Callable[[Pair], bool]] = {
+        filters: dict[str, Callable[[Pair], bool]] = {
             "empty": lambda pair: not (pair[0] and pair[1]),
             "equal to its source": lambda pair: pair[0] == pair[1],
             f"longer than {MAX_WORDS} words": lambda pair: max(side.count(" ") for side in pair) >= MAX_WORDS,
@@ -57,26 +80,16 @@ class Cleaning:
             "duplicate pair": lambda pair: not self._seen.add(pair),
         }
         if held_out is not None:
-            self._filters["source stands in valid or test"] = lambda pair: source_key(pair) in held_out
+            filters["source stands in valid or test"] = lambda pair: source_key(pair) in held_out
+        super().__init__(filters)
 
     def kept(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
         """The pairs that pass every filter, with whitespace normalised. It can be called once."""
         for source, target in pairs:
-            self._read += 1
             pair = (" ".join(source.split()), " ".join(target.split()))
-            filter_name = next((name for name, applies in self._filters.items() if applies(pair)), None)
-            if filter_name is None:
+            if self.keep(pair):
                 yield pair
-            else:
-                self._removed[filter_name] += 1
         self._seen.close()
-
-    def steps(self) -> list[Step]:
-        """The effect of each filter so far, in order, after a first step with the number of pairs read."""
-        steps = [Step("read", 0, self._read)]
-        for name in self._filters:
-            steps.append(Step(name, self._removed[name], steps[-1].left - self._removed[name]))
-        return steps
 
 
 class _Seen:

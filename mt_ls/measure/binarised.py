@@ -31,6 +31,13 @@ def read_manifest(data: Path) -> dict[str, Any]:
     return manifest
 
 
+def sizes(manifest: dict[str, Any]) -> tuple[int | None, int | None]:
+    """The fields ``pairs`` and ``vocabulary`` of a `Model`: of data that are prepared in several sizes, else None."""
+    if "pairs" not in manifest:
+        return None, None
+    return manifest["pairs"], manifest.get("settings", {}).get("vocab_size")
+
+
 def split_hash(data: Path, split: str) -> str:
     """The hash of the dictionaries and the files of a split, by which data without a manifest is known."""
     return sha256_of(*sorted([*data.glob("dict.*.txt"), *data.glob(f"{split}.*")]))

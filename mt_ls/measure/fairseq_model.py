@@ -26,7 +26,7 @@ from ..plugin.projection import output_projection
 from ..records import Model, code_hash, versions
 from ..smoothing.chunks import chunk_rows
 from ..weights import broken_entry, weights_hash
-from .binarised import UNITS, load_split, read_manifest, split_hash, subword_scheme
+from .binarised import UNITS, load_split, read_manifest, sizes, split_hash, subword_scheme
 from .configuration import FAMILY, architecture_of, precision_of, seed_of, smoothing_of, why_not_loaded
 from .ctranslate2_search import CTranslate2Search
 from .fairseq_search import FairseqSearch
@@ -76,12 +76,15 @@ class FairseqModel:
         self._seed = _of_training(path, "seed", seed_of, self.cfg.common)
         self._code = code_hash()
         self._run = run or run_name(path)
+        pairs, vocabulary = sizes(self._manifest)
         self._model = Model(
             corpus=self._manifest.get("corpus") or printable(Path(os.path.abspath(self.data)).name),
             architecture=architecture_of(self.cfg.model),
             smoothing=_of_training(path, "label smoothing", smoothing_of, self.cfg.criterion),
             precision=precision_of(self.cfg.common),
             checkpoint=loaded.family or checkpoint_family(path),
+            pairs=pairs,
+            vocabulary=vocabulary,
         )
 
     def provenance(self, split: str) -> Provenance:
@@ -96,6 +99,7 @@ class FairseqModel:
             device=self.device.type,
             sha={"data": data_hash, "checkpoint": self._weights, "code": self._code},
             versions=versions("torch", "numpy", "sacrebleu", "sentencepiece") | {"fairseq": fairseq.__version__},
+            parts=self._manifest.get("parts", {}).get(split),
         )
 
     def n_sentences(self, split: str) -> int:

@@ -51,6 +51,7 @@ class Provenance:
     """The fields that all records of a model and a split share (see `mt_ls.records.Record`).
 
     ``sha`` holds the hashes "data", "checkpoint" and "code", ``device`` the type of the device, for example "cpu".
+    ``parts`` are the numbers of sentences of each kind of text in the split, if it has several.
     """
 
     run: str
@@ -61,6 +62,7 @@ class Provenance:
     device: str
     sha: dict[str, str]
     versions: dict[str, str]
+    parts: dict[str, int] | None = None
 
 
 class ForcedTokens(NamedTuple):

@@ -24,6 +24,18 @@ def micro(args: Namespace) -> None:
     _sizes(args, layers=1, width=64, feed_forward=128, heads=4)
 
 
+@register_model_architecture("transformer", "transformer_mt_ls_mini")
+def mini(args: Namespace) -> None:
+    """2 + 2 layers, d 128, ffn 512, 4 heads: the sweep over sizes of data."""
+    _sizes(args, layers=2, width=128, feed_forward=512, heads=4)
+
+
+@register_model_architecture("transformer", "transformer_mt_ls_mini_narrow")
+def mini_narrow(args: Namespace) -> None:
+    """2 + 2 layers, d 64, ffn 256, 4 heads: the sweep's second width."""
+    _sizes(args, layers=2, width=64, feed_forward=256, heads=4)
+
+
 @register_model_architecture("transformer", "transformer_mt_ls_small")
 def small(args: Namespace) -> None:
     """3 + 3 layers, d 128, ffn 512, 4 heads: the quickstart."""

@@ -8,6 +8,7 @@ It takes every option of fairseq-train and trains the same model. Beyond fairseq
 - A checkpoint appears under its name when it is whole. If checkpoint_last.pt is cut short all the same (an older
   fairseq, a full disk), the newest whole checkpoint replaces it.
 - A run that was killed after its last update is done; fairseq-train trains one more update.
+- ``--patience`` counts the validations before a stop, too.
 - A loss that is not finite ends the run with the number of its update; the last good checkpoint stays.
 - ``torchrun --nproc-per-node 2 -m mt_ls.train ... --cpu`` trains with workers on a CPU (gloo); fairseq-train needs
   seven more options for that.
@@ -36,6 +37,7 @@ from ..terminal import first_line, interrupted
 from ..weights import broken_entry
 from .configuration import prepare, stock_call_main
 from .option_errors import OptionError
+from .patience import Patience
 from .stopping import STOP
 from .task import TranslationWithCalibrationTask
 from .trainer import install
@@ -81,6 +83,7 @@ def _train(cfg: Any) -> None:
 
     STOP.listen(signal.SIGUSR1, end_after_this_update)
     install()
+    stock.should_stop_early = Patience(Path(cfg.checkpoint.save_dir)).should_stop_early
     stock.main(cfg)
 
 

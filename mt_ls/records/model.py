@@ -27,7 +27,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Two runs are of one model if they agree in all of this; they may then differ in their training seed.
 
     ``precision`` is that of the training, None for float32. ``checkpoint`` is the kind of checkpoint that was measured:
-    "last", "best", "average of 10", or another file's name. A field that is not known is None.
+    "last", "best", "average of 10", or another file's name. ``pairs`` and ``vocabulary`` are the numbers of training
+    pairs and of subwords, where the corpus is prepared in several sizes. A field that is not known is None.
     """
 
     corpus: str
@@ -36,6 +37,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     precision: str | None = None
     teacher: Teacher | None = None
     checkpoint: str | None = None
+    pairs: int | None = None
+    vocabulary: int | None = None
 
     @property
     def amount(self) -> float | None:

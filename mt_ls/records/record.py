@@ -39,8 +39,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     ``nll`` is in nats a token or image, ``bins`` hold sums, ``seconds`` are wall-clock. ``items`` names the Parquet
     file beside the records that holds the sums of each sentence or image, None where none were kept. ``fitted_on`` is
-    the split whose even-numbered sentences (counted from 0) chose ``fitted_temperature``. ``docs/records.md`` describes
-    every field.
+    the split whose even-numbered sentences (counted from 0) chose ``fitted_temperature``. ``parts`` are the numbers of
+    sentences of each kind of text, which come kind after kind. ``docs/records.md`` describes every field.
     """
 
     run: str
@@ -53,6 +53,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     n_tokens: int
     n_sentences: int
     n_sentences_in_set: int
+    parts: dict[str, int] | None = None
     sha: dict[str, str]
     versions: dict[str, str]
     updates: int | None = None
@@ -180,6 +181,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         for score in (self.bleu, self.bleu_uncased, self.chrf, self.ter):
             if score is not None and not isinstance(score.get("score"), int | float):
                 raise ValueError(f"a score has no number: {score!r:.40}")
+        if self.parts is not None and sum(self.parts.values()) != self.n_sentences_in_set:
+            raise ValueError("parts are not those of all sentences of the set")
         if self.bins_by_class is not None and not {"others", "eos"} <= self.bins_by_class.keys():
             raise ValueError("bins_by_class needs others and eos")
         if self.mutual_information is not None and not isinstance(self.mutual_information.get("nats"), int | float):
