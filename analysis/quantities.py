@@ -210,6 +210,14 @@ BLEU_WITHOUT_BREVITY = Quantity(
 CHRF = Quantity("chrf_score", "chrF", 1, 1, _score("chrf"))
 TER = Quantity("ter_score", "TER", 1, -1, _score("ter"))
 LENGTH_RATIO = Quantity("length_ratio", "length", 3, 0, lambda record: record.length_ratio, ("bleu",), _length_ratio)
+FITTED_TEMPERATURE = Quantity("fitted_temperature", "fitted T", 2, 0, lambda record: record.fitted_temperature)
+LOG_TEMPERATURE = Quantity(
+    "log_temperature",
+    "log of the fitted T",
+    3,
+    0,
+    lambda record: None if record.fitted_temperature is None else math.log(record.fitted_temperature),
+)
 
 QUANTITIES = (
     ECE,

@@ -164,6 +164,11 @@ class Study:
         label = _labeller(models, named=self.is_of_images)
         return [Entry(label(model), model, groups[model]) for model in models]
 
+    @cached_property
+    def sizes(self) -> list[int]:
+        """The different numbers of training pairs of the models, where they are known, in order."""
+        return sorted({entry.model.pairs for entry in self.entries if entry.model.pairs is not None})
+
     @property
     def untaught(self) -> list[Entry]:
         """The entries that learnt from labels alone."""
@@ -261,6 +266,8 @@ def _order(model: Model) -> tuple[Any, ...]:
     return (
         teacher is not None,
         str(model.architecture),
+        model.vocabulary or 0,
+        model.pairs or 0,
         -1.0 if smoothing is None else smoothing.amount,
         "" if smoothing is None else smoothing.kind,
         str(model.precision),
@@ -280,6 +287,10 @@ def _labeller(
     parts: list[Callable[[Model], str]] = [lambda model: (smoothing or alpha_label)(model.smoothing)]
     if named or differs(lambda model: model.architecture):
         parts.insert(0, lambda model: str(model.architecture))
+    if differs(lambda model: model.pairs):
+        parts.append(lambda model: "" if model.pairs is None else f"{model.pairs:,} pairs".replace(",", " "))
+    if differs(lambda model: model.vocabulary):
+        parts.append(lambda model: "" if model.vocabulary is None else f"{model.vocabulary} subwords")
     if differs(lambda model: model.precision):
         parts.append(lambda model: model.precision or "float32")
     if differs(lambda model: model.checkpoint):

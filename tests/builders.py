@@ -13,7 +13,7 @@ from mt_ls.records import Model, Record, Teacher, TeacherRun, append
 from mt_ls.records.items import item_writers
 from mt_ls.smoothing.kinds import Smoothing
 
-_MODEL_FIELDS = ("corpus", "architecture", "smoothing", "precision", "teacher", "checkpoint")
+_MODEL_FIELDS = ("corpus", "architecture", "smoothing", "precision", "teacher", "checkpoint", "pairs", "vocabulary")
 
 
 def record(amount=0.1, **changes):

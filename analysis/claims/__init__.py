@@ -1,4 +1,8 @@
-"""Each claim of the paper by its parts, and what the records of a study say about them."""
+"""Each claim of the paper by its parts, and what the records of a study say about them.
+
+- `rule`: the words and how they are decided. `pair`: a model and its smoothed one.
+- `translation`, `images`, `sizes`: the claims, by the kind of study.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from collections.abc import Sequence
 from .. import significance
 from ..significance import Estimate
 from ..study import Study
-from . import images, translation
+from . import images, sizes, translation
 from .rule import Claim, Verdict, decide
 
 HEADER = ("part", "verdict", "estimate", "95 %", "margin", "p", "signs", "to decide")
@@ -16,7 +20,7 @@ HEADER = ("part", "verdict", "estimate", "95 %", "margin", "p", "signs", "to dec
 
 def verdicts(study: Study, draws: int = significance.DRAWS) -> list[Verdict]:
     """The verdict on each part of every claim about models of the study's kind."""
-    module = images if study.is_of_images else translation
+    module = images if study.is_of_images else sizes if len(study.sizes) > 1 else translation
     return decide(module.CLAIMS, module.Evidence(study, draws))
 
 

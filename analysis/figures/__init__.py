@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..study import Study
-from . import activations, ece_bleu, information, reliability, teaching, temperature
+from . import activations, ece_bleu, information, reliability, sizes, teaching, temperature
 from .layout import Drawing
 
 
@@ -23,6 +23,11 @@ FIGURES = {
         ece_bleu.drawing,
         "BLEU and perplexity against forced ECE, a point a model, temperature and seed",
         "records in forced and in beam mode, both at one temperature",
+    ),
+    "sizes": Part(
+        sizes.drawing,
+        "BLEU, NLL, forced ECE and the fitted T against the number of training pairs",
+        "records in forced mode of smoothing 0.0 and 0.1 with several sizes of one corpus (recipes/when)",
     ),
     "reliability": Part(
         reliability.drawing,
@@ -52,9 +57,11 @@ FIGURES = {
 }
 """The figures by name."""
 _OF_IMAGES = ("penultimate", "reliability", "teaching", "information")
+_OF_SIZES = ("sizes", "ece_bleu")
 _OF_TRANSLATIONS = ("reliability", "temperature", "ece_bleu", "penultimate")
 
 
 def drawings(study: Study) -> list[Drawing]:
     """The figures that the report of a study has, drawn where their records were measured."""
-    return [FIGURES[name].drawing(study) for name in (_OF_IMAGES if study.is_of_images else _OF_TRANSLATIONS)]
+    names = _OF_IMAGES if study.is_of_images else _OF_SIZES if len(study.sizes) > 1 else _OF_TRANSLATIONS
+    return [FIGURES[name].drawing(study) for name in names]

@@ -11,6 +11,7 @@ from . import (
     estimators,
     geometry,
     main,
+    sizes,
     table_3,
     teaching,
     temperatures,
@@ -23,6 +24,8 @@ def tables(study: Study) -> list[Table]:
     """The tables of a study that have lines."""
     if study.is_of_images:
         all_tables = [part.table(study) for part in (accuracy, calibration, estimators, teaching, geometry)]
+    elif len(study.sizes) > 1:
+        all_tables = [sizes.table(study), sizes.of_kinds(study), *(part.table(study) for part in (main, estimators))]
     else:
         of_translation = (main, table_3, estimators, temperatures, correlations, beams, geometry, token_classes)
         all_tables = [part.table(study) for part in of_translation]
