@@ -34,7 +34,7 @@ def test_data_is_written_again_when_a_setting_changes_and_is_the_same_for_the_sa
 
 
 def test_an_interrupted_preparation_leaves_no_data_folder(tmp_path, monkeypatch):
-    def interrupted(folder, n_parts):
+    def interrupted(folder, counts, n_parts):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(binarise, "_preprocess", interrupted)
