@@ -10,7 +10,7 @@ training=(transformer_mt_ls_mini --dropout 0.2 --lr 0.004 --warmup-updates 400 -
 case ${SCALE:-cpu} in
   smoke)
     data=debian_smoke vocabulary=1000 temperatures=(1.0)
-    training=(transformer_mt_ls_micro --lr 0.004 --max-tokens 4096 --max-update 20)
+    training=(transformer_mt_ls_micro --lr 0.004 --warmup-updates 10 --max-tokens 4096 --max-update 100)
     ;;
   cpu) data=debian vocabulary=8000 ;;
   paper)

@@ -12,8 +12,8 @@ sizes=(10000 30000 100000 all) middle=30000 vocabulary=2000 large=16000
 wide=transformer_mt_ls_mini narrow=transformer_mt_ls_mini_narrow updates=3000 every=150 options=(--dropout 0.2 --lr 0.004)
 case ${SCALE:-cpu} in
   smoke)
-    data=when_smoke sizes=(300 all) middle=300 vocabulary=300 large=400 updates=20 every=5
-    forced=(1.0 1.2) searched=(1.0 1.2)
+    data=when_smoke sizes=(300 all) middle=300 vocabulary=300 large=400 updates=100 every=20
+    wide=transformer_mt_ls_micro narrow=transformer_mt_ls_mini_narrow forced=(1.0) searched=(1.0)
     ;;
   cpu) data=when ;;
   paper)
@@ -30,18 +30,18 @@ for part in ${PARTS:-}; do
   case $part in sizes | alphas | models) ;; *) fail "PARTS=$PARTS: choose of sizes, alphas and models" ;; esac
 done
 set_up fast
-checkpoint=checkpoint_best.pt seeds=${SEEDS:-1 2 3} arch=$wide
+checkpoint=checkpoint_best.pt lr_scheduler=polynomial_decay seeds=${SEEDS:-1 2 3} arch=$wide
 
 # The learning rate falls to 0 over the budget of updates, the same for all. A training ends before if its last five
 # validations brought no lower NLL; the checkpoint of the lowest one is measured.
 train_and_measure() {
   local here=("$@")
-  train "${here[@]}" "$arch" "${options[@]}" --lr-scheduler polynomial_decay --warmup-updates "$((updates / 10))" \
-    --total-num-update "$updates" --max-update "$updates" --max-tokens 4096 --no-epoch-checkpoints \
-    --validate-interval 1000000 --save-interval 1000000 --validate-interval-updates "$every" \
-    --save-interval-updates "$every" --keep-interval-updates 1 --best-checkpoint-metric nll_loss --patience 5
+  train "${here[@]}" "$arch" "${options[@]}" --warmup-updates "$((updates / 10))" --total-num-update "$updates" \
+    --max-update "$updates" --max-tokens 4096 --no-epoch-checkpoints --validate-interval 1000000 \
+    --save-interval 1000000 --validate-interval-updates "$every" --save-interval-updates "$every" \
+    --keep-interval-updates 1 --best-checkpoint-metric nll_loss --patience 5
   splits=valid,test,literary measure "${here[@]}" --modes forced --temperatures "${forced[@]}"
-  splits=test measure "${here[@]}" --modes beam --temperatures "${searched[@]}"
+  splits='test' measure "${here[@]}" --modes beam --temperatures "${searched[@]}"
   splits=literary measure "${here[@]}" --modes beam --temperatures 1.0
 }
 

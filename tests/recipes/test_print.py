@@ -12,6 +12,7 @@ from trees import fresh, run_recipe
 
 # commands of two seeds and two alphas at smoke scale: trainings or image networks, measurements
 TRANSLATION = {
+    "debian": (4, 12),
     "home_assistant": (4, 8),
     "iwslt14": (4, 4),
     "multi30k": (4, 16),
@@ -19,7 +20,7 @@ TRANSLATION = {
     "wmt14": (4, 8),
 }
 IMAGES = {"cifar10": 16, "cifar100": 4, "mnist": 12}
-RECIPES = [*TRANSLATION, *IMAGES]
+RECIPES = [*TRANSLATION, *IMAGES, "when"]
 
 
 def _text(tree, recipe, **environment):
@@ -53,6 +54,48 @@ def test_of_translations(tree, recipe):
     assert sum("--label-smoothing 0.05 " in line for line in lines) == 2
     assert sum("--seed 2 " in line for line in lines if "mt_ls.train" in line) == 2
     assert not (tree / "data-bin").exists() and not (tree / "runs").exists()
+
+
+def test_of_sizes(tree):
+    """24 models of four sizes, 9 of other alphas, 18 of another vocabulary, width, or both, of three seeds each."""
+    lines = _printed(tree, "when", SCALE="cpu")
+    folders = [line.split(" --save-dir ")[1].split("/")[1] for line in lines if " -m mt_ls.train " in line]
+    assert len(folders) == len(set(folders)) == 24 + 9 + 18
+    kinds = Counter(re.sub(r"_a[0-9.]*_s[123]$", "", folder) for folder in folders)
+    assert kinds == {
+        "when_10000": 6,
+        "when_30000": 6 + 9,
+        "when_100000": 6,
+        "when_all": 6,
+        "when_30000_v16000": 6,
+        "when_30000_narrow": 6,
+        "when_30000_v16000_narrow": 6,
+    }
+    data = {line.split(" --out ")[1] for line in lines if " -m data_prep " in line}
+    assert (
+        "data-bin/when_all --vocab-size 2000" in data
+        and "data-bin/when_30000_v16000 --vocab-size 16000 --pairs 30000" in data
+    )
+    assert sum("--arch transformer_mt_ls_mini_narrow " in line for line in lines) == 12
+    assert all("checkpoint_best.pt" in line for line in lines if " -m mt_ls.measure " in line)
+
+
+def test_a_part_of_the_sizes_is_chosen_by_variables(tree):
+    lines = _printed(tree, "when", SIZES="all", PARTS="sizes", SEEDS="7", ALPHAS="0.1")
+    assert sum(" -m mt_ls.train " in line for line in lines) == 1
+    assert "runs/when_all_a0.10_s7/" in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"SIZES": "10000 many"}, "error: SIZES=10000 many: give numbers of pairs, or all"),
+        ({"PARTS": "sizes seeds"}, "error: PARTS=sizes seeds: choose of sizes, alphas and models"),
+    ],
+)
+def test_a_part_that_is_none_is_one_line(tree, environment, message):
+    process = run_recipe(tree, "when/run.sh", PRINT="1", **environment)
+    assert (process.returncode, process.stdout, process.stderr) == (1, "", f"{message}\n")
 
 
 @pytest.mark.parametrize("recipe", IMAGES)

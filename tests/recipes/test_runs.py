@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 from commands import run
+from debian_packages import write_packages
 from documented import unnamed_files, unnamed_keys
 from translations import write_translations
 from trees import environment_of, run_recipe
@@ -165,6 +166,31 @@ def test_a_recipe_of_images_measures_each_network_and_reports(tree, recipe, envi
     assert not unnamed_keys(folders[-1] / "records.jsonl")
     page = html.unescape((tree / "out" / f"{recipe}_smoke" / "report.html").read_text())
     assert heading in page and "16. And their students are less accurate" in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("recipe", "environment", "name", "size"),
+    [
+        ("debian", {"PAIRS": "300"}, "debian_smoke_300", 1000),
+        ("when", {"SIZES": "300", "PARTS": "sizes", "SEEDS": "1", "JOBS": "2"}, "when_smoke_300", 300),
+    ],
+)
+def test_a_recipe_of_packages_measures_every_split(tree, tmp_path, recipe, environment, name, size):
+    write_packages(tmp_path / "debian")
+    if size == 1000:  # more pieces than the tiny packages have
+        script = tree / "recipes" / recipe / "run.sh"
+        script.write_text(script.read_text().replace("vocabulary=1000", "vocabulary=300"))
+    process = run_recipe(tree, f"{recipe}/run.sh", SCALE="smoke", ALPHAS="0.1", MT_LS_DATA=str(tmp_path), **environment)
+    assert process.returncode == 0, process.stderr[-3000:]
+    records = read(tree / "runs" / f"{name}_a0.10_s1" / "records.jsonl")
+    assert {(r.mode, r.split) for r in records} >= {("forced", split) for split in ("valid", "test", "literary")}
+    assert {r.split for r in records if r.mode == "beam"} >= {"test", "literary"}
+    assert {(r.model.pairs, r.model.vocabulary) for r in records} == {(300, 300)}
+    assert {r.model.checkpoint for r in records} == {"best" if recipe == "when" else "last"}
+    parts = {r.split: r.parts for r in records}
+    assert parts["literary"] is None and sum(parts["test"].values()) == records[0].n_sentences
+    assert not unnamed_files(tree, name) and not unnamed_keys(tree / "runs" / f"{name}_a0.10_s1" / "records.jsonl")
 
 
 @pytest.mark.slow
