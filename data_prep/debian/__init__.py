@@ -37,14 +37,19 @@ def prepare(
 ) -> None:
     """Write the data folder ``out``, unless it already holds the same data.
 
-    ``source`` is a folder with the files of the table, or with those of a packages.tsv in it; ``n_pairs`` is the size of train, None for all of it. Valid,
-    test, subwords and dictionary do not depend on it. Raises DataError for a file that is missing or is not the pinned
-    one, and for more pairs than there are.
+    ``source`` is a folder with the files of the table, or with those of a packages.tsv in it; ``n_pairs`` is the size
+    of train, None for all of it. Valid, test, subwords and dictionary do not depend on it. Raises DataError for a file
+    that is missing or is not the pinned one, and for more pairs than there are.
     """
     files = _files(source or sources.local_copy(corpus.name))
     with sources.scratch_beside(out) as aside:
         inputs = {package.file: package.sha256 for package in files}
-        settings = {"vocab_size": vocab_size, "model_type": corpus.model_type, "seed": seed, "max_words": clean.MAX_WORDS}
+        settings = {
+            "vocab_size": vocab_size,
+            "model_type": corpus.model_type,
+            "seed": seed,
+            "max_words": clean.MAX_WORDS,
+        }
         description: dict[str, Any] = {
             "corpus": corpus.name,
             "source": corpus.source,

@@ -53,7 +53,9 @@ def _catalogue(deb: Path, name: str, content: bytes) -> Iterator[tuple[str, str]
     try:
         catalogue = gettext.GNUTranslations(io.BytesIO(content))._catalog  # type: ignore[attr-defined]
     except Exception as error:  # the library raises a dozen types
-        raise DataError(f"{deb}: {name} is no catalogue ({' '.join(str(error).split())}); delete and fetch it") from None
+        raise DataError(
+            f"{deb}: {name} is no catalogue ({' '.join(str(error).split())}); delete and fetch it"
+        ) from None
     for key, translation in catalogue.items():
         message, plural = key if isinstance(key, tuple) else (key, 0)
         if message and plural == 0:
@@ -98,7 +100,7 @@ def _pages(deb: Path) -> tuple[dict[str, dict[str, str]], str]:
 
 
 class _Elements(HTMLParser):
-    """The text of each paragraph and heading that has an id. Of alternatives for several systems it keeps the default."""
+    """The text of each paragraph and heading with an id; of alternatives for several systems the default."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

@@ -15,9 +15,12 @@ MIN_WORDS = 3
 _MIN_LETTERS = 0.7
 _MAX_PLACEHOLDERS = 6
 _MAX_SHARED = 0.7
-_ENGLISH = frozenset("the and of to is are with for this that you your from not be can will or in".split())
-_GERMAN = frozenset(
-    "der die das und ist nicht mit für ein eine einen den dem des von zu auf im werden wird sie es oder sich als".split()
+_ENGLISH = set(re.findall(r"\w+", "the and of to is are with for this that you your from not be can will or in"))
+_GERMAN = set(
+    re.findall(
+        r"\w+",
+        "der die das und ist nicht mit für ein eine einen den dem des von zu auf im werden wird sie es oder sich als",
+    )
 )
 _ENDS = re.compile(r"(?<=[.!?])\s+(?=[\"'(„»A-ZÄÖÜ])")
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
@@ -41,7 +44,9 @@ class Sentence(NamedTuple):
 
 def of_text(text: Text, kind: str, package: str) -> Iterator[Sentence]:
     """The sentence pairs of a text; the whole text where its sides have different numbers of sentences."""
-    sides = [" ".join(_BULLET.sub("", _TAG.sub(" ", html.unescape(side))).split()) for side in (text.source, text.target)]
+    sides = [
+        " ".join(_BULLET.sub("", _TAG.sub(" ", html.unescape(side))).split()) for side in (text.source, text.target)
+    ]
     source, target = _without_accelerators(*sides)
     parts = [(source, target)]
     sources, targets = _ENDS.split(source), _ENDS.split(target)
@@ -89,9 +94,7 @@ def filters() -> dict[str, Callable[[Sentence], bool]]:
         f"not {MIN_WORDS} to {clean.MAX_WORDS} words": _has_odd_length,
         f"length ratio over {clean.MAX_RATIO:g}": _has_odd_ratio,
         "fewer than 70 % letters": _has_few_letters,
-        "more than six placeholders": lambda s: any(
-            sum(map(side.count, "%{$")) > _MAX_PLACEHOLDERS for side in s.pair
-        ),
+        "more than six placeholders": lambda s: any(sum(map(side.count, "%{$")) > _MAX_PLACEHOLDERS for side in s.pair),
         "German side is English": _is_english,
         "same words as another source": is_known,
     }
