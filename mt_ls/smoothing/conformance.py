@@ -147,7 +147,7 @@ def _factor(loss: Loss, known: Sequence[Case]) -> float | None:
 
 
 def _evaluated(loss: Loss, case: Case, batch: Batch, n_items: int | None = None) -> tuple[float, torch.Tensor]:
-    """The loss of a batch and its gradient. ``n_items`` are the tokens of the update, for a function that takes them."""
+    """The loss of a batch and its gradient. ``n_items`` are the tokens of the update, where it takes them."""
     logits = torch.tensor(batch.logits, requires_grad=True)
     options: dict[str, Any] = {"label_smoothing": case.label_smoothing, "ignore_index": case.ignore_index}
     if n_items is not None and _is_told(loss):
