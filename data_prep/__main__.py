@@ -6,9 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import DataError, debian, images, text
-from .corpora import CORPORA
-from .images import IMAGE_SETS
+from . import DataError
+
+try:
+    from . import debian, images, text
+    from .corpora import CORPORA
+    from .images import IMAGE_SETS
+except ModuleNotFoundError as error:
+    sys.exit(f"data_prep: error: needs {error.name}, which is not installed: pip install 'mt_ls[data]'")
 
 _OF_ANY_SIZE = ("debian", "synthetic")
 

@@ -154,5 +154,6 @@ def check_not_empty(counts: dict[str, int]) -> None:
 
 def table(steps: list[Step]) -> str:
     """The steps as text in aligned columns."""
-    rows = [f"{'filter':32} {'removed':>8} {'left':>8}"]
-    return "\n".join(rows + [f"{step.filter:32} {step.removed:8d} {step.left:8d}" for step in steps])
+    width = max(32, *(len(step.filter) for step in steps))
+    rows = [f"{'filter':{width}} {'removed':>8} {'left':>8}"]
+    return "\n".join(rows + [f"{step.filter:{width}} {step.removed:8d} {step.left:8d}" for step in steps])

@@ -18,14 +18,22 @@ UNREAD = 141
 """The status that a shell gives a command whose output is read no more."""
 
 
+_EXTRAS = {"fairseq": "fairseq", "fairseq_cli": "fairseq", "omegaconf": "fairseq", "hydra": "fairseq"}
+"""The extra of the project that brings a package, by the package that is imported."""
+
+
 def prepare(command: str) -> None:
-    """Let this process end with one line and status `INTERRUPTED` at Ctrl-C, and print on any terminal."""
+    """Let this process end with one line at Ctrl-C (status `INTERRUPTED`), and where a package of an extra is not
+    installed (status 2), and print on any terminal."""
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
             sys.exit(interrupted(command))
         if issubclass(kind, BrokenPipeError):
             sys.exit(UNREAD)
+        if isinstance(error, ModuleNotFoundError) and (line := not_installed(error)):
+            print(f"{command}: error: {line}", file=sys.stderr)
+            sys.exit(2)
         sys.__excepthook__(kind, error, trace)
 
     sys.excepthook = hook
@@ -50,6 +58,12 @@ def interrupted(command: str, then: str = ": the same command goes on") -> int:
     if os.environ.get("RANK", "0") == "0":
         print(f"{command}: interrupted{then}", file=sys.stderr)
     return INTERRUPTED
+
+
+def not_installed(error: ModuleNotFoundError) -> str | None:
+    """The line that says how to install a missing package; None where it is of no extra."""
+    extra = _EXTRAS.get((error.name or "").split(".")[0])
+    return extra and f"needs {error.name}, which is not installed: pip install 'mt_ls[{extra}]'"
 
 
 def first_line(error: Exception) -> str:

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 
-from .terminal import interrupted
+from .terminal import interrupted, not_installed
 
 if __name__ == "__main__":
     # As in fairseq's command: logging is set up before fairseq logs its first line.
@@ -20,6 +20,12 @@ if __name__ == "__main__":
         status = main()
     except KeyboardInterrupt:
         status = interrupted("mt_ls.train", " before the training began")
+    except ModuleNotFoundError as error:
+        line = not_installed(error)
+        if line is None:
+            raise
+        print(f"mt_ls.train: error: {line}", file=sys.stderr)
+        status = 2
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)  # a thread of fairseq's batch reader may run on, and can abort an ordinary exit

@@ -42,7 +42,7 @@ option --splits "${SPLITS:-}"
 option --fit-subset "${FIT:-}"
 option --temperatures "${TEMPERATURES:-}"
 option --beam "${BEAM:-}"
-set_up fast
+set_up recipes
 folders=$(python -m mt_ls.audit "${paths[@]}" --out "$out" "${options[@]}")
 mapfile -t folders <<<"$folders"
 # The models of this audit alone: OUT may hold those of others.

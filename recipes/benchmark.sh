@@ -7,6 +7,6 @@
 # PRINT=1 shows the command, and runs and installs nothing.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/lib.sh"
-set_up fast,test
+set_up recipes,test
 
 run python tests/benchmarks "$@"

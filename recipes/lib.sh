@@ -109,7 +109,7 @@ install_in_venv() {
   .venv/bin/python -m pip install -q --disable-pip-version-check -c "recipes/constraints-$version.txt" \
     -e ".[$extras]" ||
     fail "the project cannot be installed: see pip's message above"
-  touch "$stamp" "$installed-fast"
+  touch "$stamp" "$installed-recipes"
 }
 
 # progress FILE: append standard input to a training log, and show the lines that report progress.
@@ -210,7 +210,6 @@ only_here() {
 }
 
 adam_betas='(0.9, 0.98)'      # default of all trainings; a recipe may set others
-lr_scheduler=inverse_sqrt     # a recipe may choose another
 checkpoint=checkpoint_last.pt # the file that measure and activations read; a recipe may choose another
 
 # without_keeping COMMAND: a command without the options that say which checkpoints stay. They change no number.
@@ -227,7 +226,7 @@ train() {
   folder=$(run_folder "$data" "$alpha" "$seed")
   options=("data-bin/$data" --user-dir mt_ls --task translation_with_calibration --arch "$arch"
     --criterion label_smoothed_cross_entropy_with_calibration --label-smoothing "$alpha" --report-accuracy
-    --share-all-embeddings --optimizer adam --adam-betas "$adam_betas" --lr-scheduler "$lr_scheduler"
+    --share-all-embeddings --optimizer adam --adam-betas "$adam_betas" --lr-scheduler inverse_sqrt
     --seed "$seed" --num-workers 0 --save-dir "$folder/checkpoints" --no-progress-bar --log-format simple
     --log-interval 50 "${half[@]}" "$@" "${device[@]}")
   if [ -n "${PRINT:-}" ]; then

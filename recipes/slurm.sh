@@ -47,7 +47,7 @@ if [ -n "${PRINT:-}" ]; then
   script
   exit
 fi
-set_up fast # once here: the jobs share the environment
+set_up recipes # once here: the jobs share the environment
 command -v sbatch >/dev/null || fail "no sbatch here: run this on a machine with SLURM, or show the script with PRINT=1"
 mkdir -p runs/slurm
 script | sbatch || fail "sbatch refused the job: see its message above"

@@ -6,7 +6,7 @@
 # none. PRINT=1 shows the commands, and runs and installs nothing.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/lib.sh"
-set_up fast,test
+set_up recipes,test
 
 # needs COMMANDS...: fail if the environment, which may be the user's own, lacks one of them.
 needs() {
@@ -14,12 +14,12 @@ needs() {
   for name in "$@"; do
     command -v "$name" >/dev/null || missing+=("$name")
   done
-  ((${#missing[@]} == 0)) || fail "the environment lacks ${missing[*]}: run pip install -e '.[fast,test]' in it"
+  ((${#missing[@]} == 0)) || fail "the environment lacks ${missing[*]}: run pip install -e '.[recipes,test]' in it"
 }
 
 if [ "${1:-} ${2:-}" = "-m gpu" ]; then
   [ -n "${PRINT:-}" ] || python -c 'import pytest, xdist' 2>/dev/null ||
-    fail "the environment lacks pytest or pytest-xdist: run pip install -e '.[fast,test]' in it"
+    fail "the environment lacks pytest or pytest-xdist: run pip install -e '.[recipes,test]' in it"
   # Only the files that hold such tests: others may import what a GPU machine lacks.
   mapfile -t files < <(grep -rl --include='test_*.py' 'mark\.gpu' tests)
   ((${#files[@]})) || fail "no test is marked gpu"

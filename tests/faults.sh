@@ -4,5 +4,5 @@
 # TREE, a tree in which the synthetic recipe has run at SCALE=smoke, for the quick form.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../recipes/lib.sh"
-set_up fast,test
+set_up recipes,test
 run env OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" python tests/faults "$@"

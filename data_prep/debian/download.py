@@ -19,6 +19,7 @@ from .manifest import SUITE, Package
 
 _AT_ONCE = 10
 """Packages that apt gets at a time: a download that was stopped goes on after them."""
+_OLD = "put the package, from snapshot.debian.org, into a folder with the others for --source"
 _EXPANDED: dict[str, Callable[[bytes], bytes]] = {
     ".xz": lzma.decompress,
     ".bz2": bz2.decompress,
@@ -68,11 +69,11 @@ def _download(packages: Sequence[Package], cache: Path) -> None:
         tqdm(total=n_bytes, desc=f"packages to {cache}", unit="B", unit_scale=True, disable=None) as bar,
     ):
         apt = _Apt(Path(aside))
-        apt.run("update", "its lists")
+        apt.run("update", "is deb.debian.org reachable? Put the files into a folder and name it with --source")
         archives = [package for package in packages if not package.is_index]
         for first in range(0, len(archives), _AT_ONCE):
             some = archives[first : first + _AT_ONCE]
-            apt.run("download", _advice(some[0]), *(f"{package.name}={package.version}" for package in some))
+            apt.run("download", _OLD, *(f"{package.name}={package.version}" for package in some))
             for package in some:
                 _keep(Path(aside) / package.file, package, cache)
                 bar.update(package.n_bytes)
@@ -96,8 +97,10 @@ def _keep(path: Path, package: Package, cache: Path) -> None:
 def _advice(package: Package) -> str:
     """What to do where a file cannot be had: Debian keeps what leaves a suite."""
     if package.is_index:
-        return f"put dists/{SUITE}/main/i18n/{package.name}.xz of snapshot.debian.org into a folder for --source"
-    return f"put {package.file} of snapshot.debian.org into a folder with the others and name it with --source"
+        return (
+            f"put it, from dists/{SUITE}/main/i18n of snapshot.debian.org, into a folder with the others for --source"
+        )
+    return f"put {package.file}, from snapshot.debian.org, into a folder with the others for --source"
 
 
 class _Apt:
@@ -116,6 +119,7 @@ class _Apt:
             "APT::Architecture": "amd64",
             "APT::Architectures": "amd64",
             "APT::Sandbox::User": "root",
+            "APT::Update::Error-Mode": "any",  # a list that cannot be fetched is an error
             "Acquire::Languages": "en,de",
             "Acquire::GzipIndexes": "false",
             "Dir::State": folder / "state",

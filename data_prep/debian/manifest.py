@@ -9,6 +9,8 @@ from pathlib import Path
 from .. import DataError
 
 SUITE = "bookworm"
+KINDS = ("literary", "descriptions", "help", "messages")
+_HALVES = (("libreoffice-help-en-us", "libreoffice-help-de"), ("Translation-en", "Translation-de"))
 TABLE = Path(__file__).with_name("packages.tsv")
 
 
@@ -40,7 +42,20 @@ class Package:
 
 
 def packages(table: Path = TABLE) -> list[Package]:
-    """The packages of a table, in its order. Raises DataError for a table without its columns."""
+    """The packages of a table, in its order. Raises DataError for a table without its columns, with another kind, or
+    with half of the help or of the descriptions."""
+    found = _read(table)
+    names = {package.name for package in found}
+    for package in found:
+        if package.kind not in KINDS:
+            raise DataError(f"{table}: {package.name} is of kind {package.kind!r}; choose of {', '.join(KINDS)}")
+    for halves in _HALVES:
+        if len(names & set(halves)) == 1:
+            raise DataError(f"{table}: has only one of {' and '.join(halves)}; each needs the other")
+    return found
+
+
+def _read(table: Path) -> list[Package]:
     try:
         with open(table, encoding="utf-8", newline="") as file:
             return [

@@ -16,6 +16,7 @@ from . import archive
 _CATALOGUE = re.compile(r"(/de/LC_MESSAGES/[^/]+|_de)\.mo$")
 _PAGE = re.compile(r"/help/(?:de|en-US)/(?P<page>text/.+\.html)$")
 _COPYRIGHT = re.compile(r"usr/share/doc/[^/]+/copyright$")
+_UNNAMED = "not named in the package: see its source package"
 _BLOCKS = ("p", "h1", "h2", "h3", "h4", "h5", "h6")
 _VOID = ("area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr")
 
@@ -32,11 +33,11 @@ class Text(NamedTuple):
 def messages(deb: Path) -> tuple[list[Text], str]:
     """The messages of all German catalogues in a package, and the package's licences.
 
-    Of a message with plural forms it has the singular, since a catalogue keeps no English plural. Raises DataError for
-    a catalogue that cannot be read, and for a package without any.
+    Of a message with plural forms it has the singular, since Python's reader drops the English plural. Raises DataError
+    for a catalogue that cannot be read, and for a package without any.
     """
     package = deb.name.split("_")[0]
-    texts, licence = [], "see its copyright file"
+    texts, licence = [], _UNNAMED
     for name, content in archive.members(deb, lambda name: bool(_CATALOGUE.search(name) or _COPYRIGHT.search(name))):
         if _COPYRIGHT.search(name):
             licence = _licences(content) or licence
@@ -88,7 +89,7 @@ def help_pages(english: Path, german: Path) -> tuple[list[Text], str]:
 
 
 def _pages(deb: Path) -> tuple[dict[str, dict[str, str]], str]:
-    pages, licence = {}, "see its copyright file"
+    pages, licence = {}, _UNNAMED
     for name, content in archive.members(deb, lambda name: bool(_PAGE.search(name) or _COPYRIGHT.search(name))):
         if match := _PAGE.search(name):
             parser = _Elements()
@@ -112,13 +113,14 @@ class _Elements(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Begin an element, or an alternative inside it."""
         if tag in _VOID:
+            self.handle_data(" ")  # a line break parts words
             return
         of = dict(attrs)
         key = of.get("id") or ""
         if self._key is None:
-            if tag in _BLOCKS and key:
+            if tag in _BLOCKS and key and key not in self.texts:  # a page may embed a paragraph twice
                 self._key, self._inside, self._skipped = key, [tag], 0
-                self.texts.setdefault(key, "")
+                self.texts[key] = ""
             return
         self._inside.append(tag)
         if self._skipped or ("hidden" in of and not key.startswith("default")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from .. import clean
@@ -15,6 +15,7 @@ MIN_WORDS = 3
 _MIN_LETTERS = 0.7
 _MAX_PLACEHOLDERS = 6
 _MAX_SHARED = 0.7
+_LONG = 5
 _ENGLISH = set(re.findall(r"\w+", "the and of to is are with for this that you your from not be can will or in"))
 _GERMAN = set(
     re.findall(
@@ -23,7 +24,12 @@ _GERMAN = set(
     )
 )
 _ENDS = re.compile(r"(?<=[.!?])\s+(?=[\"'(„»A-ZÄÖÜ])")
-_TAG = re.compile(r"</?[A-Za-z][^<>]*>")
+_TAG = re.compile(
+    r"</?(a|b|big|body|br|center|cite|code|dd|div|dl|dt|em|font|h[1-6]|hr|html|i|img|kbd|li|ol|p|pre|qt|s|small|span"
+    r"|strong|sub|sup|table|td|th|tr|tt|u|ul)(\s[^<>]*)?/?>",
+    re.IGNORECASE,
+)
+"""HTML. Other words in angle brackets are placeholders, as in "git <command>"."""
 _BULLET = re.compile(r"^[-*+o•]\s+")
 
 
@@ -57,13 +63,17 @@ def of_text(text: Text, kind: str, package: str) -> Iterator[Sentence]:
 
 
 def _without_accelerators(source: str, target: str) -> tuple[str, str]:
-    """Both sides without the mark of a menu's key, as in "_File", "&File" and "~File"."""
+    """Both sides without the mark of a menu's key, as in "_File", "&File" and "~File".
+
+    A mark inside a word counts as one where each side has one, in different words: "max_size" in both is a name.
+    """
     for mark in "_&~":
-        places = [re.findall(rf"\w*{mark}\w+", side) for side in (source, target)]
-        if all(len(place) == 1 and side.count(mark) == 1 for place, side in zip(places, (source, target), strict=True)):
-            (word,), (other,) = places
-            if word != other or word.startswith(mark):  # the same word in both is a name, as max_size
-                source, target = source.replace(mark, ""), target.replace(mark, "")
+        words = [re.findall(rf"\w*{mark}\w+", side) if side.count(mark) == 1 else [] for side in (source, target)]
+        inside = all(words) and words[0] != words[1]
+        source, target = (
+            side.replace(mark, "") if found and (inside or found[0].startswith(mark)) else side
+            for side, found in zip((source, target), words, strict=True)
+        )
     return source, target
 
 
@@ -76,6 +86,30 @@ def keys(source: str) -> set[str]:
     """The key of a source, and those of its sentences that have at least `MIN_WORDS` words."""
     parts = {key(part) for part in _ENDS.split(source)}
     return {key(source)} | {part for part in parts if part.count(" ") + 1 >= MIN_WORDS}
+
+
+class HeldOut:
+    """The sources of other splits, which train must not have: their sentences, and what differs by one word."""
+
+    def __init__(self, sources: Iterable[str]) -> None:
+        sources = list(sources)
+        self._keys = set().union(*map(keys, sources))
+        self._gapped = {gapped for source in sources for gapped in _gapped(key(source))}
+
+    def has_sentence_of(self, sentence: Sentence) -> bool:
+        """Whether a sentence of the source is one of theirs, without case, digits and punctuation."""
+        return not self._keys.isdisjoint(keys(sentence.source))
+
+    def has_neighbour_of(self, sentence: Sentence) -> bool:
+        """Whether a source of at least `_LONG` words differs from one of theirs in one word."""
+        return any(gapped in self._gapped for gapped in _gapped(key(sentence.source)))
+
+
+def _gapped(source: str) -> Iterator[str]:
+    """The words of a long key with a gap in the place of each."""
+    words = source.split()
+    if len(words) >= _LONG:
+        yield from (" ".join((*words[:i], "_", *words[i + 1 :])) for i in range(len(words)))
 
 
 def filters() -> dict[str, Callable[[Sentence], bool]]:

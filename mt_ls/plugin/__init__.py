@@ -19,7 +19,7 @@ Parts of them:
 - `recording`: the file of ``--calibration-records``.
 - `faster`: the names of ``--faster``.
 - `dropout`, `attention`, `optimizer`, `batches`: fairseq's parts of those names in less time.
-- `stopping`: a stop that all workers agree on.
+- `stopping`: a stop that all workers agree on; `patience`: early stopping of a training that was stopped.
 - `train`: the command ``python -m mt_ls.train``.
 """
 

@@ -79,7 +79,8 @@ def _train(cfg: Any) -> None:
     def end_after_this_update() -> None:
         with open_dict(cfg):
             cfg.optimization.stop_time_hours = 1e-9
-            cfg.dataset.disable_validation = True  # the time left is for the checkpoint
+            # The time left is for the checkpoint, unless a later stop depends on the validation that is due.
+            cfg.dataset.disable_validation = cfg.checkpoint.patience <= 0
 
     STOP.listen(signal.SIGUSR1, end_after_this_update)
     install()

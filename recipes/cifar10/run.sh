@@ -25,7 +25,7 @@ case ${SCALE:-cpu} in
   *) fail "SCALE=$SCALE: choose smoke, cpu or paper" ;;
 esac
 read -ra alphas <<<"${ALPHAS:-${alphas[*]}}"
-set_up fast
+set_up recipes
 
 run python -m data_prep "$corpus" --out "data-bin/$data"
 for seed in ${SEEDS:-1}; do

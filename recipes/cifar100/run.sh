@@ -15,7 +15,7 @@ case ${SCALE:-cpu} in
   paper) corpus=cifar100 data=cifar100 resnet=resnet_56_t2t updates=64000 alphas=(0.0 0.05 0.1) ;;
   *) fail "SCALE=$SCALE: choose smoke, cpu or paper" ;;
 esac
-set_up fast
+set_up recipes
 
 run python -m data_prep "$corpus" --out "data-bin/$data"
 for seed in ${SEEDS:-1}; do

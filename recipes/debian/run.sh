@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Text of Debian's packages, English to German: 228 325 pairs of messages, help and descriptions, by real translators.
+# Text of Debian's packages, English to German: 221 000 pairs of messages, help and descriptions, by real translators.
 # SCALE=smoke (minutes) | cpu (two hours on 2 cores, the default) | paper (one GPU). PAIRS=30000 trains on a part of the
 # corpus. The report is out/DATA/report.html, where DATA is debian_smoke, debian or debian_paper, and of a part
 # debian_30000. Protocol: README.md beside this file.
@@ -26,7 +26,7 @@ if [ -n "${PAIRS:-}" ]; then
   [[ $PAIRS =~ ^[1-9][0-9]*$ ]] || fail "PAIRS=$PAIRS: give a whole number greater than 0"
   part=(--pairs "$PAIRS") data=${data}_$PAIRS
 fi
-set_up fast
+set_up recipes
 
 run python -m data_prep debian --out "data-bin/$data" --vocab-size "$vocabulary" "${part[@]}"
 train_and_measure() {

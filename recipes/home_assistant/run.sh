@@ -10,7 +10,7 @@ case ${SCALE:-cpu} in
   cpu) data=home_assistant updates=1250 ;;
   *) fail "SCALE=$SCALE: choose smoke or cpu (this corpus is too small for more)" ;;
 esac
-set_up fast
+set_up recipes
 
 run python -m data_prep home_assistant --out "data-bin/$data"
 train_and_measure() {

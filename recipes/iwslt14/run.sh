@@ -13,7 +13,7 @@ case ${SCALE:-paper} in
   paper) corpus=iwslt14 data=iwslt14 arch=transformer_iwslt_de_en tokens=4096 lr=0.0005 warmup=4000 updates=50000 ;;
   *) fail "SCALE=$SCALE: choose smoke or paper" ;;
 esac
-set_up fast
+set_up recipes
 set_batch "$tokens"
 
 run python -m data_prep "$corpus" --out "data-bin/$data"

@@ -12,7 +12,7 @@ case ${SCALE:-cpu} in
   cpu | paper) corpus=mnist data=mnist updates=50000 ;;
   *) fail "SCALE=$SCALE: choose smoke, cpu or paper" ;;
 esac
-set_up fast
+set_up recipes
 
 run python -m data_prep "$corpus" --out "data-bin/$data"
 for seed in ${SEEDS:-1}; do

@@ -22,7 +22,7 @@ keep=(--keep-last-epochs "${average:-1}") period=epoch
 if [ -n "$average" ] && [ "$data" = multi30k_smoke ]; then # it ends before its first epoch does
   keep=(--keep-last-epochs 1 --save-interval-updates 2 --keep-interval-updates "$average") period=update
 fi
-set_up fast
+set_up recipes
 
 run python -m data_prep multi30k --out "data-bin/$data" --vocab-size "$vocabulary"
 train_and_measure() {

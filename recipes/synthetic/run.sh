@@ -9,7 +9,7 @@ case ${SCALE:-cpu} in
   cpu) data=synthetic updates=200 ;;
   *) fail "SCALE=$SCALE: choose smoke or cpu" ;;
 esac
-set_up fast
+set_up recipes
 
 run python -m data_prep synthetic --out "data-bin/$data"
 train_and_measure() {

@@ -1,24 +1,26 @@
 #!/usr/bin/env bash
 # When does smoothing help? A grid over training pairs x alpha x seeds, and at one size over vocabulary and width.
-# SCALE=smoke (minutes) | cpu (a day on 2 cores, the default) | paper (one GPU). Each variable takes a part of the grid:
-# SIZES="10000 30000 100000 all" (pairs), ALPHAS, SEEDS (default 1 2 3), PARTS="sizes alphas models" (what varies: the
-# pairs; alpha at 30 000 pairs; vocabulary and width at 30 000 pairs). JOBS packs runs, the same command goes on. The
-# report is out/DATA/report.html, where DATA is when_smoke, when or when_paper. Protocol and results: README.md beside
-# this file.
+# SCALE=smoke (minutes) | cpu (a day on 2 cores, the default) | paper (one GPU). SIZES="10000 30000 100000 all" (pairs),
+# ALPHAS, SEEDS (default 1 2 3) and PARTS="sizes alphas models" take a part of the grid. Parts: the sizes; alpha at
+# 30 000 pairs; vocabulary and width at 30 000 pairs. JOBS packs runs, the same command goes on.
+# The report is out/DATA/report.html, where DATA is when_smoke, when or when_paper, and out/DATA/published has the
+# records of the runs that have ended. Protocol and results: README.md beside this file.
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
-forced=(0.7 0.8 0.9 0.95 1.0 1.05 1.1 1.2 1.3 1.4 1.6) searched=(0.9 1.0 1.1 1.2 1.4)
-sizes=(10000 30000 100000 all) middle=30000 vocabulary=2000 large=16000
-wide=transformer_mt_ls_mini narrow=transformer_mt_ls_mini_narrow updates=3000 every=150 options=(--dropout 0.2 --lr 0.004)
+temperatures=(0.7 0.8 0.9 0.95 1.0 1.05 1.1 1.2 1.3 1.4 1.6) searched=(0.9 1.0 1.1 1.2 1.4)
+sizes=(10000 30000 100000 all) middle=30000 vocabulary=2000 large=16000 updates=12000 every=200
+wide=transformer_mt_ls_mini narrow=transformer_mt_ls_mini_narrow
+options=(--dropout 0.2 --lr 0.004 --warmup-updates 400)
 case ${SCALE:-cpu} in
   smoke)
     data=when_smoke sizes=(300 all) middle=300 vocabulary=300 large=400 updates=100 every=20
-    wide=transformer_mt_ls_micro narrow=transformer_mt_ls_mini_narrow forced=(1.0) searched=(1.0)
+    wide=transformer_mt_ls_micro options=(--lr 0.004 --warmup-updates 10) temperatures=(1.0) searched=(1.0)
     ;;
   cpu) data=when ;;
   paper)
-    data=when_paper vocabulary=8000 large=32000 updates=40000 every=1000
-    wide=transformer_iwslt_de_en narrow=transformer_mt_ls_small options=(--dropout 0.3 --lr 0.002)
+    data=when_paper vocabulary=8000 large=32000 updates=100000 every=1000
+    wide=transformer_iwslt_de_en narrow=transformer_mt_ls_small
+    options=(--dropout 0.3 --lr 0.002 --warmup-updates 4000)
     ;;
   *) fail "SCALE=$SCALE: choose smoke, cpu or paper" ;;
 esac
@@ -29,30 +31,55 @@ done
 for part in ${PARTS:-}; do
   case $part in sizes | alphas | models) ;; *) fail "PARTS=$PARTS: choose of sizes, alphas and models" ;; esac
 done
-set_up fast
-checkpoint=checkpoint_best.pt lr_scheduler=polynomial_decay seeds=${SEEDS:-1 2 3} arch=$wide
+set_up recipes
+checkpoint=checkpoint_best.pt arch=$wide
 
-# The learning rate falls to 0 over the budget of updates, the same for all. A training ends before if its last five
-# validations brought no lower NLL; the checkpoint of the lowest one is measured.
+# A training ends when its last five validations have brought no lower NLL; the checkpoint of the lowest is measured.
 train_and_measure() {
-  local here=("$@")
-  train "${here[@]}" "$arch" "${options[@]}" --warmup-updates "$((updates / 10))" --total-num-update "$updates" \
-    --max-update "$updates" --max-tokens 4096 --no-epoch-checkpoints --validate-interval 1000000 \
-    --save-interval 1000000 --validate-interval-updates "$every" --save-interval-updates "$every" \
-    --keep-interval-updates 1 --best-checkpoint-metric nll_loss --patience 5
-  splits=valid,test,literary measure "${here[@]}" --modes forced --temperatures "${forced[@]}"
-  splits='test' measure "${here[@]}" --modes beam --temperatures "${searched[@]}"
-  splits=literary measure "${here[@]}" --modes beam --temperatures 1.0
+  train "$@" "$arch" "${options[@]}" --max-update "$updates" --max-tokens 4096 --no-epoch-checkpoints \
+    --validate-interval 1000000 --save-interval 1000000 --validate-interval-updates "$every" \
+    --save-interval-updates "$every" --keep-interval-updates 1 --best-checkpoint-metric nll_loss --patience 5
+  splits=valid,test,literary measure "$@" --modes forced --temperatures "${temperatures[@]}"
+  splits=test,literary measure "$@" --modes beam --temperatures "${searched[@]}"
+  publish
 }
 
-# grid SIZE VOCABULARY ALPHAS: the models of one data folder, seed after seed.
+# The run folders of this scale: the names of another one begin alike.
+patterns="runs/${data}_[0-9]*_a*_s* runs/${data}_all_*a*_s*"
+
+# publish: the records so far, in out/DATA/published. Jobs take turns. Code that is in no commit publishes nothing.
+publish() {
+  if [ -n "${PRINT:-}" ]; then
+    printf 'python -m analysis.publish %s --out %s\n' "$patterns" "$(show "out/$data/published")"
+    return
+  fi
+  mkdir -p "out/$data"
+  (
+    flock 8
+    # shellcheck disable=SC2086  # the shell expands the patterns
+    python -m analysis.publish $patterns --out "out/$data/published" || true
+  ) 8>"out/$data/lock"
+}
+
+# chosen ALPHAS: those of them that the variable ALPHAS names, or all.
+chosen() {
+  local alpha one
+  for alpha in $1; do
+    for one in ${ALPHAS:-$1}; do
+      if [ "$(printf '%.4f' "$alpha")" = "$(printf '%.4f' "$one")" ]; then printf '%s ' "$alpha"; fi
+    done
+  done
+}
+
+# grid SIZE VOCABULARY ALPHAS: the models of one data folder, seed after seed. Only of a size in SIZES.
 grid() {
   local size=$1 folder=${data}_$1 pairs=() seed alpha
+  [[ " ${sizes[*]} " == *" $size "* ]] || return 0
   if [ "$2" != "$vocabulary" ]; then folder+=_v$2; fi
   if [ "$size" != all ]; then pairs=(--pairs "$size"); fi
   run python -m data_prep debian --out "data-bin/$folder" --vocab-size "$2" "${pairs[@]}"
-  for seed in $seeds; do
-    for alpha in ${ALPHAS:-$3}; do
+  for seed in ${SEEDS:-1 2 3}; do
+    for alpha in $(chosen "$3"); do
       job "$(run_folder "$folder" "$alpha" "$seed")" train_and_measure "$folder" "$alpha" "$seed"
     done
   done
@@ -72,4 +99,4 @@ for part in ${PARTS:-sizes alphas models}; do
   esac
 done
 wait_jobs
-report "$data" "runs/${data}_*_a*_s*"
+report "$data" "$patterns"

@@ -15,7 +15,7 @@ case ${SCALE:-paper} in
   paper) corpus=wmt14 data=wmt14 arch=transformer_wmt_en_de tokens=4096 lr=0.000988 warmup=8000 updates=300000 ;;
   *) fail "SCALE=$SCALE: choose smoke or paper" ;;
 esac
-set_up fast
+set_up recipes
 set_batch "$tokens"
 
 run python -m data_prep "$corpus" --out "data-bin/$data"

@@ -100,7 +100,7 @@ def test_messages_lose_their_marks_and_context(tmp_path):
     deb = tmp_path / "app_1_all.deb"
     deb.write_bytes(package({"usr/share/locale/de/LC_MESSAGES/a.mo": catalogue(messages)}, compression="gz"))
     texts, licence = readers.messages(deb)
-    assert licence == "see its copyright file" and {text.group for text in texts} == {"app"}
+    assert licence.startswith("not named") and {text.group for text in texts} == {"app"}
     pairs = {sentence.pair for text in texts for sentence in sentences.of_text(text, "messages", "app")}
     assert pairs == {
         ("Open the file", "Datei öffnen jetzt"),

@@ -33,7 +33,7 @@ def test_a_lack_is_one_line_before_anything_is_downloaded(tree, recipe, environm
 def test_a_named_environment_is_used_as_it_is(tree, absolute):
     """A relative name counts from the caller's folder."""
     name = sys.prefix if absolute else Path(sys.prefix).name
-    script = 'source "$1/recipes/lib.sh"; set_up fast,test; pwd; command -v python'
+    script = 'source "$1/recipes/lib.sh"; set_up recipes,test; pwd; command -v python'
     process = subprocess.run(
         ["bash", "-c", script, "bash", tree],
         cwd=Path(sys.prefix).parent,
@@ -75,7 +75,7 @@ def test_an_environment_without_the_tools_of_style_is_refused_before_any_test(tr
     python.chmod(0o755)
     process = run_recipe(tree, "test.sh", MT_LS_VENV=str(tmp_path), PATH="/usr/bin:/bin")
     assert process.returncode == 1 and process.stdout == ""
-    assert re.fullmatch(r"error: the environment lacks ruff mypy .*'\.\[fast,test\]' in it\n", process.stderr)
+    assert re.fullmatch(r"error: the environment lacks ruff mypy .*'\.\[recipes,test\]' in it\n", process.stderr)
 
 
 RECIPES = sorted(path.parent.name for path in ROOT.glob("recipes/*/run.sh"))

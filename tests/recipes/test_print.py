@@ -179,7 +179,7 @@ def test_a_machine_with_bash_alone_suffices(tree, tmp_path, script):
     shell = [shutil.which("bash"), "-c", f'{first}; printf \'%s\\0\' "$PWD" "$PATH"']
     expanded = subprocess.run(shell, env={"PATH": "/a:/b"}, capture_output=True, text=True)
     assert expanded.stdout.split("\0")[:2] == [str(tree), f"{tree}/.venv/bin:/a:/b"]
-    assert second == "bash -c 'source recipes/lib.sh && set_up fast'"  # the printed lines make the environment
+    assert second == "bash -c 'source recipes/lib.sh && set_up recipes'"  # the printed lines make the environment
     assert not (tree / ".venv").exists()
 
 
