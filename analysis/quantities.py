@@ -135,6 +135,11 @@ def _bleu(bleu: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return _precision(total) * np.exp(np.minimum(0.0, 1 - reference / np.maximum(hypothesis, 1)))
 
 
+def corpus_bleu(bleu: np.ndarray) -> float:
+    """Corpus BLEU of sacrebleu's statistics (N, 10) of sentences."""
+    return float(_bleu(bleu, np.ones((1, len(bleu))))[0])
+
+
 def _bleu_without_brevity(bleu: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return _precision(weighted_sums(bleu, weights))
 

@@ -13,6 +13,8 @@ from mt_ls.records import Model, RecordError, Smoothing, Teacher
 from .rows import Row, main_search, select
 
 By = Literal["model", "run"]
+LITERARY = "literary"
+"""The split of another domain than the training's (`data_prep.debian`)."""
 _REPORTED = ("forced", "beam", "images")
 """The modes of records that are reported by split."""
 
@@ -169,6 +171,17 @@ class Study:
         """The different numbers of training pairs of the models, where they are known, in order."""
         return sorted({entry.model.pairs for entry in self.entries if entry.model.pairs is not None})
 
+    @cached_property
+    def by_size(self) -> dict[int, tuple[Entry, Entry]]:
+        """The `pairs` of the architecture, vocabulary, precision and checkpoint with the most sizes of data, by number
+        of training pairs in order. Empty where no size is known."""
+        families: dict[tuple[object, ...], dict[int, tuple[Entry, Entry]]] = {}
+        for hard, smoothed in self.pairs:
+            if hard.model.pairs is not None:
+                families.setdefault(family(hard.model), {})[hard.model.pairs] = hard, smoothed
+        most = max(families.values(), key=len, default={})
+        return {size: most[size] for size in sorted(most)}
+
     @property
     def untaught(self) -> list[Entry]:
         """The entries that learnt from labels alone."""
@@ -261,6 +274,16 @@ def _two_of_one_seed(entry: Entry, row: Row, other: Row) -> str:
     )
 
 
+def family(model: Model) -> tuple[object, ...]:
+    """The fields of a translation model but for its smoothing and its number of training pairs."""
+    return model.architecture, model.vocabulary, model.precision, model.checkpoint
+
+
+def spaced(number: float) -> str:
+    """A whole number with a space before each three digits: "10 000"."""
+    return f"{number:,.0f}".replace(",", " ")
+
+
 def _order(model: Model) -> tuple[Any, ...]:
     smoothing, teacher = model.smoothing, model.teacher
     return (
@@ -288,9 +311,9 @@ def _labeller(
     if named or differs(lambda model: model.architecture):
         parts.insert(0, lambda model: str(model.architecture))
     if differs(lambda model: model.pairs):
-        parts.append(lambda model: "" if model.pairs is None else f"{model.pairs:,} pairs".replace(",", " "))
+        parts.append(lambda model: "" if model.pairs is None else f"{spaced(model.pairs)} pairs")
     if differs(lambda model: model.vocabulary):
-        parts.append(lambda model: "" if model.vocabulary is None else f"{model.vocabulary} subwords")
+        parts.append(lambda model: "" if model.vocabulary is None else f"{spaced(model.vocabulary)} subwords")
     if differs(lambda model: model.precision):
         parts.append(lambda model: model.precision or "float32")
     if differs(lambda model: model.checkpoint):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
 from ..quantities import Quantity
 from ..rows import Row, at_fitted, select
 from ..study import Entry, Study
-from .rule import Missing
+from .rule import Measured, Missing, NotTestable, Part, joined
 
 BEAM = 5
 """The beam of the searches that claims are about."""
@@ -170,3 +172,44 @@ def _length_penalty(row: Row) -> float:
 
 def _mode(beam: int | None) -> str:
     return "forced" if beam is None else "beam"
+
+
+class OfSeeds(Protocol):
+    """The subject of a part, over some training seeds."""
+
+    seeds: list[int]
+
+    def of_seeds(self, seeds: Sequence[int]) -> OfSeeds:
+        """The subject over some of its seeds."""
+        ...
+
+
+def of_measured_seeds(part: Part) -> Part:
+    """The part over the seeds that have its records, which are named where they are not all."""
+
+    def measure(subject: OfSeeds) -> Measured:
+        try:
+            return part.measure(subject)
+        except Missing:
+            known = [seed for seed in subject.seeds if _is_measured(part, subject.of_seeds([seed]))]
+            if not known:
+                raise
+            return with_seeds(part.measure(subject.of_seeds(known)), known)
+
+    return replace(part, measure=measure)
+
+
+def _is_measured(part: Part, subject: OfSeeds) -> bool:
+    try:
+        part.measure(subject)
+    except Missing:
+        return False
+    except NotTestable:
+        pass
+    return True
+
+
+def with_seeds(measured: Measured, seeds: Sequence[int]) -> Measured:
+    """The same with a note that names the seeds."""
+    named = f"seeds {', '.join(map(str, seeds))}"
+    return Measured(measured.vectors, joined(measured.note, named))

@@ -1,10 +1,11 @@
 """Claims about models of several sizes of data: when smoothing helps, beyond the paper's one size.
 
-The rule for the slopes and turns is in ``recipes/when/README.md``.
+The rule for ends, slopes and turns is in ``recipes/when/README.md``.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,37 +13,42 @@ from functools import cached_property
 
 import numpy as np
 
-from mt_ls.records import Model
-
 from .. import significance
 from ..quantities import BLEU, ECE, LOG_TEMPERATURE, NLL, Quantity
-from ..study import Study
-from .pair import BEAM, Pair, no_pair
+from ..study import LITERARY, Entry, Study, family, spaced
+from .pair import BEAM, Pair, no_pair, of_measured_seeds
 from .rule import Claim, Measured, Missing, Part, joined
 
-LITERARY = "literary"
-"""The test set of another domain."""
 _TURNS = np.arange(3.0, 7.005, 0.01)
 """log10 of the sizes among which a turn is looked for."""
+_WIDTHS = {
+    "transformer_mt_ls_mini": 128,
+    "transformer_mt_ls_mini_narrow": 64,
+    "transformer_mt_ls_small": 128,
+    "transformer_iwslt_de_en": 512,
+}
+"""The widths of the architectures that the recipe compares."""
 
 
 class Sizes:
-    """Pairs of models of one architecture and vocabulary by number of training pairs, over the seeds that all have."""
+    """Pairs of models that differ in their number of training pairs, by that number, over the seeds that all have."""
 
     def __init__(self, pairs: Mapping[int, Pair]) -> None:
-        seeds = sorted(set.intersection(*(set(pair.seeds) for pair in pairs.values())))
-        if not seeds:
-            raise Missing("one training seed of every size")
-        self._pairs = {size: pairs[size].of_seeds(seeds) for size in sorted(pairs)}
+        self._pairs = dict(pairs)
+        self.seeds = sorted(set.intersection(*(set(pair.seeds) for pair in pairs.values())))
 
     @property
     def sizes(self) -> list[int]:
         """The numbers of training pairs, in order."""
         return list(self._pairs)
 
+    def of_seeds(self, seeds: Sequence[int]) -> Sizes:
+        """The same over some of the seeds."""
+        return Sizes({size: pair.of_seeds(seeds) for size, pair in self._pairs.items()})
+
     def of_each(self, measure: Callable[[Pair], np.ndarray]) -> np.ndarray:
         """The vectors (sizes, seeds, draws + 1) of a measure of a pair."""
-        return np.stack([measure(pair) for pair in self._pairs.values()])
+        return np.stack([measure(pair.of_seeds(self.seeds)) for pair in self._pairs.values()])
 
     @cached_property
     def _x(self) -> np.ndarray:
@@ -54,31 +60,42 @@ class Sizes:
         return np.tensordot(centred / (centred**2).sum(), vectors, axes=1)
 
     def line(self, vectors: np.ndarray, at: float) -> np.ndarray:
-        """The values (seeds, draws + 1) at log10 of a size of the line through vectors (sizes, seeds, draws + 1)."""
+        """The values (seeds, draws + 1) of the line through vectors (sizes, seeds, draws + 1) at log10 of a size."""
         return vectors.mean(axis=0) + (at - self._x.mean()) * self.slope(vectors)
 
     def turn(self, vectors: np.ndarray) -> str:
         """The size at which the line crosses 0, in words, with the sizes at which its 95 % interval includes 0.
 
-        The interval is Fieller's (1954): those sizes for which a test does not find that the line differs from 0.
+        They are Fieller's (1954): those for which a test does not find that the line differs from 0.
         """
-        lines = [significance.estimate(self.line(vectors, at)) for at in _TURNS]
-        values = np.array([line.value for line in lines])
-        crossed = np.flatnonzero(np.sign(values[1:]) != np.sign(values[:-1]))
-        if not len(crossed):
+        intervals = [significance.estimate(self.line(vectors, at)).interval() for at in _TURNS]
+        is_open = [low <= 0 <= high for low, high in intervals]
+        slope = float(self.slope(vectors)[:, 0].mean())
+        at = float(self._x.mean() - vectors[:, :, 0].mean() / slope) if slope else math.inf
+        inside = _TURNS[0] <= at <= _TURNS[-1]
+        if not inside and not any(is_open):
             return f"no turn from {_size(_TURNS[0])} to {_size(_TURNS[-1])} pairs"
-        open_at = [at for at, line in zip(_TURNS, lines, strict=True) if line.interval()[0] <= 0 <= line.interval()[1]]
-        low = "less" if open_at[0] == _TURNS[0] else _size(open_at[0])
-        high = "more" if open_at[-1] == _TURNS[-1] else _size(open_at[-1])
-        if (low, high) == ("less", "more"):
-            return f"turn at {_size(_TURNS[crossed[0]])} pairs, undecided"
-        return f"turn at {_size(_TURNS[crossed[0]])} pairs (95 %: {low} to {high})"
+        where = (
+            f"turn at {_size(at)} pairs" if inside else f"turn beyond {_size(_TURNS[0])} to {_size(_TURNS[-1])} pairs"
+        )
+        return f"{where} ({'undecided' if all(is_open) else _open_sizes(is_open, at)})"
+
+
+def _open_sizes(is_open: Sequence[bool], at: float) -> str:
+    """The sizes at which the line may be 0, in words; they may be two ranges."""
+    ranges = []
+    for value, places in itertools.groupby(range(len(is_open)), key=lambda i: is_open[i]):
+        first, *_, last = [*places] * 2
+        if value:
+            low = "less" if first == 0 else _size(_TURNS[first])
+            high = "more" if last == len(is_open) - 1 else _size(_TURNS[last])
+            ranges.append(f"{low} to {high}")
+    return f"95 %: {' or '.join(ranges) if ranges else _size(at)}"
 
 
 def _size(log_size: float) -> str:
     """A size to two digits, from its log10."""
-    digits = 1 - math.floor(log_size)
-    return f"{round(10**log_size, digits):,.0f}".replace(",", " ")
+    return spaced(round(10**log_size, 1 - math.floor(log_size)))
 
 
 @dataclass(frozen=True)
@@ -95,6 +112,38 @@ class Gain:
         return self.quantity.better * (smoothed - hard)
 
 
+class Domains:
+    """The sizes on the split of the training's domain and on that of another one, over the seeds that both have."""
+
+    def __init__(self, within: Sizes, outside: Sizes) -> None:
+        self.seeds = sorted({*within.seeds} & {*outside.seeds})
+        if not self.seeds:
+            raise Missing(f"one training seed of every size on {LITERARY}, too")
+        self.within, self.outside = within.of_seeds(self.seeds), outside.of_seeds(self.seeds)
+
+    def of_seeds(self, seeds: Sequence[int]) -> Domains:
+        """The same over some of the seeds."""
+        return Domains(self.within.of_seeds(seeds), self.outside.of_seeds(seeds))
+
+
+class Vocabularies:
+    """Pairs of models, narrow ones after wide ones, each with the small vocabulary and then with the large one."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self._pairs = list(pairs)
+        self.seeds = sorted(set.intersection(*(set(pair.seeds) for pair in pairs)))
+        if not self.seeds:
+            raise Missing("one training seed of every model")
+
+    def of_seeds(self, seeds: Sequence[int]) -> Vocabularies:
+        """The same over some of the seeds."""
+        return Vocabularies([pair.of_seeds(seeds) for pair in self._pairs])
+
+    def gains(self) -> list[np.ndarray]:
+        """The gain in forced ECE (seeds, draws + 1) of each pair."""
+        return [Gain(ECE)(pair.of_seeds(self.seeds)) for pair in self._pairs]
+
+
 class Evidence:
     """The pairs of a study of several sizes, in the domain of training and out of it."""
 
@@ -102,86 +151,65 @@ class Evidence:
         self._study = study
         self._draws = draws
 
-    @cached_property
-    def _models(self) -> dict[Model, Pair]:
-        return self._pairs_on(self._study)
+    def _sizes_on(self, study: Study) -> Sizes:
+        """The sizes with at least two seeds on a split, or all. Raises Missing for fewer than two sizes."""
+        pairs = {size: pair for size, of in study.by_size.items() if (pair := self._pair(of, study)) is not None}
+        several = {size: pair for size, pair in pairs.items() if len(pair.seeds) > 1}
+        sizes = Sizes(several if len(several) > 1 else pairs) if len(pairs) > 1 else None
+        if sizes is None or not sizes.seeds:
+            raise Missing(f"models of two sizes of data, alike in all else, with one seed: {no_pair(study)}")
+        return sizes
 
-    def _pairs_on(self, study: Study) -> dict[Model, Pair]:
-        """The pairs on a split, by their model without smoothing."""
-        pairs = {}
-        for hard, smoothed in study.pairs:
-            try:
-                pairs[hard.model.without_smoothing] = Pair(hard, smoothed, study, self._draws)
-            except Missing:
-                continue  # of no common seed yet
-        if not pairs:
-            raise Missing(no_pair(study))
-        return pairs
-
-    def _of_main_model(self, pairs: Mapping[Model, Pair]) -> dict[int, Pair]:
-        """The pairs by size of the architecture and vocabulary with the most sizes."""
-        families: dict[tuple[object, ...], dict[int, Pair]] = {}
-        for model, pair in pairs.items():
-            if model.pairs is not None:
-                families.setdefault(_family(model), {})[model.pairs] = pair
-        main = max(families.values(), key=len)
-        if len(main) < 2:
-            raise Missing("models of two sizes of data that are alike in all else")
-        return main
+    def _pair(self, models: tuple[Entry, Entry], study: Study) -> Pair | None:
+        try:
+            return Pair(*models, study, self._draws)
+        except Missing:
+            return None  # of no common seed yet
 
     @cached_property
     def sizes(self) -> Mapping[str, Sizes]:
-        """The sizes of the main model, without a name. Raises Missing for fewer than two."""
-        return {"": Sizes(self._of_main_model(self._models))}
+        """The sizes of the main model. Raises Missing for fewer than two."""
+        return {"": self._sizes_on(self._study)}
 
     @property
     def domains(self) -> Mapping[str, Domains]:
         """The main model's sizes on the reported split and on `LITERARY`. Raises Missing where that is not measured."""
         if LITERARY not in self._study.splits:
             raise Missing(f"the split {LITERARY}")
-        outside = self._of_main_model(self._pairs_on(self._study.on(LITERARY)))
-        within = self._of_main_model(self._models)
-        both = sorted(within.keys() & outside.keys())
-        return {"": Domains(Sizes({n: within[n] for n in both}), Sizes({n: outside[n] for n in both}))}
+        return {"": Domains(self.sizes[""], self._sizes_on(self._study.on(LITERARY)))}
 
-    @property
-    def vocabularies(self) -> Mapping[str, Sequence[Pair]]:
-        """Pairs that differ in their vocabulary alone, the smaller first, by architecture. Raises Missing for none."""
+    @cached_property
+    def _vocabularies(self) -> dict[str, list[Pair]]:
+        """Pairs of two vocabularies, the smaller first, that are alike in all else, by architecture."""
         found: dict[tuple[object, ...], dict[int, Pair]] = {}
-        for model, pair in self._models.items():
-            found.setdefault((model.architecture, model.pairs), {})[model.vocabulary or 0] = pair
-        of_two = {str(key[0]): of for key, of in found.items() if len(of) == 2}
-        if not of_two:
-            raise Missing("models of two vocabularies that are alike in all else")
-        return {name: [of_two[name][n] for n in sorted(of_two[name])] for name in sorted(of_two)}
+        for hard, smoothed in self._study.pairs:
+            architecture, vocabulary, *others = family(hard.model)
+            pair = self._pair((hard, smoothed), self._study)
+            if isinstance(vocabulary, int) and pair is not None:
+                found.setdefault((architecture, hard.model.pairs, *others), {})[vocabulary] = pair
+        return {str(key[0]): [of[n] for n in sorted(of)] for key, of in found.items() if len(of) == 2}
 
     @property
-    def widths(self) -> Mapping[str, Sequence[Sequence[Pair]]]:
-        """The vocabularies of two architectures, the narrower one second. Raises Missing for another number."""
-        vocabularies = self.vocabularies
-        if len(vocabularies) != 2:
+    def vocabularies(self) -> Mapping[str, Vocabularies]:
+        """Models of two vocabularies by architecture. Raises Missing for none."""
+        if not self._vocabularies:
+            raise Missing("models of two vocabularies that are alike in all else")
+        return {name: Vocabularies(self._vocabularies[name]) for name in sorted(self._vocabularies)}
+
+    @property
+    def widths(self) -> Mapping[str, Vocabularies]:
+        """Models of two vocabularies and two widths, the wide ones first. Raises Missing for others."""
+        known = sorted((name for name in self._vocabularies if name in _WIDTHS), key=lambda name: -_WIDTHS[name])
+        if len(known) != 2:
             raise Missing("models of two vocabularies and two widths")
-        return {"": list(vocabularies.values())}
-
-
-@dataclass(frozen=True)
-class Domains:
-    """The sizes on the split of the training's domain, and outside."""
-
-    within: Sizes
-    outside: Sizes
-
-
-def _family(model: Model) -> tuple[object, ...]:
-    return model.architecture, model.vocabulary, model.precision, model.checkpoint
+        return {"": Vocabularies([pair for name in known for pair in self._vocabularies[name]])}
 
 
 def _at(gain: Gain, place: int) -> Callable[[Sizes], Measured]:
     """The gain at the least size (0) or at the greatest (-1)."""
 
     def measure(sizes: Sizes) -> Measured:
-        n = sizes.sizes[place]
-        return Measured(sizes.of_each(gain)[place], f"{n:,} pairs".replace(",", " "))
+        return Measured(sizes.of_each(gain)[place], f"{spaced(sizes.sizes[place])} pairs")
 
     return measure
 
@@ -226,22 +254,25 @@ def _more_than_a_temperature(domains: Domains) -> Measured:
     return Measured(domains.outside.of_each(gain).mean(axis=0))
 
 
-def _less_with_a_large_vocabulary(pairs: Sequence[Pair]) -> Measured:
-    small, large = _of_common_seeds(pairs)
-    return Measured(Gain(ECE)(small) - Gain(ECE)(large))
+def _less_with_a_large_vocabulary(of: Vocabularies) -> Measured:
+    small, large = of.gains()
+    return Measured(small - large)
 
 
-def _more_so_when_narrow(of_widths: Sequence[Sequence[Pair]]) -> Measured:
-    pairs = _of_common_seeds([pair for of_width in of_widths for pair in of_width])
-    small, large, narrow_small, narrow_large = map(Gain(ECE), pairs)
+def _more_so_when_narrow(of: Vocabularies) -> Measured:
+    small, large, narrow_small, narrow_large = of.gains()
     return Measured((narrow_small - narrow_large) - (small - large))
 
 
-def _of_common_seeds(pairs: Sequence[Pair]) -> list[Pair]:
-    seeds = sorted(set.intersection(*(set(pair.seeds) for pair in pairs)))
-    if not seeds:
-        raise Missing("one training seed of every model")
-    return [pair.of_seeds(seeds) for pair in pairs]
+def _claim(
+    number: int,
+    words: str,
+    where: str,
+    numbers: str,
+    subjects: Callable[[Evidence], Mapping[str, object]],
+    *parts: Part,
+) -> Claim:
+    return Claim(number, words, where, numbers, [of_measured_seeds(part) for part in parts], subjects)
 
 
 def _about_a_gain(number: int, words: str, unit: str, name: str, gain: Gain) -> Claim:
@@ -250,7 +281,7 @@ def _about_a_gain(number: int, words: str, unit: str, name: str, gain: Gain) -> 
         Part(f"{name} at the greatest size", unit, _at(gain, -1)),
         Part("what ten times the data take from it", unit, _fall(gain)),
     )
-    return Claim(number, words, "beyond the paper", "one size", parts, lambda of: of.sizes)
+    return _claim(number, words, "beyond the paper", "one size", lambda of: of.sizes, *parts)
 
 
 CLAIMS = (
@@ -269,40 +300,38 @@ CLAIMS = (
     _about_a_gain(
         23, "Smoothing raises BLEU, less with more data", "BLEU", "BLEU(0.1) - BLEU(0)", Gain(BLEU, beam=BEAM)
     ),
-    Claim(
+    _claim(
         24,
         "The fitted temperature of the model without smoothing falls with more data",
         "beyond the paper",
         "1.13 with 4.5 million pairs",
-        (Part("what ten times the data take from log T", "log T", _temperature_falls),),
         lambda of: of.sizes,
+        Part("what ten times the data take from log T", "log T", _temperature_falls),
     ),
-    Claim(
+    _claim(
         25,
         "Smoothing calibrates out of domain, too",
         "beyond the paper",
         "not in this paper",
-        (
-            Part("ECE(0) - ECE(0.1) out of domain, mean over sizes", "ECE", _calibrates_outside),
-            Part("the same less that in the domain", "ECE", _more_than_within),
-            Part("ECE(0, fitted T) - ECE(0.1) out of domain", "ECE", _more_than_a_temperature),
-        ),
         lambda of: of.domains,
+        Part("ECE(0) - ECE(0.1) out of domain, mean over sizes", "ECE", _calibrates_outside),
+        Part("the same less that in the domain", "ECE", _more_than_within),
+        Part("ECE(0, fitted T) - ECE(0.1) out of domain", "ECE", _more_than_a_temperature),
     ),
-    Claim(
+    _claim(
         26,
         "Smoothing calibrates less with a large vocabulary",
         "Huang et al. 2025",
         "not in this paper",
-        (Part("gain in ECE with the small vocabulary - with the large one", "ECE", _less_with_a_large_vocabulary),),
         lambda of: of.vocabularies,
+        Part("gain in ECE with the small vocabulary - with the large one", "ECE", _less_with_a_large_vocabulary),
     ),
-    Claim(
+    _claim(
         27,
         "And more so on a narrow model",
         "Huang et al. 2025",
         "not in this paper",
-        (Part("the difference of 26, narrow - wide", "ECE", _more_so_when_narrow),),
         lambda of: of.widths,
+        Part("the difference of 26, narrow - wide", "ECE", _more_so_when_narrow),
     ),
 )

@@ -21,8 +21,8 @@ from ..quantities import (
     Quantity,
 )
 from ..study import Study
-from .pair import BEAM, Pair, no_pair
-from .rule import Claim, Measured, Missing, NotTestable, Part, joined
+from .pair import BEAM, Pair, no_pair, of_measured_seeds, with_seeds
+from .rule import Claim, Measured, Missing, NotTestable, Part
 
 WIDE_BEAM = 50
 
@@ -221,31 +221,6 @@ class Evidence:
         return self._pairs
 
 
-def _of_measured_seeds(part: Part) -> Part:
-    """The part over the seeds that have its records, which are named where they are not all."""
-
-    def measure(pair: Pair) -> Measured:
-        try:
-            return part.measure(pair)
-        except Missing:
-            known = [seed for seed in pair.seeds if _is_measured(part, pair.of_seeds([seed]))]
-            if not known:
-                raise
-            return _with_seeds(part.measure(pair.of_seeds(known)), known)
-
-    return replace(part, measure=measure)
-
-
-def _is_measured(part: Part, pair: Pair) -> bool:
-    try:
-        part.measure(pair)
-    except Missing:
-        return False
-    except NotTestable:
-        pass
-    return True
-
-
 def _of_widest_grid(part: Part) -> Part:
     """The part over the seeds that were searched at the most temperatures, which are named where they are not all."""
 
@@ -253,18 +228,13 @@ def _of_widest_grid(part: Part) -> Part:
         widest = pair.of_widest_grid()
         if widest.seeds == pair.seeds:
             return part.measure(pair)
-        return _with_seeds(part.measure(widest), widest.seeds)
+        return with_seeds(part.measure(widest), widest.seeds)
 
     return replace(part, measure=measure)
 
 
-def _with_seeds(measured: Measured, seeds: Sequence[int]) -> Measured:
-    named = f"seeds {', '.join(map(str, seeds))}"
-    return Measured(measured.vectors, joined(measured.note, named))
-
-
 def _claim(number: int, words: str, where: str, numbers: str, *parts: Part) -> Claim:
-    return Claim(number, words, where, numbers, [_of_measured_seeds(part) for part in parts], lambda of: of.pairs)
+    return Claim(number, words, where, numbers, [of_measured_seeds(part) for part in parts], lambda of: of.pairs)
 
 
 _BASELINE, _SCALED, _SMOOTHED = (cell.split(" / ")[0] for cell in paper.CALIBRATION_TRANSLATION[1:])

@@ -53,23 +53,13 @@ def drawing(study: Study) -> Drawing:
     )
 
 
-def by_size(study: Study) -> dict[float, dict[int, Entry]]:
-    """The models of the architecture and vocabulary with the most sizes, by smoothing (0 and 0.1) and by size."""
-    families: dict[tuple[object, ...], dict[float, dict[int, Entry]]] = {}
-    for hard, smoothed in study.pairs:
-        model = hard.model
-        if model.pairs is not None:
-            key = (model.architecture, model.vocabulary, model.precision, model.checkpoint)
-            family = families.setdefault(key, {0.0: {}, 0.1: {}})
-            family[0.0][model.pairs], family[0.1][model.pairs] = hard, smoothed
-    return max(families.values(), key=lambda family: len(family[0.0]), default={0.0: {}, 0.1: {}})
-
-
 def figure(study: Study) -> Signed | None:
     """None where the models have fewer than two sizes."""
-    models = by_size(study)
-    if len(models[0.0]) < 2:
+    if len(study.by_size) < 2:
         return None
+    models = {
+        amount: {size: pair[place] for size, pair in study.by_size.items()} for place, amount in enumerate((0.0, 0.1))
+    }
     fig, axes = layout.new(2, 2, width=layout.width_of(2), height=4.4, sharex=True)
     rows = []
     for axis, panel in zip(axes.flat, _PANELS, strict=True):

@@ -34,9 +34,8 @@ def answer(study: Study) -> list[str]:
 
 
 def _sentences(hard: Entry | None, smoothed: Entry | None, study: Study) -> list[str]:
-    place = f"On {study.split}"
-    if study.is_of_images:
-        place = f"{next(entry.model.architecture for entry in (hard, smoothed) if entry)} on {study.split}"
+    label = study.shared_label(next(entry for entry in (hard, smoothed) if entry))
+    place = f"{label} on {study.split}" if label else f"On {study.split}"
     plain, smooth = _rows(hard, study), _rows(smoothed, study)
     at_one, smooth_at_one, fitted = select(plain, temperature=1.0), select(smooth, temperature=1.0), at_fitted(plain)
     sentences = []

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from mt_ls.calibration.bins import Bins
+from mt_ls.records.items import Items
 
-from ..quantities import BLEU, ECE, FITTED_TEMPERATURE, NLL, number
+from ..quantities import BLEU, ECE, FITTED_TEMPERATURE, NLL, corpus_bleu, number
 from ..rows import Row, at_fitted, mean, n_seeds, select
-from ..study import Entry, Study
+from ..study import LITERARY, Entry, Study, spaced
 from .layout import Table
 
 HEADER = (
@@ -29,15 +29,20 @@ HEADER = (
     "fitted T",
     "with 0.1    ",
 )
-OF_KINDS = ("pairs", "text", "sentences", "NLL", "with 0.1", "ECE", "at fitted T", "with 0.1 ")
-_OTHER_DOMAIN = "literary"
-
-
-class _Part(NamedTuple):
-    """NLL in nats a token, and ECE; None where items were not kept."""
-
-    nll: float | None
-    ece: float | None
+OF_KINDS = (
+    "pairs",
+    "text",
+    "sentences",
+    "BLEU",
+    "with 0.1",
+    "NLL",
+    "with 0.1 ",
+    "ECE",
+    "at fitted T",
+    "with 0.1  ",
+    "beam ECE",
+    "with 0.1   ",
+)
 
 
 def table(study: Study) -> Table:
@@ -75,30 +80,36 @@ def _cells(study: Study, hard: Entry, smoothed: Entry) -> Iterator[str]:
 def of_kinds(study: Study) -> Table:
     """A line for each kind of text of the reported split, and for the other domain, of each size of data."""
     cells = [
-        [_size(hard.model.pairs), *line]
-        for hard, smoothed in study.pairs
-        if len(study.sizes) > 1
-        for line in _by_kind(study, hard, smoothed)
+        [spaced(size), *line]
+        for size, (hard, smoothed) in study.by_size.items()
+        if len(study.by_size) > 1
+        for line in _by_kind(study.of_main_search, hard, smoothed)
     ]
     how = (
-        "Forced mode by kind of text, means over training seeds: NLL in nats and ECE without smoothing, ECE without "
-        f"smoothing at the temperature that half of {study.fitted_on} chose, and with smoothing 0.1 at T = 1. "
-        f"“{_OTHER_DOMAIN}” is a test set of another domain."
+        "By kind of text, means over training seeds, at T = 1 without smoothing and with smoothing 0.1: BLEU, NLL in "
+        "nats, forced ECE (without smoothing also at the temperature that half of "
+        f"{study.fitted_on} chose), and beam ECE. “{LITERARY}” is a test set of another domain."
     )
     return Table("kinds", "Kinds of text", how, OF_KINDS, cells)
 
 
 def _by_kind(study: Study, hard: Entry, smoothed: Entry) -> Iterator[list[str]]:
-    for split in dict.fromkeys((study.split, _OTHER_DOMAIN)):
-        rows, others = (entry.select(split=split, mode="forced") for entry in (hard, smoothed))
-        columns = [select(rows, temperature=1.0), at_fitted(rows), select(others, temperature=1.0)]
-        if not all(columns):
+    for split in dict.fromkeys((study.split, LITERARY)):
+        forced, beam = (
+            [entry.select(split=split, mode=mode) for entry in (hard, smoothed)] for mode in ("forced", "beam")
+        )
+        at_one, searched = ([select(rows, temperature=1.0) for rows in of] for of in (forced, beam))
+        if not all(at_one):
             continue
-        for kind, places in _places(columns[0][0]).items():
-            of_hard, at_fitted_t, of_smoothed = (_of_part(column, places) for column in columns)
-            nlls = [number(part.nll, 3) for part in (of_hard, of_smoothed)]
-            eces = [number(part.ece, 4) for part in (of_hard, at_fitted_t, of_smoothed)]
-            yield [kind, str(places.stop - places.start), *nlls, *eces]
+        for kind, places in _places(at_one[0][0]).items():
+            yield [
+                kind,
+                str(places.stop - places.start),
+                *(number(_bleu(rows, places), 1) for rows in searched),
+                *(number(_nll(rows, places), 3) for rows in at_one),
+                *(number(_ece(rows, places), 4) for rows in (at_one[0], at_fitted(forced[0]), at_one[1])),
+                *(number(_ece(rows, places), 4) for rows in searched),
+            ]
 
 
 def _places(row: Row) -> dict[str, slice]:
@@ -109,18 +120,22 @@ def _places(row: Row) -> dict[str, slice]:
     return {kind: slice(end - n, end) for (kind, n), end in zip(parts.items(), ends, strict=True)}
 
 
-def _of_part(rows: Sequence[Row], places: slice) -> _Part:
-    """The means over runs on some of the sentences."""
-    nlls, eces = [], []
-    for row in rows:
-        items = row.items
-        if items is None or items.bins is None or items.nll is None:
-            return _Part(None, None)
-        bins = Bins.from_sums(items.bins[places].sum(axis=0))
-        nlls.append(float(items.nll[places].sum() / items.n[places].sum()))
-        eces.append(bins.ece())
-    return _Part(mean(nlls), mean(eces))
+def _mean(rows: Sequence[Row], of_items: Callable[[Items], float | None]) -> float | None:
+    """The mean over runs of a number of their items; None where they were not kept."""
+    return mean(None if row.items is None else of_items(row.items) for row in rows)
+
+
+def _ece(rows: Sequence[Row], places: slice) -> float | None:
+    return _mean(rows, lambda of: None if of.bins is None else Bins.from_sums(of.bins[places].sum(axis=0)).ece())
+
+
+def _nll(rows: Sequence[Row], places: slice) -> float | None:
+    return _mean(rows, lambda of: None if of.nll is None else float(of.nll[places].sum() / of.n[places].sum()))
+
+
+def _bleu(rows: Sequence[Row], places: slice) -> float | None:
+    return _mean(rows, lambda of: None if of.bleu is None else corpus_bleu(of.bleu[places]))
 
 
 def _size(pairs: int | None) -> str:
-    return "" if pairs is None else f"{pairs:,}".replace(",", " ")
+    return "" if pairs is None else spaced(pairs)

@@ -1,10 +1,12 @@
 """Claims, tables and the figure of models of several sizes of data, on made-up runs whose gains are known."""
 
 import math
+import re
 
 import numpy as np
 import pytest
 from builders import item_bins, record, write
+from sacrebleu.metrics import BLEU
 
 from analysis import claims, tables
 from analysis.claims import sizes
@@ -14,6 +16,7 @@ from analysis.rows import load
 from analysis.study import Study
 from mt_ls.calibration.bins import Bins
 
+WIDE, NARROW = "transformer_mt_ls_mini", "transformer_mt_ls_mini_narrow"
 SIZES = (1000, 10_000, 100_000)
 PARTS = {"help": 100, "messages": 200}
 N, TOKENS = 300, 40
@@ -24,11 +27,20 @@ def nll_gain(size):
     return 0.2 * (4.5 - math.log10(size))
 
 
-def write_one(folder, size, amount, seed, split, temperature, mode="forced", vocabulary=2000, architecture="wide"):
+def gap_without_smoothing(split, temperature, vocabulary, architecture):
+    """Greater out of domain, less with the large vocabulary, least where the model is narrow, too; 0.05 at its T."""
+    if temperature != 1.0:
+        return 0.05
+    if split == "literary":
+        return 0.16
+    return 0.1 if vocabulary == 2000 else 0.06 if architecture == WIDE else 0.04
+
+
+def write_one(folder, size, amount, seed, split, temperature, mode="forced", vocabulary=2000, architecture=WIDE):
     """A record whose NLL, ECE and BLEU depend on size and smoothing; without smoothing the fitted T is 1.3 to 1.1."""
     rng = np.random.default_rng(seed)
     fitted = 1.0 if amount else 1.6 - 0.1 * math.log10(size) + 0.001 * seed
-    gap = 0.02 if amount or temperature != 1.0 else 0.1 if vocabulary == 2000 else 0.06
+    gap = 0.02 if amount else gap_without_smoothing(split, temperature, vocabulary, architecture)
     confidence = rng.uniform(0.4, 0.8, N * TOKENS)
     hit = rng.random(N * TOKENS) < confidence - gap
     bins = item_bins(confidence, hit, np.repeat(np.arange(N), TOKENS), N)
@@ -78,8 +90,8 @@ def study(tmp_path_factory):
     for size in SIZES:
         write_model(folder, size)
     write_model(folder, 10_000, vocabulary=16_000)
-    write_model(folder, 10_000, architecture="narrow")
-    write_model(folder, 10_000, architecture="narrow", vocabulary=16_000)
+    write_model(folder, 10_000, architecture=NARROW)
+    write_model(folder, 10_000, architecture=NARROW, vocabulary=16_000)
     return Study(load([folder]))
 
 
@@ -107,28 +119,66 @@ def test_a_slope_is_that_of_least_squares_and_its_turn_is_where_the_line_is_zero
     assert verdicts["24a"].why == "T 1.30, 1.20, 1.10"
 
 
-def test_a_turn_that_no_size_is_clear_of_is_undecided():
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize(
+    ("gains", "error", "words"),
+    [
+        ((0.2, 0.0, -0.2), 0.01, r"turn at 10 000 pairs \(95 %: [89][\d ]* to 1[\d ]*\)"),
+        ((0.2, 0.0, -0.2), 1e-7, r"turn at 10 000 pairs \(95 %: 10 000 to 10 000\)"),
+        ((0.2, 0.0, -0.2), 5.0, r"turn at 10 000 pairs \(undecided\)"),
+        ((0.3, 0.29, 0.28), 0.001, "no turn from 1 000 to 10 000 000 pairs"),
+        ((0.3, 0.29, 0.28), 0.1, r"turn beyond 1 000 to 10 000 000 pairs \(95 %: .*\)"),
+    ],
+)
+def test_a_turn_has_the_sizes_at_which_the_line_may_be_zero(gains, error, words):
+    """Of gains with independent errors at three sizes; three seeds that are alike."""
+    noise = np.random.default_rng(0).normal(0, error, (3, 1, 2001))
+    noise[:, :, 0] = 0
+    vectors = np.repeat(np.array(gains)[:, None, None] + noise, 3, axis=1)
 
-    class OfNoise:
-        sizes = SIZES
+    class Any:
         seeds = (1, 2, 3)
 
-        def of_seeds(self, seeds):
-            return self
+    assert re.fullmatch(words, sizes.Sizes({size: Any() for size in SIZES}).turn(vectors))
 
-    grid = sizes.Sizes({size: OfNoise() for size in SIZES})
-    flat = 0.001 * np.array([1.0, 0.0, -1.0])[:, None, None] + rng.normal(0, 1, (3, 3, 301))
-    flat[:, :, 0] = 0.001 * np.array([[1.0], [0.0], [-1.0]])
-    assert "undecided" in grid.turn(flat)
+
+def test_two_ranges_of_sizes_are_both_named():
+    assert sizes._open_sizes([True, False, False, True] + [True] * 397, 5.0) == "95 %: less to 1 000 or 1 100 to more"
+
+
+def test_seeds_that_are_measured_in_one_domain_alone_do_not_count(study):
+    rows = [row for row in study.rows if not (row.record.split == "literary" and row.record.seed == 3)]
+    verdicts = {verdict.label: verdict for verdict in claims.verdicts(Study(rows), draws=100)}
+    assert verdicts["25a"].estimate.n_seeds == verdicts["25b"].estimate.n_seeds == 2
+    assert verdicts["19a"].estimate.n_seeds == 3
+
+
+def test_a_size_with_one_seed_yet_does_not_undo_the_others(study):
+    rows = [row for row in study.rows if not (row.record.model.pairs == 100_000 and row.record.seed != 1)]
+    verdicts = {verdict.label: verdict for verdict in claims.verdicts(Study(rows), draws=100)}
+    assert verdicts["19a"].estimate.n_seeds == 3 and verdicts["19b"].why == "10 000 pairs"
+
+
+def test_a_run_without_searches_yet_counts_for_the_rest(study):
+    rows = [row for row in study.rows if not (row.record.mode == "beam" and row.record.seed == 3)]
+    verdicts = {verdict.label: verdict for verdict in claims.verdicts(Study(rows), draws=100)}
+    assert verdicts["19a"].estimate.n_seeds == 3 and verdicts["23a"].estimate.n_seeds == 2
+    assert "seeds 1, 2" in verdicts["23a"].why
+
+
+def test_each_quantity_has_its_gain(verdicts):
+    """NLL at the fitted T as at T = 1, beam ECE as forced ECE, since the made-up runs have the same items in both."""
+    assert verdicts["20a"].estimate.value == pytest.approx(0.3) and verdicts["22a"].estimate.value > 0.05
 
 
 def test_vocabularies_widths_and_the_other_domain_have_their_claims(verdicts):
-    assert verdicts["26a narrow"].word == verdicts["26a wide"].word == "reproduced"
-    assert verdicts["26a wide"].estimate.value == pytest.approx(0.04, abs=0.01)
-    assert verdicts["27a"].estimate.value == pytest.approx(0, abs=1e-9)
-    assert verdicts["25a"].word == "reproduced" and verdicts["25a"].estimate.value == pytest.approx(0.08, abs=0.01)
-    assert verdicts["25b"].estimate.value == pytest.approx(0, abs=1e-9) and verdicts["25b"].word != "reproduced"
+    values = {label: verdict.estimate.value for label, verdict in verdicts.items()}
+    assert verdicts[f"26a {NARROW}"].word == verdicts[f"26a {WIDE}"].word == "reproduced"
+    assert values[f"26a {WIDE}"] == pytest.approx(0.04, abs=0.01)
+    assert values[f"26a {NARROW}"] == pytest.approx(0.06, abs=0.01)
+    assert values["27a"] == pytest.approx(0.02, abs=0.01)
+    assert values["25a"] == pytest.approx(0.14, abs=0.01) and values["25b"] == pytest.approx(0.06, abs=0.02)
+    assert values["25c"] == pytest.approx(0.03, abs=0.01)
+    assert [verdicts[f"25{letter}"].word for letter in "abc"] == ["reproduced"] * 3
 
 
 def test_resamples_of_two_sets_of_sentences_are_not_paired():
@@ -145,29 +195,39 @@ def test_what_is_missing_is_named(tmp_path):
     assert missing == {
         25: "the split literary",
         26: "models of two vocabularies that are alike in all else",
-        27: "models of two vocabularies that are alike in all else",
+        27: "models of two vocabularies and two widths",
     }
 
 
 def test_the_tables_have_a_line_a_pair_of_models_and_a_kind_of_text(study):
     by_name = {table.name: table for table in tables.tables(study)}
     lines = by_name["sizes"].cells
-    assert [line[:3] for line in lines[:2]] == [
-        ["10 000", "narrow, 10 000 pairs, 2000 subwords", "3"],
-        ["10 000", "narrow, 10 000 pairs, 16000 subwords", "3"],
+    assert [line[1] for line in lines] == [
+        *(f"{WIDE}, {n} pairs, 2 000 subwords" for n in ("1 000", "10 000", "100 000")),
+        f"{WIDE}, 10 000 pairs, 16 000 subwords",
+        f"{NARROW}, 10 000 pairs, 2 000 subwords",
+        f"{NARROW}, 10 000 pairs, 16 000 subwords",
     ]
-    assert [line[1] for line in lines[2:]] == [
-        f"wide, {n} pairs, 2000 subwords" for n in ("1 000", "10 000", "100 000")
-    ] + ["wide, 10 000 pairs, 16000 subwords"]
+    assert lines[0][0] == "1 000" and {line[2] for line in lines} == {"3"}
     of_kinds = [line for line in by_name["kinds"].cells if line[0] == "1 000"]
     assert [line[1:3] for line in of_kinds] == [["help", "100"], ["messages", "200"], ["literary", "300"]]
-    rows = [row for row in study.rows if row.record.run == "wide_1000_v2000_a0.0_s1" and row.record.split == "test"]
+    rows = [row for row in study.rows if row.record.run == f"{WIDE}_1000_v2000_a0.0_s1" and row.record.split == "test"]
     (hard,) = [row for row in rows if row.record.mode == "forced" and row.record.temperature == 1.0]
     of_help = hard.items.nll[:100].sum() / hard.items.n[:100].sum()
-    others = np.mean([float(of_kinds[0][3]), float(of_kinds[1][3]), float(of_kinds[1][3])])
-    assert others == pytest.approx(float(lines[2][5]), abs=2e-3) and float(of_kinds[0][3]) == pytest.approx(
+    others = np.mean([float(of_kinds[0][5]), float(of_kinds[1][5]), float(of_kinds[1][5])])
+    assert others == pytest.approx(float(lines[0][5]), abs=2e-3) and float(of_kinds[0][5]) == pytest.approx(
         of_help, abs=0.1
     )
+
+
+def test_bleu_of_a_kind_is_that_of_its_sentences(study):
+    """As sacrebleu computes it from the sums of their statistics."""
+    table = next(table for table in tables.tables(study) if table.name == "kinds")
+    line = next(line for line in table.cells if line[:2] == ["1 000", "help"])
+    rows = [row for row in study.rows if row.record.run.startswith(f"{WIDE}_1000_v2000_a0.0") and row.record.bleu]
+    sums = [row.items.bleu[:100].sum(axis=0).astype(int).tolist() for row in rows]
+    scores = [BLEU.compute_bleu(of[2:6], of[6:10], of[0], of[1]).score for of in sums]
+    assert len(scores) == 3 and float(line[3]) == pytest.approx(np.mean(scores), abs=0.05)
 
 
 def test_the_figure_has_four_panels_with_the_paper_beside(study):
