@@ -125,18 +125,19 @@ published = functools.cache(Published)
 
 
 def _claims_in_short(root: Path) -> str:
-    """A line a claim: the paper's numbers, and of each corpus with several seeds the verdict on each measured part."""
-    evidence = [published(file.parent) for file in sorted(root.glob("recipes/*/published/records.jsonl"))]
-    by_corpus = {
-        folder.study.corpus.split()[0]: folder.verdicts
-        for folder in evidence
+    """A line a claim: the paper's numbers, and of each recipe with several seeds the verdict on each measured part."""
+    files = sorted(root.glob("recipes/*/published/records.jsonl"))
+    evidence = {file.parents[1].name: published(file.parent) for file in files}
+    by_recipe = {
+        name: folder.verdicts
+        for name, folder in evidence.items()
         if any(verdict.estimate and verdict.estimate.n_seeds > 1 for verdict in folder.verdicts)
     }
-    known = {verdict.claim.number: verdict.claim for verdicts in by_corpus.values() for verdict in verdicts}
+    known = {verdict.claim.number: verdict.claim for verdicts in by_recipe.values() for verdict in verdicts}
     cells = []
     for number, claim in sorted(known.items()):
-        ours = {corpus: _in_short(verdicts, claim) for corpus, verdicts in by_corpus.items()}
-        lines = "<br>".join(f"{corpus}: {text}" for corpus, text in ours.items() if text)
+        ours = {name: _in_short(verdicts, claim) for name, verdicts in by_recipe.items()}
+        lines = "<br>".join(f"{name}: {text}" for name, text in ours.items() if text)
         cells.append([f"{number}. {claim.words} ({claim.where})", claim.paper, lines])
     return markdown(("claim", "paper", "ours"), cells)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from .. import paper
 from ..quantities import BLEU, ECE, FITTED_TEMPERATURE, NLL, Quantity
@@ -91,10 +91,9 @@ def _draw(axis: Axes, panel: Panel, models: Mapping[int, Entry], split: str, loo
 
 
 def _scale(axis: Axes, sizes: Sequence[int]) -> None:
-    """A logarithmic axis with a tick at each size."""
+    """A logarithmic axis with a tick at each power of ten, since names of the sizes would overlap."""
     axis.set_xscale("log")
-    axis.xaxis.set_major_locator(FixedLocator(sizes))
-    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.xaxis.set_major_formatter(FuncFormatter(lambda size, _: _short(size)))
     axis.set_xlim(min(sizes) / 1.5, max(sizes) * 1.5)
 
@@ -109,4 +108,4 @@ def _handles(models: Mapping[float, object], rows: Sequence[Row]) -> dict[str, o
         for amount, look in ((amount, layout.LOOKS[amount]) for amount in models)
     }
     star = layout.handle(color=BLACK, marker="*", ms=7, ls="none")
-    return {**marks, "the paper (WMT 2014)": star, **spread.band(rows)}
+    return {**marks, f"the paper, {_short(paper.TRAINING_PAIRS)} pairs": star, **spread.band(rows)}

@@ -63,7 +63,8 @@ def test_whole_packages_are_held_out_and_no_sentence_is_in_two_splits(data):
         for split in ("train", "valid", "test")
     }
     assert not groups["train"] & groups["valid"] and not groups["valid"] & groups["test"]
-    keys = {split: {sentences.key(line) for line in lines(folder, f"{split}.en")} for split in (*groups, "literary")}
+    of_split = {split: lines(folder, f"{split}.en") for split in (*groups, "literary")}
+    keys = {split: set().union(*map(sentences.keys, sources)) for split, sources in of_split.items()}
     assert not keys["train"] & (keys["valid"] | keys["test"] | keys["literary"])
 
 
@@ -126,13 +127,16 @@ def test_help_is_paired_by_page_and_id_and_keeps_one_alternative(tmp_path):
         return path
 
     hidden = '<span hidden="true" id="MACx">{}</span><span hidden="true" id="defaultx">{}</span>'
-    english = write(
-        "en-US", f'<h1 id="h">A<br>title</h1><p id="p">Open <b>{hidden.format("Apple", "Tools")}</b>.</p>', "en-us"
+    body = f'<h1 id="h">A<br>title</h1><p id="p">Open <b>{hidden.format("Apple", "Tools")}</b>.</p>'
+    english = write("en-US", body + '<p id="p">Open again.</p>', "en-us")
+    german = write(
+        "de",
+        f'<h1 id="h">Ein<br>Titel</h1><p id="p">Öffne {hidden.format("Apfel", "Extras")}.</p><p id="other">Neu</p>',
+        "de",
     )
-    german = write("de", f'<p id="p">Öffne {hidden.format("Apfel", "Extras")}.</p><p id="other">Neu</p>', "de")
     texts, _ = readers.help_pages(english, german)
     assert Text("Open Tools.", "Öffne Extras.", "text/shared/a.html") in texts
-    assert {text.source for text in texts} == {"x", "Open Tools."}
+    assert {text.source for text in texts} == {"x", "A title", "Open Tools."}
 
 
 def test_descriptions_are_paired_by_hash_and_paragraph():
@@ -155,7 +159,7 @@ def test_descriptions_are_paired_by_hash_and_paragraph():
 @pytest.mark.parametrize(
     ("source", "target", "removed_by"),
     [
-        ("one two three", "eins zwei drei", None),
+        ("another three words", "eins zwei drei", None),
         ("one two", "eins zwei", "not 3 to 100 words"),
         ("the same thing", "the same thing", "empty or equal to its source"),
         ("one two three", "eins " * 12, "length ratio over 3"),
@@ -169,10 +173,25 @@ def test_descriptions_are_paired_by_hash_and_paragraph():
 def test_each_filter_removes_what_it_is_named_after(source, target, removed_by):
     filters = sentences.filters()
     first = sentences.Sentence("one two three", "eins zwei drei", "messages", "a", "a")
-    assert not any(applies(first) for applies in filters.values()) or removed_by
-    filters = {**filters} if removed_by == "same words as another source" else sentences.filters()
+    assert not any(applies(first) for applies in filters.values())
     pair = sentences.Sentence(source, " ".join(target.split()), "messages", "a", "a")
     assert next((name for name, applies in filters.items() if applies(pair)), None) == removed_by
+
+
+def test_train_loses_sentences_of_other_splits_and_their_neighbours():
+    held_out = sentences.HeldOut(["Open the file. Close the window now!", "Office suite: help in Hindi"])
+
+    def of(source):
+        return sentences.Sentence(source, "x", "messages", "a", "a")
+
+    assert not held_out.has_sentence_of(of("Open the file that is closed"))
+    assert held_out.has_sentence_of(of("Do it. OPEN the file 7!")) and held_out.has_sentence_of(
+        of("close the window now")
+    )
+    assert held_out.has_neighbour_of(of("Office suite: help in Catalan"))
+    assert not held_out.has_neighbour_of(of("Close the door now")) and not held_out.has_neighbour_of(
+        of("Office suite help")
+    )
 
 
 def test_large_packages_stay_in_train_and_a_held_out_one_gives_a_part():
@@ -216,7 +235,7 @@ def test_the_archive_gives_the_wanted_files_alone(tmp_path):
     assert list(archive.members(deb, lambda name: name.endswith(".mo"))) == [("usr/a.mo", b"1")]
 
 
-@pytest.mark.parametrize("fault", ["missing", "other", "pairs", "folder", "table"])
+@pytest.mark.parametrize("fault", ["missing", "other", "pairs", "folder", "table", "half", "kind"])
 def test_bad_input_is_one_line_and_nothing_is_written(fault, folder, tmp_path, capsys):
     source, pairs = tmp_path / "debian", []
     shutil.copytree(folder, source)
@@ -227,6 +246,8 @@ def test_bad_input_is_one_line_and_nothing_is_written(fault, folder, tmp_path, c
         "pairs": "--pairs 100000: train has",
         "folder": f"{tmp_path / 'gone'}: no such folder",
         "table": f"{source / 'packages.tsv'}: not a table of packages",
+        "half": f"{source / 'packages.tsv'}: has only one of libreoffice-help-en-us and libreoffice-help-de",
+        "kind": f"{source / 'packages.tsv'}: tale is of kind 'novel'; choose of literary, descriptions, help, messages",
     }[fault]
     if fault == "missing":
         first.unlink()
@@ -236,12 +257,16 @@ def test_bad_input_is_one_line_and_nothing_is_written(fault, folder, tmp_path, c
         pairs = ["--pairs", "100000"]
     elif fault == "folder":
         source = tmp_path / "gone"
-    else:
+    elif fault == "table":
         (source / "packages.tsv").write_text("kind\tname\nmessages\tapp\n")
+    else:
+        table = (source / "packages.tsv").read_text()
+        without = "".join(line for line in table.splitlines(keepends=True) if "help-de" not in line)
+        (source / "packages.tsv").write_text(without if fault == "half" else table.replace("literary", "novel"))
     out = tmp_path / "out"
     assert main(["debian", "--source", str(source), "--out", str(out), "--vocab-size", "400", *pairs]) == 2
     captured = capsys.readouterr()
-    assert f"data_prep: error: {expected}" in captured.err and captured.err.strip().count("\nTraceback") == 0
+    assert captured.err.startswith(f"data_prep: error: {expected}") and captured.err.count("\n") == 1
     assert not out.exists() and not list(tmp_path.glob(".out.[0-9]*"))
 
 
