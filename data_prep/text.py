@@ -18,24 +18,49 @@ def prepare(
     ``source`` replaces the corpus's own source; ``n_pairs`` is the size of train of synthetic data. Raises DataError
     for input that is no parallel text.
     """
-    settings = {"vocab_size": vocab_size, "model_type": corpus.model_type, "seed": seed, "max_words": clean.MAX_WORDS}
     with sources.scratch_beside(out) as aside:
         counts, inputs, cleaning = _write_text(corpus, source, seed, n_pairs, aside)
-        description: dict[str, Any] = {
-            "corpus": corpus.name,
-            "source": corpus.source if source is None else Path(source).name,
-            "revision": corpus.revision,
-            "licence": corpus.licence,
-            "inputs": inputs,
-            "settings": settings,
-            "cleaning": [step._asdict() for step in cleaning],
-        }
-        if sources.is_up_to_date(out, description):
-            print(f"data_prep: {out} is up to date", file=sys.stderr)
+        steps = [step._asdict() for step in cleaning]
+        described = description(corpus, source, inputs, seed, vocab_size) | {"cleaning": steps}
+        if is_up_to_date(out, described):
             return
         print(clean.table(cleaning))
-        manifest = binarise.build(aside, counts, description)
-        sources.move_into_place(aside, out)
+        finish(out, aside, counts, described)
+
+
+def description(
+    corpus: Corpus, source: str | None, inputs: dict[str, str], seed: int, vocab_size: int
+) -> dict[str, Any]:
+    """The beginning of a manifest: the corpus, the hashes of the input by file, and the settings."""
+    return {
+        "corpus": corpus.name,
+        "source": corpus.source if source is None else Path(source).name,
+        "revision": corpus.revision,
+        "licence": corpus.licence,
+        "inputs": inputs,
+        "settings": {
+            "vocab_size": vocab_size,
+            "model_type": corpus.model_type,
+            "seed": seed,
+            "max_words": clean.MAX_WORDS,
+        },
+    }
+
+
+def is_up_to_date(out: Path, described: dict[str, Any]) -> bool:
+    """Whether a data folder has what is described; then it says so on stderr."""
+    if not sources.is_up_to_date(out, described):
+        return False
+    print(f"data_prep: {out} is up to date", file=sys.stderr)
+    return True
+
+
+def finish(
+    out: Path, aside: Path, counts: dict[str, int], described: dict[str, Any], whole: Path | None = None
+) -> None:
+    """Binarise the text in ``aside`` (see `binarise.build`), move it to ``out``, and print its sizes."""
+    manifest = binarise.build(aside, counts, described, whole)
+    sources.move_into_place(aside, out)
     sizes = ", ".join(f"{name} {n}" for name, n in counts.items())
     print(f"data_prep: {out}: {sizes}; data hash {manifest['hash'][:8]}")
 

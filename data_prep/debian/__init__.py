@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from .. import DataError, binarise, clean, corpora, sources
+from .. import DataError, binarise, clean, corpora, sources, text
 from ..corpora import Corpus
 from . import download, readers
 from .manifest import KINDS, TABLE, Package, packages
@@ -44,38 +43,22 @@ def prepare(
     that is missing or is not the pinned one, and for more pairs than there are.
     """
     files = _files(source or sources.local_copy(corpus.name))
+    inputs = {package.file: package.sha256 for package in files}
+    described = text.description(corpus, None, inputs, seed, vocab_size)
+    described["settings"] |= {"pairs": n_pairs, "version": _VERSION}
     with sources.scratch_beside(out) as aside:
-        inputs = {package.file: package.sha256 for package in files}
-        settings = {
-            "vocab_size": vocab_size,
-            "model_type": corpus.model_type,
-            "seed": seed,
-            "max_words": clean.MAX_WORDS,
-        }
-        description: dict[str, Any] = {
-            "corpus": corpus.name,
-            "source": corpus.source,
-            "revision": corpus.revision,
-            "licence": corpus.licence,
-            "inputs": inputs,
-            "settings": {**settings, "pairs": n_pairs, "version": _VERSION},
-        }
-        if sources.is_up_to_date(out, description):
-            print(f"data_prep: {out} is up to date", file=sys.stderr)
+        if text.is_up_to_date(out, described):
             return
         cleaned = read(files, seed)
         print(clean.table(cleaned.steps))
         counts = _write(cleaned.splits, n_pairs, aside)
-        description |= {
+        described |= {
             "cleaning": [step._asdict() for step in cleaned.steps],
             "packages": _by_package(cleaned),
             "pairs": counts["train"],
             "parts": {name: Counter(s.kind for s in cleaned.splits[name]) for name in ("valid", "test")},
         }
-        manifest = binarise.build(aside, counts, description, aside / "whole")
-        sources.move_into_place(aside, out)
-    sizes = ", ".join(f"{name} {n}" for name, n in counts.items())
-    print(f"data_prep: {out}: {sizes}; data hash {manifest['hash'][:8]}")
+        text.finish(out, aside, counts, described, aside / "whole")
 
 
 def _files(source: str | None) -> dict[Package, Path]:
@@ -126,8 +109,8 @@ def _sentences(files: Mapping[Package, Path], licences: dict[str, str]) -> Itera
         if package.name.endswith("-en") or package.name.endswith("-en-us"):
             continue  # the English half of two files
         texts, licences[package.name] = _texts(package, by_name)
-        for text in texts:
-            yield from of_text(text, package.kind, package.name)
+        for paragraph in texts:
+            yield from of_text(paragraph, package.kind, package.name)
 
 
 def _texts(package: Package, paths: Mapping[str, Path]) -> tuple[list[readers.Text], str]:

@@ -17,7 +17,7 @@ def _only_the_manifest(monkeypatch):
     """No SentencePiece and no fairseq: a manifest with the description."""
     monkeypatch.delenv("MT_LS_DATA", raising=False)
 
-    def build(folder, counts, description):
+    def build(folder, counts, description, whole=None):
         manifest = {**description, "counts": counts, "hash": "d" * 64}
         (folder / "manifest.json").write_text(json.dumps(manifest))
         return manifest
