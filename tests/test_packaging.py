@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -35,8 +36,13 @@ assert not absent, absent
 def empty(tmp_path_factory):
     """The Python of a new environment in which only the wheel and its requirements are installed."""
     folder = tmp_path_factory.mktemp("packaging")
+    source = folder / "source"  # a build writes beside the code
+    for name in ("mt_ls", "data_prep", "analysis"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
-    subprocess.run([*pip, "wheel", "--no-deps", "-w", folder, ROOT], check=True, cwd=folder)
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", folder, source], check=True, cwd=folder)
     (wheel,) = folder.glob("mt_ls-*.whl")
     subprocess.run([sys.executable, "-m", "venv", folder / "environment"], check=True)
     python = folder / "environment" / "bin" / "python"

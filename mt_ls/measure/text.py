@@ -7,6 +7,10 @@ Beam ECE and BLEU of translations of any system, without its model. FOLDER holds
     tokens.jsonl      one JSON line a generated token, those of a sentence in their order:
                       {"sentence": 0, "token": "▁Haus", "probability": 0.83}
 
+In place of tokens.jsonl it may hold what a system writes: generate*.txt (fairseq-generate without --post-process),
+marian*.txt (marian-decoder --n-best --word-scores) or *.confidences.tsv (silnlp). Where such a file scores sentences,
+they must follow from the probabilities of the tokens: a file whose probabilities belong to other tokens is refused.
+
 Sentences count from 0. Tokens are any subwords that spell the hypothesis; spaces and the marks of subwords (▁, Ġ, @@)
 are ignored. A token </s> is the end of its sentence. Hits are those of words, because references come without
 subwords: the probability of a word is the product over the tokens that begin in it. Forced ECE and other temperatures
@@ -17,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import math
 import sys
 from collections.abc import Sequence
@@ -38,18 +41,10 @@ from ..records.items import item_writers
 from .names import printable
 from .paths import check_output, check_split
 from .protocol import MeasureError
+from .token_files import END, Token, lines_of, read_tokens, token_file
 
 FILES = ("hypotheses.txt", "references.txt", "tokens.jsonl")
-"""The files of a folder of translations."""
-END = "</s>"
-_MARKS = str.maketrans("", "", "▁Ġ")
-
-
-class Word(NamedTuple):
-    """A word of a hypothesis (or `END`) and its probability."""
-
-    text: str
-    probability: float
+"""The files of a folder of translations; in place of the last one those of `token_files`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,15 +80,15 @@ class System(NamedTuple):
     folder: Path
     hypotheses: list[str]
     references: list[str]
-    words: list[list[Word]]
+    words: list[list[Token]]
     sha: dict[str, str]
 
 
 def read_system(folder: Path) -> System:
     """The translations in a folder. Raises RecordError, with file and line, for input other than the module's text
     says."""
-    paths = [folder / name for name in FILES]
-    hypotheses, references = map(_lines, paths[:2])
+    paths = [*(folder / name for name in FILES[:2]), token_file(folder)]
+    hypotheses, references = map(lines_of, paths[:2])
     if len(hypotheses) != len(references):
         raise RecordError(f"{paths[1]}: {len(references)} lines for {len(hypotheses)} of {FILES[0]}")
     if not any(line.split() for line in references):
@@ -167,35 +162,10 @@ def measured(system: System, planned: Record) -> tuple[Record, dict[str, Any]]:
     }
 
 
-def _lines(path: Path) -> list[str]:
-    """The lines of a file, which may have a byte order mark and the line ends of Windows."""
-    try:
-        lines = path.read_bytes().decode("utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path}: cannot be read: {error}") from None
-    if lines[-1] == "":
-        lines.pop()
-    if not lines:
-        raise RecordError(f"{path}: is empty")
-    return [line.removesuffix("\r") for line in lines]
-
-
-def _words(path: Path, hypotheses: list[str]) -> list[list[Word]]:
+def _words(path: Path, hypotheses: list[str]) -> list[list[Token]]:
     """The words of each hypothesis with their probabilities."""
-    tokens: list[list[Word]] = [[] for _ in hypotheses]
-    for number, line in enumerate(_lines(path), start=1):
-        try:
-            sentence, token = _token(line)
-        except (ValueError, KeyError, RecursionError) as error:
-            wanted = '{"sentence": 0, "token": "text", "probability": 0.5}'
-            reason = f"no {error}" if isinstance(error, KeyError) else error
-            raise RecordError(f"{path}:{number}: not a token as {wanted} ({reason})") from None
-        if sentence >= len(tokens):
-            raise RecordError(
-                f"{path}:{number}: no sentence {sentence}: sentences count from 0, and {FILES[0]} has {len(tokens)}"
-            )
-        tokens[sentence].append(token)
     words = []
+    tokens = read_tokens(path, len(hypotheses))
     for sentence, (text, own) in enumerate(zip(hypotheses, tokens, strict=True)):
         joined = _joined(text, own)
         if joined is None:
@@ -206,22 +176,7 @@ def _words(path: Path, hypotheses: list[str]) -> list[list[Word]]:
     return words
 
 
-def _token(line: str) -> tuple[int, Word]:
-    """The sentence of a token, and the token without its marks."""
-    fields = json.loads(line)
-    if type(fields) is not dict:
-        raise ValueError("no JSON object")
-    sentence, text, probability = fields["sentence"], fields["token"], fields["probability"]
-    if type(text) is not str:
-        raise ValueError(f"token {text!r:.40} is no text")
-    if type(sentence) is not int or sentence < 0:
-        raise ValueError(f"no sentence {sentence!r}")
-    if type(probability) not in (int, float) or not 0 <= probability <= 1:
-        raise ValueError(f"probability {probability!r} is no number in [0, 1]")
-    return sentence, Word(text if text == END else text.translate(_MARKS).removesuffix("@@").strip(), probability)
-
-
-def _joined(text: str, tokens: list[Word]) -> list[Word] | None:
+def _joined(text: str, tokens: list[Token]) -> list[Token] | None:
     """The words of ``text``, each with the product over the tokens that begin in it, and its `END` if there is one.
 
     None if the tokens spell another text.
@@ -239,10 +194,10 @@ def _joined(text: str, tokens: list[Word]) -> list[Word] | None:
             factors[owner[min(place, len(owner) - 1)]].append(token.probability)
         place += len("".join(token.text.split()))
     # A word in which no token begins has probability 1: the token that reaches into it counts in an earlier word.
-    return [Word(word, math.prod(own)) for word, own in zip(words, factors, strict=True)] + end
+    return [Token(word, math.prod(own)) for word, own in zip(words, factors, strict=True)] + end
 
 
-def _aligned(words: list[list[Word]], references: list[str]) -> GeneratedTokens:
+def _aligned(words: list[list[Token]], references: list[str]) -> GeneratedTokens:
     """The words of all hypotheses with their hits."""
     probability, hit, kept, end, sentence = [], [], [], [], []
     for index, (own, reference) in enumerate(zip(words, references, strict=True)):

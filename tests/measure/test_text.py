@@ -42,7 +42,7 @@ def test_the_model_of_a_text_is_known_by_its_references(tmp_path):
 
 
 def test_a_word_in_which_no_token_begins_has_probability_1():
-    words = text._joined("a b", [text.Word("ab", 0.3)])
+    words = text._joined("a b", [text.Token("ab", 0.3)])
     assert [word.probability for word in words] == [0.3, 1.0]
 
 

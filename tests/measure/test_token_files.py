@@ -1,0 +1,170 @@
+"""Token probabilities in the files of other systems, and the check that they belong to their tokens."""
+
+import json
+import math
+import re
+
+import pytest
+from commands import command, run
+from translations import HYPOTHESES, TOKENS, write_translations
+
+from mt_ls.measure import text
+from mt_ls.measure.token_files import END, PATTERNS, read_tokens, token_file
+from mt_ls.records import RecordError
+
+LOGS = [[-0.1 * (i + 1) for i in range(len(own))] for own in TOKENS]
+SPELLED = [[token.translate(str.maketrans("", "", "▁Ġ")).removesuffix("@@") for token in own] for own in TOKENS]
+
+
+def of_fairseq(logs=LOGS, score=None, tokens=TOKENS):
+    """Lines of fairseq-generate, in base 2 and not in the order of the sentences; a second hypothesis of each."""
+    lines = ["INFO | something"]
+    for i in reversed(range(len(tokens))):
+        scores = [log / math.log(2) for log in logs[i]]
+        mean = sum(scores) / len(scores) if score is None else score
+        for shift in (0.0, 1.0):
+            lines += [
+                f"H-{i}\t{mean - shift}\t{' '.join(tokens[i][:-1])}",
+                f"P-{i}\t{' '.join(f'{value - shift:.4f}' for value in scores)}",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def of_marian(logs=LOGS, total=None):
+    return "".join(
+        f"{i} ||| {' '.join(TOKENS[i][:-1])} ||| WordScores= {' '.join(map(str, own))} "
+        f"||| F0= {sum(own) if total is None else total} ||| {sum(own) / len(own)}\n"
+        for i, own in enumerate(logs)
+    )
+
+
+def of_silnlp(logs=LOGS, score=None):
+    lines = ["Sequence Number\tToken 0", "Sequence Score\tToken Score 0"]
+    for i, own in enumerate(logs):
+        mean = sum(own) / len(own) if score is None else score
+        lines += [f"{i}\t" + "\t".join(TOKENS[i]), "\t".join(str(math.exp(value)) for value in (mean, *own))]
+    return "\n".join(lines) + "\n"
+
+
+FORMS = {"generate-test.txt": of_fairseq, "marian.nbest.txt": of_marian, "out.txt.confidences.tsv": of_silnlp}
+
+
+def write(folder, name, content):
+    write_translations(folder)
+    (folder / "tokens.jsonl").unlink()
+    (folder / name).write_text(content)
+    return folder
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_the_tokens_and_their_probabilities_are_read(name, tmp_path):
+    folder = write(tmp_path / "system", name, FORMS[name]())
+    path = token_file(folder)
+    assert path.name == name
+    tokens = read_tokens(path, 2)
+    assert [[token.text for token in own] for own in tokens] == SPELLED
+    for own, logs in zip(tokens, LOGS, strict=True):
+        assert [token.probability for token in own] == pytest.approx([math.exp(log) for log in logs], rel=1e-3)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_system_is_measured_as_from_our_own_file(name, tmp_path):
+    ours = write_translations(tmp_path / "ours")
+    lines = [
+        json.dumps({"sentence": i, "token": token, "probability": math.exp(log)})
+        for i, own in enumerate(TOKENS)
+        for token, log in zip(own, LOGS[i], strict=True)
+    ]
+    (ours / "tokens.jsonl").write_text("\n".join(lines) + "\n")
+    theirs = write(tmp_path / "theirs", name, FORMS[name]())
+    first, second = (
+        text.measure(text.read_system(folder), "test", tmp_path / f"{folder.name}.jsonl") for folder in (ours, theirs)
+    )
+    assert second.bins.confidence.sum() == pytest.approx(first.bins.confidence.sum(), rel=1e-3)
+    assert (second.bins.hits == first.bins.hits).all() and second.bleu == first.bleu
+
+
+def test_fairseq_generate_itself_is_read(data, checkpoint, tmp_path):
+    process = run(
+        command(
+            "fairseq-generate",
+            data,
+            "--user-dir",
+            "mt_ls",
+            "--path",
+            checkpoint,
+            "--beam",
+            "2",
+            "--batch-size",
+            "64",
+            "--cpu",
+        )
+    )
+    assert process.returncode == 0, process.stderr[-2000:]
+    folder = tmp_path / "system"
+    folder.mkdir()
+    (folder / "generate-test.txt").write_text(process.stdout)
+    found = {mark: dict(re.findall(rf"^{mark}-(\d+)\t(.*)$", process.stdout, re.M)) for mark in "HTP"}
+    n = len(found["H"])
+    for name, mark in (("hypotheses.txt", "H"), ("references.txt", "T")):
+        lines = [found[mark][str(i)].split("\t")[-1].replace(" ", "").replace("▁", " ").strip() for i in range(n)]
+        (folder / name).write_text("".join(f"{line}\n" for line in lines))
+    system = text.read_system(folder)
+    assert n > 200 and system.words[7][-1].text == END
+    scores = [float(score) for score in found["P"]["7"].split()]
+    product = math.prod(word.probability for word in system.words[7])
+    assert product == pytest.approx(2 ** sum(scores), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("generate-test.txt", of_fairseq(score=-9.0), "the probabilities do not belong to these tokens (in sentence"),
+        ("marian.txt", of_marian(total=-20.0), "the probabilities do not belong to these tokens (in sentence"),
+        ("x.confidences.tsv", of_silnlp(score=-0.01), "do not belong to these tokens (in sentence"),
+        ("generate-test.txt", of_fairseq(tokens=[["a b", "x"], ["c", "x"]]), "run fairseq-generate without"),
+        ("generate-test.txt", "H-0\tx\ty\n", ":1: not an H or a P line"),
+        ("generate-test.txt", "P-0\t-1\n", ":1: not an H or a P line"),
+        ("generate-test.txt", "nothing\n", "has no hypothesis of sentence 0"),
+        ("marian.txt", "0 ||| a\n", ":1: not a line id ||| text ||| WordScores= ... ||| F0= ... of marian-decoder"),
+        ("marian.txt", "7 ||| a ||| WordScores= -1 -1 ||| F0= -2 ||| -1\n", ":1: no sentence 7"),
+        ("marian.txt", "0 ||| a ||| WordScores= 1 -1 ||| F0= -2 ||| -1\n", "a score above 0 is no log-probability"),
+        ("x.confidences.tsv", "a\nb\nc\n", "1 lines after the heading, and 2 hypotheses need two each"),
+        ("x.confidences.tsv", "a\nb\n0\tx\n0.5\n1\ty\n0.5\t0.5\n", ":4: 0 probabilities for the 1 tokens above"),
+        ("x.confidences.tsv", "a\nb\n0\tx\n0.5\tz\n1\ty\n0.5\t0.5\n", ":4: not the probabilities of a sentence"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(name, content, reason, tmp_path, capsys):
+    folder = write(tmp_path / "system", name, content)
+    status = text.main([str(folder), "--records", str(tmp_path / "records.jsonl")])
+    error = capsys.readouterr().err
+    assert status == 2 and error.count("\n") == 1 and not (tmp_path / "records.jsonl").exists()
+    assert reason in error
+
+
+def test_scores_in_another_base_are_named(tmp_path):
+    """As if base-10 logarithms were taken for natural ones: the sentence's own score is the natural mean."""
+    mean = sum(LOGS[0]) / len(LOGS[0])
+    base_10 = [[log / math.log(10) for log in own] for own in LOGS]
+    content = of_marian(logs=base_10, total=mean)
+    rows = content.splitlines()
+    rows[1] = rows[1].replace(f"F0= {mean}", f"F0= {sum(LOGS[1]) / len(LOGS[1])}")
+    folder = write(tmp_path / "system", "marian.txt", "\n".join(rows) + "\n")
+    with pytest.raises(RecordError, match="the scores are logarithms of base 10, not natural ones"):
+        read_tokens(token_file(folder), 2)
+
+
+def test_a_score_that_lacks_the_end_of_the_sentence_is_named(tmp_path):
+    without = [own[:-1] for own in LOGS]
+    content = of_marian(logs=without, total=-9.9)
+    folder = write(tmp_path / "system", "marian.txt", content)
+    with pytest.raises(RecordError, match=r"or that of </s> is missing"):
+        read_tokens(token_file(folder), 2)
+
+
+def test_two_files_of_tokens_are_refused(tmp_path):
+    folder = write_translations(tmp_path / "system")
+    (folder / "generate-test.txt").write_text(of_fairseq())
+    with pytest.raises(RecordError, match=r"has generate-test\.txt and tokens\.jsonl: keep one of them"):
+        token_file(folder)
+    assert len(PATTERNS) == 4 and len(HYPOTHESES) == 2
