@@ -13,7 +13,7 @@ wide=transformer_mt_ls_mini narrow=transformer_mt_ls_mini_narrow
 options=(--dropout 0.2 --lr 0.004 --warmup-updates 400)
 case ${SCALE:-cpu} in
   smoke)
-    data=when_smoke sizes=(300 all) middle=300 vocabulary=300 large=400 updates=100 every=20
+    data=when_smoke sizes=(300 all) middle=300 vocabulary=1000 large=1200 updates=100 every=20
     wide=transformer_mt_ls_micro options=(--lr 0.004 --warmup-updates 10) temperatures=(1.0) searched=(1.0)
     ;;
   cpu) data=when ;;
@@ -44,20 +44,20 @@ train_and_measure() {
   publish
 }
 
-# The run folders of this scale: the names of another one begin alike.
-patterns="runs/${data}_[0-9]*_a*_s* runs/${data}_all_*a*_s*"
+# The run folders of this scale, of a number of pairs or of all: when_smoke_300 is none of when.
+pattern="runs/${data}_[0-9a]*_a*_s*"
 
 # publish: the records so far, in out/DATA/published. Jobs take turns. Code that is in no commit publishes nothing.
 publish() {
   if [ -n "${PRINT:-}" ]; then
-    printf 'python -m analysis.publish %s --out %s\n' "$patterns" "$(show "out/$data/published")"
+    printf 'python -m analysis.publish %s --out %s\n' "$pattern" "$(show "out/$data/published")"
     return
   fi
   mkdir -p "out/$data"
   (
     flock 8
-    # shellcheck disable=SC2086  # the shell expands the patterns
-    python -m analysis.publish $patterns --out "out/$data/published" || true
+    # shellcheck disable=SC2086  # the shell expands the pattern
+    python -m analysis.publish $pattern --out "out/$data/published" || true
   ) 8>"out/$data/lock"
 }
 
@@ -99,4 +99,4 @@ for part in ${PARTS:-sizes alphas models}; do
   esac
 done
 wait_jobs
-report "$data" "$patterns"
+report "$data" "$pattern"
