@@ -25,9 +25,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def data(folder, tmp_path_factory):
-    """Data folders with all pairs, 400 and 200 of them."""
+    """Data folders with all pairs, and with 200 of them."""
     out = tmp_path_factory.mktemp("data")
-    for name, pairs in (("all", None), ("400", 400), ("200", 200)):
+    for name, pairs in (("all", None), ("200", 200)):
         debian.prepare(corpora.CORPORA["debian"], out / name, source=str(folder), seed=1, vocab_size=400, n_pairs=pairs)
     return out
 
@@ -43,16 +43,16 @@ def manifest_of(folder):
 def test_sizes_are_nested_and_share_all_else(data):
     train = {
         name: list(zip(lines(data / name, "train.en"), lines(data / name, "train.de"), strict=True))
-        for name in ("all", "400", "200")
+        for name in ("all", "200")
     }
-    assert [len(train[name]) for name in ("400", "200")] == [400, 200] and len(train["all"]) > 700
-    assert train["400"] == train["all"][:400] and train["200"] == train["all"][:200]
+    assert len(train["200"]) == 200 and len(train["all"]) > 700
+    assert train["200"] == train["all"][:200]
     shared = ["spm.model", "dict.en.txt", "dict.de.txt", "text/valid.en", "text/test.de", "text/literary.en"]
     for file in (*shared, "valid.en-de.en.bin", "literary.en-de.de.idx"):
         assert len({(data / name / file).read_bytes() for name in train}) == 1, file
     manifests = [manifest_of(data / name) for name in train]
-    assert len({m["hash"] for m in manifests}) == 3
-    assert [m["pairs"] for m in manifests] == [len(train["all"]), 400, 200]
+    assert len({m["hash"] for m in manifests}) == 2
+    assert [m["pairs"] for m in manifests] == [len(train["all"]), 200]
     assert not (data / "200" / "whole").exists() and not (data / "200" / "pieces").exists()
 
 

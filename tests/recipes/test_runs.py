@@ -169,30 +169,23 @@ def test_a_recipe_of_images_measures_each_network_and_reports(tree, recipe, envi
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("recipe", "environment", "name"),
-    [
-        ("debian", {"PAIRS": "300"}, "debian_smoke_300"),
-        ("when", {"SIZES": "300", "PARTS": "sizes", "SEEDS": "1", "JOBS": "2"}, "when_smoke_300"),
-    ],
-)
-def test_a_recipe_of_packages_measures_every_split(tree, tmp_path, recipe, environment, name):
+def test_a_recipe_of_packages_measures_every_split_and_publishes(tree, tmp_path):
     write_packages(tmp_path / "debian")
-    process = run_recipe(tree, f"{recipe}/run.sh", SCALE="smoke", ALPHAS="0.1", MT_LS_DATA=str(tmp_path), **environment)
+    part = {"SIZES": "300", "PARTS": "sizes", "SEEDS": "1", "ALPHAS": "0.1", "JOBS": "2"}
+    process = run_recipe(tree, "when/run.sh", SCALE="smoke", MT_LS_DATA=str(tmp_path), **part)
     assert process.returncode == 0, process.stderr[-3000:]
-    records = read(tree / "runs" / f"{name}_a0.10_s1" / "records.jsonl")
-    assert {(r.mode, r.split) for r in records} >= {("forced", split) for split in ("valid", "test", "literary")}
-    assert {r.split for r in records if r.mode == "beam"} >= {"test", "literary"}
-    assert {(r.model.pairs, r.model.vocabulary) for r in records} == {(300, 1000)}
-    assert {r.model.checkpoint for r in records} == {"best" if recipe == "when" else "last"}
+    run = tree / "runs" / "when_smoke_300_a0.10_s1"
+    records = read(run / "records.jsonl")
+    measured = {("forced", split) for split in ("valid", "test", "literary")}
+    assert {(r.mode, r.split) for r in records} == measured | {("beam", split) for split in ("test", "literary")}
+    assert {(r.model.pairs, r.model.vocabulary, r.model.checkpoint) for r in records} == {(300, 1000, "best")}
     parts = {r.split: r.parts for r in records}
     assert parts["literary"] is None and sum(parts["test"].values()) == records[0].n_sentences
-    files = unnamed_files(tree, name)  # of a report of several splits the page says how names end
+    files = unnamed_files(tree, "when_smoke_300")  # of a report of several splits the page says how names end
     assert [file for file in files if not file.startswith("out/")] == []
-    assert not unnamed_keys(tree / "runs" / f"{name}_a0.10_s1" / "records.jsonl")
-    if recipe == "when":
-        published = read(tree / "out" / "when_smoke" / "published" / "records.jsonl")
-        assert {record.key for record in published} == {record.key for record in records}
+    assert not unnamed_keys(run / "records.jsonl")
+    published = read(tree / "out" / "when_smoke" / "published" / "records.jsonl")
+    assert {record.key for record in published} == {record.key for record in records}
 
 
 @pytest.mark.slow
