@@ -66,8 +66,8 @@ class Filters(Generic[T]):
 class Cleaning(Filters[Pair]):
     """The filters of sentence pairs.
 
-    The filter of duplicates keeps a file in ``folder`` with
-    the pairs of one pass; ``held_out`` has the keys of sources of valid and test, which train must not have.
+    The filter of duplicates keeps a file in ``folder`` with the pairs of one pass; ``held_out`` has the keys of sources
+    of valid and test, which train must not have.
     """
 
     def __init__(self, folder: Path, held_out: frozenset[str] | None = None) -> None:

@@ -100,7 +100,7 @@ def _size(log_size: float) -> str:
 
 @dataclass(frozen=True)
 class Gain:
-    """What smoothing gains in a quantity at a temperature, or "fitted"; positive where it is better."""
+    """The gain of smoothing in a quantity at a temperature, or "fitted"; positive where smoothing is better."""
 
     quantity: Quantity
     temperature: float | str = 1.0

@@ -1,4 +1,4 @@
-"""What smoothing 0.1 does by number of training pairs, vocabulary and kind of text."""
+"""The effect of smoothing 0.1 by number of training pairs, vocabulary and kind of text."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def _keep(path: Path, package: Package, cache: Path) -> None:
 
 
 def _advice(package: Package) -> str:
-    """What to do where a file cannot be had: Debian keeps what leaves a suite."""
+    """The remedy where a file cannot be had: Debian's snapshots keep the files that leave a suite."""
     if package.is_index:
         return (
             f"put it, from dists/{SUITE}/main/i18n of snapshot.debian.org, into a folder with the others for --source"

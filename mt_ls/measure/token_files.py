@@ -45,7 +45,7 @@ class Sentence(NamedTuple):
 
 
 def token_file(folder: Path) -> Path:
-    """The file with the tokens in a folder. Raises RecordError for none, and for several."""
+    """The file with the tokens in a folder, tokens.jsonl where it has none. Raises RecordError for several."""
     found = sorted({path for pattern in PATTERNS for path in folder.glob(pattern)})
     if len(found) > 1:
         raise RecordError(f"{folder}: has {' and '.join(path.name for path in found)}: keep one of them")
@@ -245,7 +245,7 @@ _FOLLOWS: dict[str, Callable[[Sentence], float]] = {
     "base 2": lambda sentence: _mean(sentence) * math.log(2),
     "base 10": lambda sentence: _mean(sentence) * math.log(10),
 }
-"""What a score may be, from the probabilities of the tokens; a base other than e is a fault of the file."""
+"""The values that a score may have, from the probabilities of the tokens; a base other than e is a fault."""
 
 
 def _agrees(sentence: Sentence, follows: Callable[[Sentence], float]) -> bool:
