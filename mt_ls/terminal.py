@@ -18,7 +18,14 @@ UNREAD = 141
 """The status that a shell gives a command whose output is read no more."""
 
 
-_EXTRAS = {"fairseq": "fairseq", "fairseq_cli": "fairseq", "omegaconf": "fairseq", "hydra": "fairseq"}
+_EXTRAS = {
+    "fairseq": "fairseq",
+    "fairseq_cli": "fairseq",
+    "omegaconf": "fairseq",
+    "hydra": "fairseq",
+    "transformers": "hf",
+    "ctranslate2": "fast",
+}
 """The extra of the project that brings a package, by the package that is imported."""
 
 

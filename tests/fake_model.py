@@ -23,6 +23,7 @@ class FakeModel:
     eos = EOS
     n_classes = len(WORDS)
     max_length = 9
+    searches_at_temperatures = True
 
     def __init__(self, n_sentences=31, projects=True, fast=None):
         generator = torch.Generator().manual_seed(1)

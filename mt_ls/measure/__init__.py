@@ -10,7 +10,11 @@
 - `search`: the choice between two beam searches.
 - `references`: the comparison of hypotheses with references, in this process or beside it.
 - `binarised`: the files of a folder of binarised data, and its manifest.
-- `fairseq_model`: a fairseq checkpoint as a model; the one module that imports fairseq.
+- `loading`: the model of a path.
+- `data`: `TranslationData`, the sentences that a model is measured on, and what models on data share.
+- `fairseq_model`, `fairseq_data`: a fairseq checkpoint, and a folder of binarised data; these two import fairseq.
+- `huggingface_model`, `huggingface_data`, `text_pairs`: a model of Hugging Face, and text files in its tokens.
+- `ctranslate2_model`: a folder of CTranslate2 on the data of either.
 - `configuration`: the contents of a checkpoint in words of a record.
 - `fairseq_search`: the beam search of a checkpoint's task, at many temperatures at once.
 - `ctranslate2_search`: CTranslate2's beam search of a fairseq model.

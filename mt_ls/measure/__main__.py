@@ -1,7 +1,11 @@
 """python -m mt_ls.measure DATA --path CKPT --gen-subset test --temperatures 0.9 1.0 1.1 --records FILE
+       python -m mt_ls.measure SOURCES REFERENCES [FIT_SOURCES FIT_REFERENCES] --hf MODEL --records FILE
 
 Calibration and translation quality of any fairseq translation checkpoint that predicts token after token, trained with
-any criterion.
+any criterion; or of a sequence-to-sequence model of Hugging Face, a folder or a name on the hub, on text files of one
+detokenised sentence a line. The second pair of files chooses temperatures; without it the even-numbered lines do
+(counted from 0), and the odd-numbered ones are reported. In place of either model a folder of CTranslate2 can be named;
+it is searched at T = 1 alone, and its tokenizer's files must be in it where text files are given.
 
 Forced mode: one teacher-forced pass gives NLL, accuracy, Brier score and the bins of ECE at every temperature, also at
 the temperature that is fitted on half of ``--fit-subset``. Beam mode: a search at each temperature, scored by sacrebleu
@@ -25,13 +29,16 @@ if __name__ == "__main__":
     logging.disable(logging.WARNING)  # fairseq logs and warns while it is imported
     warnings.simplefilter("ignore")
 
+import torch
+
 from ..records import Record, RecordError, read
 from .devices import device_and_pool
-from .fairseq_model import FairseqModel
+from .loading import on_binarised, on_texts
 from .paths import check_output, check_run
 from .plan import Plan, check, measure
-from .protocol import BatchLimits, MeasureError
+from .protocol import BatchLimits, MeasureError, TranslationModel
 from .sanity import above_uniform
+from .text_pairs import read_texts
 from .workers import joined, rank
 
 
@@ -39,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure a checkpoint; return 0, or 2 after one line on stderr."""
     options = _options(arguments)
     try:
+        _check_forms(options)
         plans = [_plan(options, split) for split in dict.fromkeys(options.gen_subset.split(","))]
         limits = BatchLimits(options.max_tokens, options.batch_size)
         check_output(options.records)
@@ -47,19 +55,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with device_and_pool(options.cpu, "beam" in options.modes and not options.pieces) as (device, pool):
             if options.search_precision and device.type == "cpu":
                 raise MeasureError(f"a search in {options.search_precision} needs a GPU: leave out --search-precision")
-            model = FairseqModel(options.path, options.data, limits, device, options.run)
+            model = _model(options, limits, device)
             workers = joined()
             for plan in plans:
                 check(model, plan)
             for plan in plans:
                 measure(model, plan, options.records, workers, pool)
                 if workers.is_first:
-                    _show(model, plan.split, options.records, options.path)
+                    _show(model, plan.split, options.records, options.hf or str(options.path))
     except (MeasureError, RecordError, ValueError, OSError) as error:
         if rank() == 0:  # the other workers fail for the same reason
             print(f"mt_ls.measure: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0
+
+
+def _model(options: argparse.Namespace, limits: BatchLimits, device: torch.device) -> TranslationModel:
+    """The model that is named."""
+    if options.hf is None:
+        return on_binarised(options.path, options.data[0], limits, device, options.run)
+    languages = (options.source_language, options.target_language)
+    return on_texts(options.hf, read_texts(options.data), languages, limits, device, options.run)
+
+
+def _check_forms(options: argparse.Namespace) -> None:
+    """Raise MeasureError for options of the one kind of model with those of the other."""
+    if options.hf is None:
+        if len(options.data) > 1:
+            raise MeasureError(f"{len(options.data)} paths for a checkpoint: name one folder of binarised data")
+        if options.source_language or options.target_language:
+            raise MeasureError("--source-language and --target-language are for a model with --hf")
+    elif options.pieces:
+        raise MeasureError("--pieces needs hidden states, which are taken from fairseq's checkpoints only")
 
 
 def _plan(options: argparse.Namespace, split: str) -> Plan:
@@ -77,14 +104,20 @@ def _plan(options: argparse.Namespace, split: str) -> Plan:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    usage, description = str(__doc__).split("\n\n", 1)
     parser = argparse.ArgumentParser(
         prog="python -m mt_ls.measure",
-        description=str(__doc__).split("\n\n", 1)[1],
+        usage=usage,
+        description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("data", type=Path, metavar="DATA", help="binarised data folder")
-    add("--path", required=True, type=Path, metavar="CKPT", help="checkpoint's file")
+    add("data", type=Path, nargs="+", metavar="DATA", help="binarised data folder, or two or four text files")
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("--path", type=Path, metavar="CKPT", help="checkpoint's file, or a folder of CTranslate2")
+    model.add_argument("--hf", metavar="MODEL", help="Hugging Face model: a folder or a name on the hub")
+    add("--source-language", metavar="CODE", help="of a Hugging Face model of several languages, as eng_Latn")
+    add("--target-language", metavar="CODE", help="of a Hugging Face model of several languages, as deu_Latn")
     add("--gen-subset", default="test", metavar="SPLITS", help="splits to report on, as valid,test (default: test)")
     add("--fit-subset", default="valid", help="split on half of which the temperature is fitted, or none")
     add("--temperatures", type=float, nargs="+", default=[1.0], help="1.0 and the fitted one are always measured")
@@ -121,25 +154,25 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _show(model: FairseqModel, split: str, file: Path, checkpoint: Path) -> None:
+def _show(model: TranslationModel, split: str, file: Path, name: str) -> None:
     """Print the records of the model on a split, and the warnings of them."""
     sha = model.provenance(split).sha
     records = [record for record in read(file) if record.split == split and _is_of(record, sha)]
     print(summary(records))
-    _warn(checkpoint, records, model.n_classes)
+    _warn(name, records, model.n_classes)
 
 
 def _is_of(record: Record, sha: dict[str, str]) -> bool:
     return all(record.sha[name] == sha[name] for name in ("checkpoint", "data"))
 
 
-def _warn(path: Path, records: Sequence[Record], n_classes: int) -> None:
+def _warn(name: str, records: Sequence[Record], n_classes: int) -> None:
     """Say on stderr where a measured NLL at T = 1 is above that of a uniform guess."""
     for record in records:
         if record.mode == "forced" and record.temperature == 1.0 and record.nll is not None:
             line = above_uniform(record.nll, n_classes, record.split)
             if line:
-                print(f"mt_ls.measure: warning: {path}: {line}", file=sys.stderr)
+                print(f"mt_ls.measure: warning: {name}: {line}", file=sys.stderr)
 
 
 def summary(records: Sequence[Record]) -> str:

@@ -1,7 +1,9 @@
 """python -m mt_ls.audit DATA-BIN CHECKPOINT [MORE] --out DIR
+       python -m mt_ls.audit SOURCES REFERENCES [FIT_SOURCES FIT_REFERENCES] --hf MODEL [--hf MORE] --out DIR
        python -m mt_ls.audit FOLDER [MORE] --out DIR
 
-Measure fairseq checkpoints on binarised data, or translations of any systems in folders (see python -m
+Measure fairseq checkpoints on binarised data, models of Hugging Face on text files, in place of both also folders of
+CTranslate2 (see python -m mt_ls.measure --help), or translations of any systems in folders (see python -m
 mt_ls.measure_text --help), for a report on each of them. All arguments are checked before the first measurement.
 
 The records of each model are in a folder of DIR, whose names are printed. A model has the name that you gave it: the
@@ -17,24 +19,23 @@ import fcntl
 import gc
 import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from ..records import read
 from . import text
 from .devices import device_and_pool
+from .loading import check_model, on_binarised, on_texts
 from .names import distinct_names, slugs
-from .paths import check_checkpoint, check_data, check_output, check_split
+from .paths import check_data, check_output, check_split
 from .plan import Plan, check, measure
-from .protocol import MeasureError
+from .protocol import BatchLimits, MeasureError, TranslationModel
 from .sanity import check_sample
-
-if TYPE_CHECKING:
-    from .fairseq_model import FairseqModel
+from .text_pairs import read_texts
 
 TEMPERATURES = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.5)
 
@@ -47,11 +48,15 @@ class Audited(NamedTuple):
     records: Path
 
 
+Load = Callable[[Audited, torch.device], TranslationModel]
+"""What loads a model of an audit."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure the models, print the names of their folders in DIR, and return 0, or 2 after one line on stderr."""
     options = _options(arguments)
     try:
-        data, paths = _forms(options.paths)
+        load, paths = _forms(options)
         names = distinct_names(paths)
         folders = slugs(names)
         audited = [
@@ -60,10 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ]
         for model in audited:
             check_output(model.records)
-        if data is None:
+        if load is None:
             _audit_texts(audited, _split_of_texts(options), options.out)
         else:
-            _audit_checkpoints(data, audited, _plans(options), options.out, options.cpu)
+            _audit_models(load, audited, _plans(options), options.out, options.cpu)
     except (MeasureError, ValueError, OSError) as error:
         print(f"mt_ls.audit: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -80,7 +85,16 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("paths", nargs="+", type=Path, metavar="PATH", help="data and checkpoints, or folders of translations")
+    add(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="data and checkpoints, or text files for models with --hf, or folders of translations",
+    )
+    add("--hf", action="append", type=Path, metavar="MODEL", help="folder of a Hugging Face model, or name on the hub")
+    add("--source-language", metavar="CODE", help="of Hugging Face models of several languages, as eng_Latn")
+    add("--target-language", metavar="CODE", help="of Hugging Face models of several languages, as deu_Latn")
     add("--out", required=True, type=Path, metavar="DIR", help="folder of the audit")
     add("--splits", nargs="+", default=["test"], help="splits to report on (default: test)")
     add("--fit-subset", metavar="SPLIT", help="split that chooses temperatures, measured too (default: valid)")
@@ -90,27 +104,41 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _forms(paths: Sequence[Path]) -> tuple[Path | None, list[Path]]:
-    """The data and the checkpoints, or None and the folders of translations. Raises MeasureError for anything else."""
-    for path in paths:
+def _forms(options: argparse.Namespace) -> tuple[Load | None, list[Path]]:
+    """What loads the models, and their paths; None and the folders of translations. Raises MeasureError otherwise."""
+    for path in options.paths:
         if not path.exists():
             raise MeasureError(f"{path}: no such file or folder")
-    first, *others = paths
+    if options.hf:
+        return _loader_of_huggingface(options), options.hf
+    if options.source_language or options.target_language:
+        raise MeasureError("--source-language and --target-language are for models with --hf")
+    first, *others = options.paths
     if any((first / name).exists() for name in text.FILES):
         for path in others:
             if not path.is_dir():
                 raise MeasureError(f"{path}: a file, where a folder of translations belongs, as {first} is one")
-        return None, list(paths)
+        return None, options.paths
     if first.is_file():
         raise MeasureError(f"{first}: a file: name the folder of the binarised data first, and then its checkpoints")
     if not any(first.glob("dict.*.txt")):
         raise MeasureError(f"{first}: holds neither translations ({', '.join(text.FILES)}) nor binarised data (dict.*)")
     check_data(first)
     for path in others:
-        check_checkpoint(path)
+        check_model(path)
     if not others:
         raise MeasureError(f"{first} is binarised data, and no checkpoint is named")
-    return first, others
+    return _loader_of_checkpoints(first), others
+
+
+def _loader_of_checkpoints(data: Path) -> Load:
+    return lambda audited, device: on_binarised(audited.path, data, BatchLimits(), device, audited.name)
+
+
+def _loader_of_huggingface(options: argparse.Namespace) -> Load:
+    texts = read_texts(options.paths)
+    languages = (options.source_language, options.target_language)
+    return lambda audited, device: on_texts(str(audited.path), texts, languages, BatchLimits(), device, audited.name)
 
 
 def _plans(options: argparse.Namespace) -> list[Plan]:
@@ -129,28 +157,22 @@ def _plans(options: argparse.Namespace) -> list[Plan]:
     return [Plan(split=split, temperatures=temperatures, fit_split=fit, beam=beam) for split in (fit, *reported)]
 
 
-def _audit_checkpoints(data: Path, audited: Sequence[Audited], plans: Sequence[Plan], out: Path, cpu: bool) -> None:
-    _say(f"checking {len(audited)} checkpoint{'s' * (len(audited) > 1)}")
+def _audit_models(load: Load, audited: Sequence[Audited], plans: Sequence[Plan], out: Path, cpu: bool) -> None:
+    _say(f"checking {len(audited)} model{'s' * (len(audited) > 1)}")
     with device_and_pool(cpu, searches=True) as (device, pool):
         for model in audited:
-            _check_checkpoint(model, data, plans, device)
+            _check_model(load, model, plans, device)
             gc.collect()  # one network at a time: parts of a measurement hold each other, and the network
         with _only_here(out):
             steps = (f"{number} of {len(audited) * len(plans)}" for number in itertools.count(1))
             for model in audited:
-                _measure_checkpoint(model, data, plans, device, pool, steps)
+                _measure_model(load, model, plans, device, pool, steps)
                 gc.collect()
 
 
-def _loaded(audited: Audited, data: Path, device: torch.device) -> FairseqModel:
-    from .fairseq_model import FairseqModel  # fairseq takes seconds, and an audit of texts does not need it
-
-    return FairseqModel(audited.path, data, device=device, run=audited.name)
-
-
-def _check_checkpoint(audited: Audited, data: Path, plans: Sequence[Plan], device: torch.device) -> None:
-    """Raise MeasureError where the checkpoint cannot be measured as planned, or the folder holds other records."""
-    model = _loaded(audited, data, device)
+def _check_model(load: Load, audited: Audited, plans: Sequence[Plan], device: torch.device) -> None:
+    """Raise MeasureError where the model cannot be measured as planned, or the folder holds other records."""
+    model = load(audited, device)
     try:
         for plan in plans:
             check(model, plan)
@@ -158,18 +180,19 @@ def _check_checkpoint(audited: Audited, data: Path, plans: Sequence[Plan], devic
         for plan in plans:
             check_sample(model, plan.split)
     except MeasureError as error:
-        raise MeasureError(f"{audited.path}: {error}") from None
+        named = "" if str(error).startswith(str(audited.path)) else f"{audited.path}: "
+        raise MeasureError(f"{named}{error}") from None
 
 
-def _measure_checkpoint(
+def _measure_model(
+    load: Load,
     audited: Audited,
-    data: Path,
     plans: Sequence[Plan],
     device: torch.device,
     pool: Executor | None,
     steps: Iterator[str],
 ) -> None:
-    model = _loaded(audited, data, device)
+    model = load(audited, device)
     for plan in plans:
         _say(f"{next(steps)}: {audited.name} on {plan.split}")
         measure(model, plan, audited.records, pool=pool)

@@ -52,7 +52,7 @@ class CTranslate2Search:
 
     def _best(self, split: str, batches: list[list[int]], temperature: float) -> dict[int, torch.Tensor]:
         """The hypothesis of each sentence at one temperature."""
-        dictionary = self._model.target_dictionary
+        dictionary = self._model.data.target_dictionary
         hypotheses = {
             sentence: torch.tensor([*map(dictionary.index, tokens), dictionary.eos()])
             for sentence, tokens in self._translate(split, batches, temperature)
@@ -70,7 +70,7 @@ class CTranslate2Search:
         pending = []
         for batch in batches:  # a call a batch: a result must not depend on the other batches
             results = translator.translate_batch(
-                [self._model.source_tokens(split, sentence) for sentence in batch],
+                [self._model.data.source_tokens(split, sentence) for sentence in batch],
                 beam_size=self._beam,
                 length_penalty=self._lenpen,
                 max_decoding_length=self._model.max_length,
@@ -111,8 +111,8 @@ def _converter(model: FairseqModel, temperature: float) -> Any:
                 converters.set_transformer_encoder(spec.encoder, network.encoder)
                 converters.set_transformer_decoder(spec.decoder, network.decoder)
                 spec.decoder.projection.weight = (network.decoder.output_projection.weight / temperature).numpy()
-            spec.register_source_vocabulary(converters._get_vocab(model.source_dictionary))
-            spec.register_target_vocabulary(converters._get_vocab(model.target_dictionary))
+            spec.register_source_vocabulary(converters._get_vocab(model.data.source_dictionary))
+            spec.register_target_vocabulary(converters._get_vocab(model.data.target_dictionary))
             spec.config.decoder_start_token = spec.config.eos_token
             spec.config.add_source_eos = True
             return spec

@@ -1,11 +1,10 @@
 """A fairseq translation checkpoint with its task and its data, as a `TranslationModel`.
 
-This is the one module of the package that imports fairseq. Each failure is a MeasureError of one line.
+This module and `fairseq_data` alone import fairseq. Each failure is a MeasureError of one line.
 """
 
 import contextlib
 import io
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -26,9 +25,10 @@ from ..plugin.projection import output_projection
 from ..records import Model, code_hash, versions
 from ..smoothing.chunks import chunk_rows
 from ..weights import broken_entry, weights_hash
-from .binarised import UNITS, load_split, read_manifest, sizes, split_hash, subword_scheme
 from .configuration import FAMILY, architecture_of, precision_of, seed_of, smoothing_of, why_not_loaded
 from .ctranslate2_search import CTranslate2Search
+from .data import OnData
+from .fairseq_data import FairseqData
 from .fairseq_search import FairseqSearch
 from .names import checkpoint_family, printable, run_name
 from .paths import check_checkpoint, check_paths
@@ -38,7 +38,7 @@ _CPU_TOKENS = 4000
 """Tokens of a batch on a CPU."""
 
 
-class FairseqModel:
+class FairseqModel(OnData):
     """The model of the checkpoint file ``path`` on the binarised folder ``data``; see `TranslationModel`.
 
     ``run`` names the run in the records, by default `run_name`. Raises MeasureError for a checkpoint or a folder that
@@ -56,60 +56,52 @@ class FairseqModel:
         device: torch.device | None = None,
         run: str | None = None,
     ) -> None:
-        path, self.data = Path(path), Path(data)
-        loaded = _load(path, self.data)
+        path, folder = Path(path), Path(data)
+        loaded = _load(path, folder)
         self.cfg, self.task = loaded.cfg, loaded.task
         self.device = device or torch.device("cpu")
         self.network = loaded.network.eval().to(self.device)
-        self.source_dictionary = self.task.source_dictionary
-        self.target_dictionary = self.task.target_dictionary
-        self.eos = self.target_dictionary.eos()
-        self.n_classes = len(self.target_dictionary)
+        self.data: FairseqData = FairseqData(folder, self.task)
+        self.eos = self.data.eos
+        self.n_classes = len(self.data.target_dictionary)
         self.projection = output_projection(self.network)
-        self._pad = self.target_dictionary.pad()
-        self._subwords = subword_scheme(self.target_dictionary)
         self.limits = limits or BatchLimits()
-        self._manifest = read_manifest(self.data)
         self._orders: dict[str, tuple[np.ndarray, int]] = {}
-        self._decoded: dict[str, list[str]] = {}
         self._weights, self._updates = loaded.weights, loaded.updates
         self._seed = _of_training(path, "seed", seed_of, self.cfg.common)
+        self._smoothing = _of_training(path, "label smoothing", smoothing_of, self.cfg.criterion)
         self._code = code_hash()
         self._run = run or run_name(path)
-        pairs, vocabulary = sizes(self._manifest)
-        self._model = Model(
-            corpus=self._manifest.get("corpus") or printable(Path(os.path.abspath(self.data)).name),
-            architecture=architecture_of(self.cfg.model),
-            smoothing=_of_training(path, "label smoothing", smoothing_of, self.cfg.criterion),
-            precision=precision_of(self.cfg.common),
-            checkpoint=loaded.family or checkpoint_family(path),
-            pairs=pairs,
-            vocabulary=vocabulary,
-        )
+        self._family = loaded.family or checkpoint_family(path)
 
     def provenance(self, split: str) -> Provenance:
-        """See `TranslationModel`. Data without a manifest is known by its dictionaries and the files of the split."""
-        data_hash = self._manifest.get("hash") or split_hash(self.data, split)
+        """See `TranslationModel`."""
+        data = self.data.identity(split)
+        model = Model(
+            corpus=data.corpus,
+            architecture=architecture_of(self.cfg.model),
+            smoothing=self._smoothing,
+            precision=precision_of(self.cfg.common),
+            checkpoint=self._family,
+            pairs=data.pairs,
+            vocabulary=data.vocabulary,
+        )
         return Provenance(
             run=self._run,
-            model=self._model,
+            model=model,
             seed=self._seed,
             updates=self._updates,
-            unit=UNITS[self._subwords],
+            unit=data.unit,
             device=self.device.type,
-            sha={"data": data_hash, "checkpoint": self._weights, "code": self._code},
+            sha={"data": data.sha, "checkpoint": self._weights, "code": self._code},
             versions=versions("torch", "numpy", "sacrebleu", "sentencepiece") | {"fairseq": fairseq.__version__},
-            parts=self._manifest.get("parts", {}).get(split),
+            parts=data.parts,
         )
-
-    def n_sentences(self, split: str) -> int:
-        """See `TranslationModel`."""
-        return len(self._dataset(split))
 
     def batches(self, split: str, sentences: range) -> list[list[int]]:
         """See `TranslationModel`. Sentences of similar length share a batch."""
         order, longest = self._order(split)
-        batches = self._dataset(split).batch_by_size(
+        batches = self.data.dataset(split).batch_by_size(
             order[(order >= sentences.start) & (order < sentences.stop)],
             max_tokens=self.limits.max_tokens or max(self._device_tokens, longest),
             max_sentences=self.limits.max_sentences,
@@ -120,8 +112,8 @@ class FairseqModel:
     @torch.no_grad()
     def forced(self, split: str, sentences: list[int]) -> ForcedTokens:
         """See `TranslationModel`. Without a projection the logits are log-probabilities."""
-        sample = self.collated(split, sentences)
-        real = sample["target"].ne(self._pad)
+        sample = self.data.collated(split, sentences)
+        real = sample["target"].ne(self.data.pad)
         sentence = sample["id"].unsqueeze(1).expand_as(real)[real]
         # Places are found before the batch moves: a mask on a GPU would make the host wait for its number of them.
         moved = (sample, sample["target"][real], sentence, real.nonzero(as_tuple=True))
@@ -144,66 +136,13 @@ class FairseqModel:
         self, split: str, sentences: list[int], hypotheses: list[torch.Tensor], temperature: float
     ) -> list[torch.Tensor]:
         """See `TranslationModel`. One teacher-forced pass over the hypotheses."""
-        sample = self.collated(split, sentences)
+        sample = self.data.collated(split, sentences)
         rows = sample["id"].tolist()  # the collater sorts a batch by length
         sample = self.on_device(sample)
         ids = dict(zip(sentences, hypotheses, strict=True))
         ranked = token_probabilities([self.network], sample, [[{"tokens": ids[row]}] for row in rows], temperature)
         probabilities = {row: best.probability for row, (best,) in zip(rows, ranked, strict=True)}
         return [probabilities[sentence] for sentence in sentences]
-
-    def target(self, split: str, sentence: int) -> list[int]:
-        """See `TranslationModel`."""
-        ids = self._dataset(split)[sentence]["target"].tolist()
-        return [token for token in ids if token not in (self._pad, self.eos)]
-
-    def text_of(self, ids: torch.Tensor) -> str:
-        """See `TranslationModel`."""
-        return self.target_dictionary.string(ids, self._subwords, escape_unk=True)
-
-    def references(self, split: str) -> list[str]:
-        """See `TranslationModel`: the file text/SPLIT.LANGUAGE beside the data, or else the decoded targets."""
-        n = self.n_sentences(split)
-        path = self.data / "text" / f"{split}.{self.task.cfg.target_lang}"
-        if path.exists():
-            try:
-                lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-            except (OSError, UnicodeDecodeError) as error:
-                raise MeasureError(f"{path}: cannot be read: {error}") from None
-            if len(lines) != n:
-                raise MeasureError(f"{path}: {len(lines)} lines, but the split has {n} sentences")
-            return lines
-        if split not in self._decoded:
-            self._decoded[split] = [self.text_of(torch.tensor(self.target(split, sentence))) for sentence in range(n)]
-        return self._decoded[split]
-
-    def token_id(self, token: str) -> int | None:
-        """See `TranslationModel`."""
-        return self.target_dictionary.index(token) if token in self.target_dictionary else None
-
-    def source_tokens(self, split: str, sentence: int) -> list[str]:
-        """Return the tokens of a source sentence, without EOS."""
-        special = (self.source_dictionary.pad(), self.source_dictionary.eos())
-        ids = self._dataset(split)[sentence]["source"].tolist()
-        return [self.source_dictionary[token] for token in ids if token not in special]
-
-    def collated(self, split: str, sentences: list[int]) -> dict[str, Any]:
-        """Return fairseq's batch of these sentences, on the CPU. A sentence may occur several times."""
-        dataset = self._dataset(split)
-        items = {sentence: dataset[sentence] for sentence in dict.fromkeys(sentences)}
-        sample = dataset.collater([items[sentence] for sentence in sentences])
-        sides = (
-            (sample["net_input"]["src_tokens"], self.source_dictionary),
-            (sample["target"], self.target_dictionary),
-        )
-        for ids, dictionary in sides:
-            greatest, n = int(ids.max()), len(dictionary)
-            if greatest >= n:  # the embedding of such a token would be an error of the device
-                raise MeasureError(
-                    f"{self.data}: split {split} has a token {greatest}, and a dictionary only {n}: the dictionary is "
-                    "another one than that of the data"
-                )
-        return sample
 
     def on_device(self, sample: Any) -> Any:
         """Return a tensor, or what holds tensors, on the device of the model."""
@@ -214,25 +153,19 @@ class FairseqModel:
         """The most tokens of a batch that suit the device."""
         return _CPU_TOKENS if self.device.type == "cpu" else chunk_rows(self.n_classes, self.device)
 
-    def _dataset(self, split: str) -> Any:
-        """fairseq's data set of a split."""
-        if split not in self.task.datasets:
-            load_split(self.task, split, self.data)
-        return self.task.datasets[split]
-
     def _order(self, split: str) -> tuple[np.ndarray, int]:
         """The sentences of a split by length, and the number of tokens of the longest.
 
         Raises MeasureError if one is longer than the model's positions, or than the limit of a batch.
         """
         if split not in self._orders:
-            dataset = self._dataset(split)
+            dataset = self.data.dataset(split)
             order = dataset.ordered_indices()
             positions = utils.resolve_max_positions(self.task.max_positions(), self.network.max_positions())
             _, too_long = dataset.filter_indices_by_size(order, positions)
             if too_long:
                 raise MeasureError(
-                    f"{self.data}: split {split}: {len(too_long)} of {len(dataset)} sentences are longer than the "
+                    f"{self.data.path}: split {split}: {len(too_long)} of {len(dataset)} sentences are longer than the "
                     "model's positions; shorten or remove them: a score of the others would not be one of the split"
                 )
             lengths = dataset.num_tokens_vec(order)

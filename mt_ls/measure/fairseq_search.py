@@ -70,7 +70,7 @@ class FairseqSearch:
     ) -> list[tuple[int, int, torch.Tensor]]:
         """The best hypotheses of one batch. Without a tempered ensemble all jobs are at one temperature."""
         model = self._model
-        sample = model.collated(split, [sentence for sentence, _ in jobs])
+        sample = model.data.collated(split, [sentence for sentence, _ in jobs])
         numbers: dict[int, list[int]] = {}
         for sentence, number in jobs:
             numbers.setdefault(sentence, []).append(number)

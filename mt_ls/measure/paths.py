@@ -47,6 +47,11 @@ def check_checkpoint(path: Path) -> None:
         raise MeasureError(f"{path}: not a fairseq checkpoint: it is a text file")
 
 
+def is_ctranslate2(path: Path) -> bool:
+    """Return whether a path is a folder of CTranslate2."""
+    return (path / "model.bin").is_file() and any(path.glob("*_vocabulary.*"))
+
+
 def check_split(name: str) -> None:
     """Raise MeasureError for what cannot be the name of a split, which is part of files' names."""
     if not name or "/" in name or not name.isprintable():

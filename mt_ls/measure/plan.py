@@ -95,7 +95,11 @@ def measure(
         blank = replace(blank, fitted_temperature=fitted, fitted_on=split)
     missing = [record for record in _wanted(plan, blank) if record.key not in done]
     of_forced = [record for record in missing if record.mode == "forced"]
-    of_beam = [record for record in missing if record.mode == "beam"]
+    of_beam = [
+        record
+        for record in missing
+        if record.mode == "beam" and (record.temperature == 1.0 or model.searches_at_temperatures)
+    ]
     if of_forced:
         measure_forced(forced, of_forced, records)
     if of_beam:

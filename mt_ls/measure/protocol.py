@@ -77,6 +77,12 @@ class ForcedTokens(NamedTuple):
     sentence: torch.Tensor
 
 
+def probabilities_of(logits: torch.Tensor, ids: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Return the probabilities (L,) of the tokens ``ids`` (L,) by ``logits`` (L, V) at a temperature."""
+    log_probabilities = torch.log_softmax(logits.float() / temperature, dim=-1)
+    return log_probabilities.gather(1, ids.to(logits.device).unsqueeze(1))[:, 0].exp()
+
+
 class Search(Protocol):
     """A beam search. ``name`` is the distribution that implements it, for example "fairseq".
 
@@ -103,6 +109,8 @@ class TranslationModel(Protocol):
     eos: int
     n_classes: int
     """The size of the target vocabulary."""
+    searches_at_temperatures: bool
+    """Whether searches have temperatures; a model without them is searched at T = 1 alone."""
 
     @property
     def projection(self) -> torch.Tensor | None:
@@ -132,8 +140,11 @@ class TranslationModel(Protocol):
         """Return the beam search that the model comes with, in half precision where ``precision`` names one."""
         ...
 
-    def fast_search(self, beam: int, lenpen: float) -> Search:
-        """Return a faster search, whose hypotheses may differ; raise MeasureError with the reason if there is none."""
+    def fast_search(self, beam: int, lenpen: float) -> Search | None:
+        """Return a faster search, whose hypotheses may differ, or None for a kind of model that has one search alone.
+
+        Raises MeasureError with the reason why this model cannot have it.
+        """
         ...
 
     def token_probabilities(

@@ -24,6 +24,8 @@ def exact_search(
         fast = model.fast_search(beam, lenpen)
     except MeasureError as error:
         return own, str(error)
+    if fast is None:
+        return own, None
     different = workers.from_first(lambda: sentences_that_differ(model, split, own, fast))
     if different:
         return own, f"{fast.name} finds another hypothesis for sentence {different[0]} of {split}"

@@ -71,7 +71,7 @@ def test_the_same_command_measures_nothing_again(audited, capsys):
     output = capsys.readouterr()
     assert output.out == "a_best.pt\nb_best.pt\n"
     assert output.err.splitlines() == [
-        "checking 2 checkpoints",
+        "checking 2 models",
         "1 of 4: a/best.pt on valid",
         "2 of 4: a/best.pt on test",
         "3 of 4: b/best.pt on valid",

@@ -188,7 +188,7 @@ def test_data_that_name_no_languages_are_refused(data, checkpoint, tmp_path):
 
 def test_tokens_beyond_the_dictionary_are_refused(data, checkpoint):
     model = FairseqModel(checkpoint, data)
-    model.task.target_dictionary.symbols = model.target_dictionary.symbols[:40]
+    model.task.target_dictionary.symbols = model.data.target_dictionary.symbols[:40]
     with pytest.raises(MeasureError, match=r"split test has a token [4-7]\d, and a dictionary only 40: the dictionary"):
         model.forced("test", list(range(211)))
 
@@ -277,7 +277,7 @@ def test_references_without_text_beside_them_are_decoded(data, checkpoint, tmp_p
 
 def test_tokens_of_the_vocabulary_have_ids(model):
     token = model.token_id("▁der")
-    assert model.target_dictionary[token] == "▁der" and model.token_id("▁xyz") is None
+    assert model.data.target_dictionary[token] == "▁der" and model.token_id("▁xyz") is None
 
 
 def test_a_sentence_that_does_not_fit_is_an_error_and_not_a_gap(data, checkpoint):

@@ -54,8 +54,8 @@ def test_a_search_at_once_finds_what_one_a_temperature_finds(model, loaded, most
     search.at_once, search._most = True, most
     finish_on_the_host(search._generator)
     calls = collections.Counter()
-    collated = model.collated
-    monkeypatch.setattr(model, "collated", lambda split, s: calls.update([len(s)]) or collated(split, s))
+    collated = model.data.collated
+    monkeypatch.setattr(model.data, "collated", lambda split, s: calls.update([len(s)]) or collated(split, s))
     found = _found(search, model, TEMPERATURES)
     assert found == [_expected(loaded, temperature) for temperature in TEMPERATURES]
     assert len({str(of_one) for of_one in found}) == len(TEMPERATURES)  # the temperatures matter

@@ -87,7 +87,7 @@ def test_an_audit_has_a_line_for_each_checkpoint(finished, tmp_path):
     assert first == "audit: loading what measures; then all arguments are checked"
     names = [f"{run}/checkpoints/checkpoint_last.pt" for run in runs]
     steps = [f"{name} on {split}" for name in names for split in ("valid", "test")]
-    assert lines == ["checking 2 checkpoints", *(f"{i} of 4: {step}" for i, step in enumerate(steps, start=1))]
+    assert lines == ["checking 2 models", *(f"{i} of 4: {step}" for i, step in enumerate(steps, start=1))]
     out = tmp_path / "the user's" / "my audit"
     page = (out / "report.html").read_text()
     for name in names:
