@@ -4,6 +4,7 @@ import random
 
 import torch
 
+from mt_ls.calibration.confidence import token_scores
 from mt_ls.measure.protocol import ForcedTokens, MeasureError, Provenance
 from mt_ls.records import Model
 from mt_ls.smoothing.kinds import Smoothing
@@ -86,12 +87,12 @@ class FakeModel:
             raise MeasureError("no fast search of a fake")
         return self._fast
 
-    def token_probabilities(self, split, sentences, hypotheses, temperature):
-        probabilities = []
+    def token_scores(self, split, sentences, hypotheses, temperature):
+        scored = []
         for sentence, ids in zip(sentences, hypotheses, strict=True):
             logits = self.states(split, sentence, ids.tolist()) @ self.weight.t()
-            probabilities.append((logits / temperature).softmax(-1).gather(-1, ids.unsqueeze(-1))[:, 0])
-        return probabilities
+            scored.append(token_scores(logits, ids, temperature))
+        return scored
 
     def target(self, split, sentence):
         return self.targets[split][sentence]

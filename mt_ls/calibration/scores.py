@@ -31,6 +31,10 @@ class Scorer:
             for name, metric in self._metrics.items()
         }
 
+    def chrf(self, statistics: Statistics) -> float:
+        """chrF (0 to 100) of the counts of a sentence."""
+        return self._metrics["chrf"]._compute_score_from_stats(statistics["chrf"].astype(int).tolist()).score
+
     def scores(self, total: Statistics) -> dict[str, Any]:
         """The fields of a record from the sum of statistics over sentences.
 

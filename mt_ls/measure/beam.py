@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from tqdm import tqdm
 
 from ..calibration.bins import FINE_BINS, Bins
+from ..calibration.confidence import TokenScores, scores
 from ..calibration.generated import GeneratedTokens
 from ..calibration.scores import Statistics
 from ..calibration.smooth_ece import smooth_ece
@@ -26,10 +27,10 @@ from .workers import ALONE, Workers
 
 
 class Hypothesis(NamedTuple):
-    """The token ids (L,) of a hypothesis, the probability of each (L,), and its comparison with the reference."""
+    """The token ids (L,) of a hypothesis, the scores of each, and its comparison with the reference."""
 
     ids: torch.Tensor
-    probability: torch.Tensor
+    tokens: TokenScores
     comparison: Comparison
 
 
@@ -66,8 +67,8 @@ def measure_beam(
     """Measure the planned records together, and append them to ``records`` with their items beside it.
 
     All are of one split, at different temperatures. Only the first worker writes. The bins of an item are those of the
-    tokens other than EOS that TER has not shifted. Items have values of each token at T = 1 and at the fitted
-    temperature.
+    tokens other than EOS that TER has not shifted. At T = 1 and at the fitted temperature items have values of each
+    token, the scores of the sentence and its chrF.
     """
     start = time.perf_counter()
     split, temperatures = planned[0].split, [record.temperature for record in planned]
@@ -129,25 +130,25 @@ def _hypotheses(
         ids[number][sentence] = tokens
         begun[number][sentence] = references.compare(sentence, *tokens.tolist())
     references.flush()
-    probabilities = [
-        _probabilities(model, split, window, of_sentences, temperature)
+    scored = [
+        _token_scores(model, split, window, of_sentences, temperature)
         for of_sentences, temperature in zip(ids, temperatures, strict=True)
     ]
     return [
-        {s: Hypothesis(tokens[s], probability[s], references.result(comparison[s])) for s in tokens}
-        for tokens, probability, comparison in zip(ids, probabilities, begun, strict=True)
+        {s: Hypothesis(tokens[s], of_tokens[s], references.result(comparison[s])) for s in tokens}
+        for tokens, of_tokens, comparison in zip(ids, scored, begun, strict=True)
     ]
 
 
-def _probabilities(
+def _token_scores(
     model: TranslationModel, split: str, window: Window, ids: dict[int, torch.Tensor], temperature: float
-) -> dict[int, torch.Tensor]:
-    """The probabilities of the tokens ``ids`` of each sentence of the window's batches."""
-    probabilities: dict[int, torch.Tensor] = {}
+) -> dict[int, TokenScores]:
+    """The scores of the tokens ``ids`` of each sentence of the window's batches."""
+    scored: dict[int, TokenScores] = {}
     for batch in window.batches:
-        of_batch = model.token_probabilities(split, batch, [ids[sentence] for sentence in batch], temperature)
-        probabilities.update(zip(batch, of_batch, strict=True))
-    return probabilities
+        of_batch = model.token_scores(split, batch, [ids[sentence] for sentence in batch], temperature)
+        scored.update(zip(batch, of_batch, strict=True))
+    return scored
 
 
 def _add(total: _Sums, writer: ItemsWriter, hypotheses: list[Hypothesis], eos: int, keeps_tokens: bool) -> None:
@@ -156,7 +157,7 @@ def _add(total: _Sums, writer: ItemsWriter, hypotheses: list[Hypothesis], eos: i
     ids = torch.cat([hypothesis.ids for hypothesis in hypotheses])
     lengths = torch.tensor([len(hypothesis.ids) for hypothesis in hypotheses])
     tokens = GeneratedTokens(
-        probability=torch.cat([hypothesis.probability for hypothesis in hypotheses]),
+        probability=torch.cat([hypothesis.tokens.probability for hypothesis in hypotheses]),
         hit=torch.tensor([hit for comparison in comparisons for hit in comparison.hit]),
         kept=torch.tensor([kept for comparison in comparisons for kept in comparison.kept]),
         eos=ids == eos,
@@ -174,6 +175,8 @@ def _add(total: _Sums, writer: ItemsWriter, hypotheses: list[Hypothesis], eos: i
         bins=sums["others"].numpy().astype("f4"),
         bleu=np.stack([comparison.statistics["bleu"] for comparison in comparisons]).astype("i4"),
         text=[comparison.text for comparison in comparisons],
+        scores=torch.stack([scores(hypothesis.tokens) for hypothesis in hypotheses]).numpy() if keeps_tokens else None,
+        chrf=np.array([comparison.chrf for comparison in comparisons]) if keeps_tokens else None,
         tokens=columns if keeps_tokens else None,
         lengths=lengths.numpy() if keeps_tokens else None,
     )

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..calibration.confidence import TokenScores, token_scores
 from ..records import Model, code_hash, sha256_of, versions
 from ..terminal import first_line
-from .data import OnData, TranslationData, batches_by_length
+from .data import OnData, TranslationData, batches_by_length, forced_tokens
 from .names import printable
-from .protocol import BatchLimits, ForcedTokens, MeasureError, Provenance, Search, probabilities_of
+from .protocol import BatchLimits, ForcedTokens, MeasureError, Provenance, Search
 
 _TOKENS = 2000
 _LOGITS = 2**26
@@ -84,12 +85,7 @@ class CTranslate2Model(OnData):
     def forced(self, split: str, sentences: list[int]) -> ForcedTokens:
         """See `TranslationModel`. The states are logits."""
         targets = [[*self.target(split, sentence), self.eos] for sentence in sentences]
-        lengths = torch.tensor([len(target) for target in targets])
-        return ForcedTokens(
-            torch.cat(self._logits(split, sentences, targets)),
-            torch.tensor([token for target in targets for token in target]),
-            torch.tensor(sentences).repeat_interleave(lengths),
-        )
+        return forced_tokens(self._logits(split, sentences, targets), targets, sentences)
 
     def search(self, beam: int, lenpen: float, precision: str | None = None) -> Search:
         """See `TranslationModel`: the library's search, of the type that the weights have."""
@@ -100,12 +96,12 @@ class CTranslate2Model(OnData):
     def fast_search(self, beam: int, lenpen: float) -> None:
         """See `TranslationModel`. There is none."""
 
-    def token_probabilities(
+    def token_scores(
         self, split: str, sentences: list[int], hypotheses: list[torch.Tensor], temperature: float
-    ) -> list[torch.Tensor]:
+    ) -> list[TokenScores]:
         """See `TranslationModel`. One teacher-forced pass over the hypotheses."""
         logits = self._logits(split, sentences, [ids.tolist() for ids in hypotheses])
-        return [probabilities_of(own, ids, temperature) for own, ids in zip(logits, hypotheses, strict=True)]
+        return [token_scores(own, ids, temperature) for own, ids in zip(logits, hypotheses, strict=True)]
 
     def target(self, split: str, sentence: int) -> list[int]:
         """See `TranslationModel`. Ids are those of the folder's vocabulary."""

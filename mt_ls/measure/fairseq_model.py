@@ -19,6 +19,7 @@ from fairseq.tasks import TASK_REGISTRY
 from fairseq.tasks.translation import TranslationTask
 from fairseq.tasks.translation_lev import TranslationLevenshteinTask
 
+from ..calibration.confidence import TokenScores
 from ..plugin.batches import on_device
 from ..plugin.hypotheses import token_probabilities  # importing the plugin lets checkpoints load
 from ..plugin.projection import output_projection
@@ -132,17 +133,20 @@ class FairseqModel(OnData):
         """See `TranslationModel`."""
         return CTranslate2Search(self, beam, lenpen)
 
-    def token_probabilities(
+    def token_scores(
         self, split: str, sentences: list[int], hypotheses: list[torch.Tensor], temperature: float
-    ) -> list[torch.Tensor]:
+    ) -> list[TokenScores]:
         """See `TranslationModel`. One teacher-forced pass over the hypotheses."""
         sample = self.data.collated(split, sentences)
         rows = sample["id"].tolist()  # the collater sorts a batch by length
         sample = self.on_device(sample)
         ids = dict(zip(sentences, hypotheses, strict=True))
         ranked = token_probabilities([self.network], sample, [[{"tokens": ids[row]}] for row in rows], temperature)
-        probabilities = {row: best.probability for row, (best,) in zip(rows, ranked, strict=True)}
-        return [probabilities[sentence] for sentence in sentences]
+        scored = {
+            row: TokenScores(best.probability, best.entropy, best.max_logit)
+            for row, (best,) in zip(rows, ranked, strict=True)
+        }
+        return [scored[sentence] for sentence in sentences]
 
     def on_device(self, sample: Any) -> Any:
         """Return a tensor, or what holds tensors, on the device of the model."""

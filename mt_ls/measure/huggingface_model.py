@@ -16,13 +16,14 @@ from typing import Any
 
 import torch
 
+from ..calibration.confidence import TokenScores, token_scores
 from ..records import Model, code_hash, versions
 from ..terminal import first_line
 from ..weights import weights_hash
-from .data import OnData, batches_by_length
+from .data import OnData, batches_by_length, forced_tokens
 from .huggingface_data import HuggingFaceData, quiet_transformers
 from .names import printable
-from .protocol import BatchLimits, ForcedTokens, MeasureError, Provenance, Search, probabilities_of
+from .protocol import BatchLimits, ForcedTokens, MeasureError, Provenance, Search
 from .text_pairs import Texts
 
 _TOKENS = 4000
@@ -87,12 +88,7 @@ class HuggingFaceModel(OnData):
     def forced(self, split: str, sentences: list[int]) -> ForcedTokens:
         """See `TranslationModel`. The states are logits."""
         targets = [[*self.target(split, sentence), self.eos] for sentence in sentences]
-        lengths = torch.tensor([len(target) for target in targets])
-        return ForcedTokens(
-            torch.cat(self._logits(split, sentences, targets)),
-            torch.tensor([token for target in targets for token in target], device=self.device),
-            torch.tensor(sentences).repeat_interleave(lengths).to(self.device),
-        )
+        return forced_tokens(self._logits(split, sentences, targets), targets, sentences)
 
     def search(self, beam: int, lenpen: float, precision: str | None = None) -> Search:
         """See `TranslationModel`: `generate`, with the restrictions that the model's generation configuration names."""
@@ -103,12 +99,15 @@ class HuggingFaceModel(OnData):
     def fast_search(self, beam: int, lenpen: float) -> None:
         """See `TranslationModel`. There is none."""
 
-    def token_probabilities(
+    def token_scores(
         self, split: str, sentences: list[int], hypotheses: list[torch.Tensor], temperature: float
-    ) -> list[torch.Tensor]:
+    ) -> list[TokenScores]:
         """See `TranslationModel`. One teacher-forced pass over the hypotheses."""
         logits = self._logits(split, sentences, [ids.tolist() for ids in hypotheses])
-        return [probabilities_of(own, ids, temperature).cpu() for own, ids in zip(logits, hypotheses, strict=True)]
+        scored = [
+            token_scores(own, ids.to(self.device), temperature) for own, ids in zip(logits, hypotheses, strict=True)
+        ]
+        return [TokenScores(*(column.cpu() for column in of_sentence)) for of_sentence in scored]
 
     def padded_sources(self, split: str, sentences: list[int]) -> dict[str, torch.Tensor]:
         """Return the ids (B, L) of sources and their mask, on the device."""

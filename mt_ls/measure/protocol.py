@@ -4,7 +4,7 @@ A model needs no base class. Each mode calls a part of the protocol:
 
 - every mode: `provenance`, `n_sentences`, `n_classes`, `batches`;
 - forced: `forced`, `projection` and `eos`;
-- beam: `search`, `fast_search`, `token_probabilities`, `target`, `eos`, `text_of` and `references`;
+- beam: `search`, `fast_search`, `token_scores`, `target`, `eos`, `text_of` and `references`;
 - activations: those of forced, and `token_id`.
 
 A sentence is its number in its split, counted from 0. A token is its id in the target vocabulary.
@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 
 import torch
 
+from ..calibration.confidence import TokenScores
 from ..records import Model
 
 
@@ -75,12 +76,6 @@ class ForcedTokens(NamedTuple):
     states: torch.Tensor
     target: torch.Tensor
     sentence: torch.Tensor
-
-
-def probabilities_of(logits: torch.Tensor, ids: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Return the probabilities (L,) of the tokens ``ids`` (L,) by ``logits`` (L, V) at a temperature."""
-    log_probabilities = torch.log_softmax(logits.float() / temperature, dim=-1)
-    return log_probabilities.gather(1, ids.to(logits.device).unsqueeze(1))[:, 0].exp()
 
 
 class Search(Protocol):
@@ -147,10 +142,10 @@ class TranslationModel(Protocol):
         """
         ...
 
-    def token_probabilities(
+    def token_scores(
         self, split: str, sentences: list[int], hypotheses: list[torch.Tensor], temperature: float
-    ) -> list[torch.Tensor]:
-        """Return the probabilities (L,), on the CPU, of the tokens of one hypothesis of each sentence of a batch.
+    ) -> list[TokenScores]:
+        """Return the scores, on the CPU, of the tokens of one hypothesis of each sentence of a batch.
 
         ``hypotheses`` are token ids as `Search.best` returns them. Logits are divided by the temperature.
         """

@@ -37,7 +37,7 @@ class Pair(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """A hypothesis compared with its reference: its text, flags of its tokens, and its part of the scores.
+    """A hypothesis compared with its reference: its text, flags of its tokens, its part of the scores, and its chrF.
 
     ``hit`` and ``kept`` are those of `Alignment`.
     """
@@ -46,15 +46,18 @@ class Comparison(NamedTuple):
     hit: list[bool]
     kept: list[bool]
     statistics: Statistics
+    chrf: float
 
 
 def compared(pairs: Sequence[Pair], eos: int) -> list[Comparison]:
     """The comparison of each pair."""
     scorer = _scorer()
-    return [
-        Comparison(pair.text, *align_ids(pair.ids, pair.target, eos), scorer.statistics(pair.text, pair.reference))
-        for pair in pairs
-    ]
+    comparisons = []
+    for pair in pairs:
+        statistics = scorer.statistics(pair.text, pair.reference)
+        flags = align_ids(pair.ids, pair.target, eos)
+        comparisons.append(Comparison(pair.text, *flags, statistics, scorer.chrf(statistics)))
+    return comparisons
 
 
 _scorer = functools.cache(Scorer)

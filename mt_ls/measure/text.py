@@ -35,6 +35,7 @@ from ..calibration.alignment import align
 from ..calibration.bins import Bins
 from ..calibration.generated import GeneratedTokens
 from ..calibration.scores import Scorer
+from ..calibration.selective import SCORES
 from ..calibration.smooth_ece import smooth_ece
 from ..records import Model, Record, RecordError, append, code_hash, read, sha256_of, versions
 from ..records.items import item_writers
@@ -159,7 +160,16 @@ def measured(system: System, planned: Record) -> tuple[Record, dict[str, Any]]:
         "bins": sums["others"].numpy().astype("f4"),
         "bleu": np.stack([s["bleu"] for s in statistics]).astype("i4"),
         "text": system.hypotheses,
+        "scores": np.array([_scores(own) for own in system.words], dtype="f4"),
+        "chrf": np.array([scorer.chrf(s) for s in statistics]),
     }
+
+
+def _scores(words: list[Token]) -> list[float]:
+    """The scores of a sentence: of its words' probabilities alone, since logits are not known."""
+    probabilities = [max(word.probability, sys.float_info.min) for word in words] or [math.nan]
+    known = (sum(map(math.log, probabilities)) / len(probabilities), min(probabilities))
+    return [*known, *[math.nan] * (len(SCORES) - len(known))]
 
 
 def _words(path: Path, hypotheses: list[str]) -> list[list[Token]]:

@@ -16,6 +16,7 @@ import torch
 from fairseq.sequence_generator import EnsembleModel
 from torch.nn.utils.rnn import pad_sequence
 
+from ..calibration.confidence import max_logit_norms
 from ..calibration.temperature import check_temperature
 from ..smoothing.chunks import chunk_rows
 from ..smoothing.products import project
@@ -29,12 +30,14 @@ _CPU_POSITIONS = 1024
 class TokenProbabilities(NamedTuple):
     """Statistics of each token of a hypothesis, EOS included, each (L,).
 
-    ``probability`` of the token, ``max_probability`` (the greatest one at that step), and ``entropy`` in nats.
+    ``probability`` of the token, ``max_probability`` (the greatest one at that step), ``entropy`` in nats, and
+    ``max_logit`` (P, L), the values of `max_logit_norms`.
     """
 
     probability: torch.Tensor
     max_probability: torch.Tensor
     entropy: torch.Tensor
+    max_logit: torch.Tensor
 
 
 @torch.no_grad()
@@ -71,7 +74,10 @@ def token_probabilities(
         scored += batch
         lengths += map(len, tokens)
     columns = torch.cat(parts, dim=1).cpu().split(lengths, dim=1) if parts else ()  # one transfer
-    statistics = {place: TokenProbabilities(*values) for place, values in zip(scored, columns, strict=True)}
+    statistics = {
+        place: TokenProbabilities(values[0], values[1], values[2], values[3:])
+        for place, values in zip(scored, columns, strict=True)
+    }
     return [[statistics[row, rank] for rank in range(len(ranked))] for row, ranked in enumerate(hypotheses)]
 
 
@@ -104,7 +110,7 @@ def _score(
 ) -> list[torch.Tensor]:
     """Statistics of hypotheses ``tokens`` of the sentences ``rows`` of the encoded batch.
 
-    Each part is (3, tokens), with the rows of `TokenProbabilities`, on the device of the models.
+    Each part is (3 + P, tokens), with the rows of `TokenProbabilities`, on the device of the models.
     """
     dictionary = models[0].decoder.dictionary
     target = pad_sequence(tokens, batch_first=True, padding_value=dictionary.pad()).to(rows.device)
@@ -144,14 +150,16 @@ def _log_probabilities(members: list[tuple[Any, Any]], rows: slice, temperature:
 
 
 def _statistics(logits: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-    """Probability of ``chosen``, greatest probability and entropy in nats, (3, N), of softmax(logits).
+    """Probability of ``chosen``, greatest probability and entropy in nats of softmax(logits), and `max_logit_norms`,
+    together (3 + P, N).
 
     With shifted logits z <= 0, e = exp z and s = sum e, the entropy is log s - sum(e z) / s.
     """
+    norms = max_logit_norms(logits)
     z = logits - logits.amax(dim=-1, keepdim=True)
     chosen_logit = z.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
     e = z.exp()
     s = e.sum(dim=-1)
     # Where a logit is -inf, e z is 0: its limit.
     weighted = e.mul_(z.clamp_min_(torch.finfo(z.dtype).min)).sum(dim=-1)
-    return torch.stack((chosen_logit.exp() / s, s.reciprocal(), s.log() - weighted / s))
+    return torch.cat((torch.stack((chosen_logit.exp() / s, s.reciprocal(), s.log() - weighted / s)), norms))

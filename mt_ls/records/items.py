@@ -7,6 +7,8 @@ A run's folder has one file a record; a published folder has one file of all its
   in nats.
 - ``bin``, ``count``, ``confidence``, ``hits``: lists over its bins that are not empty.
 - ``bleu``: what sacrebleu counts of the hypothesis (two lengths, four matches, four totals); ``text``: the hypothesis.
+- ``scores``: the numbers of `mt_ls.calibration.selective.SCORES`, NaN for one that is not known; ``chrf``: chrF (0 to
+  100) of the hypothesis.
 - ``token``, ``token_confidence``, ``token_hit``, ``token_nll``, ``token_kept``: lists over its tokens.
 
 A column that a record has not is null, or absent.
@@ -26,6 +28,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from ..calibration.bins import N_BINS
+from ..calibration.selective import SCORES
 from .files import written_whole
 from .record import SCHEMA, Record, RecordError
 
@@ -41,6 +44,8 @@ _TYPES: dict[str, pa.DataType] = {
     "hits": pa.list_(pa.int16()),
     "bleu": pa.list_(pa.int32()),
     "text": pa.string(),
+    "scores": pa.list_(pa.float32()),
+    "chrf": pa.float32(),
     "token": pa.list_(pa.int32()),
     "token_confidence": pa.list_(pa.float32()),
     "token_hit": pa.list_(pa.bool_()),
@@ -51,19 +56,28 @@ _SCHEMA_KEY = b"mt_ls_schema"
 _BINS = ("bin", "count", "confidence", "hits")
 TOKENS = ("token", "token_confidence", "token_hit", "token_nll", "token_kept")
 """Columns with a value a token, which a published file leaves out."""
-_FLOATS = ["nll", "confidence.list.element", "token_confidence.list.element", "token_nll.list.element"]
+_FLOATS = [
+    "nll",
+    "chrf",
+    "scores.list.element",
+    "confidence.list.element",
+    "token_confidence.list.element",
+    "token_nll.list.element",
+]
 
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """The items of a record: ``n`` (N,), ``nll`` (N,) in nats, ``bins`` (N, 3, B) of count, confidence and hits, and
-    ``bleu`` (N, 10), all float64, and ``text``. What was not kept is None."""
+    """The items of a record: ``n`` (N,), ``nll`` (N,) in nats, ``bins`` (N, 3, B) of count, confidence and hits,
+    ``bleu`` (N, 10), ``scores`` (N, S) and ``chrf`` (N,), all float64, and ``text``. What was not kept is None."""
 
     n: np.ndarray
     nll: np.ndarray | None = None
     bins: np.ndarray | None = None
     bleu: np.ndarray | None = None
     text: Sequence[str] | None = None
+    scores: np.ndarray | None = None
+    chrf: np.ndarray | None = None
 
 
 class ItemsWriter:
@@ -81,13 +95,15 @@ class ItemsWriter:
         nll: np.ndarray | None = None,
         bleu: np.ndarray | None = None,
         text: Sequence[str] | None = None,
+        scores: np.ndarray | None = None,
+        chrf: np.ndarray | None = None,
         tokens: Mapping[str, np.ndarray] | None = None,
         lengths: np.ndarray | None = None,
     ) -> None:
-        """Add items: their ``bins`` (N, 3, B) as sums of count, confidence and hits, ``nll`` (N,), ``bleu`` (N, 10) and
-        ``text``. ``tokens`` are columns of `TOKENS`, each (sum of ``lengths``,), item after item, of ``lengths`` (N,)
-        tokens. The first call sets which columns there are."""
-        items = Items(bins[:, 0].sum(axis=1), nll, bins, bleu, text)
+        """Add items: their ``bins`` (N, 3, B) as sums of count, confidence and hits, ``nll`` (N,), ``bleu`` (N, 10),
+        ``text``, ``scores`` (N, S) and ``chrf`` (N,). ``tokens`` are columns of `TOKENS`, each (sum of ``lengths``,),
+        item after item, of ``lengths`` (N,) tokens. The first call sets which columns there are."""
+        items = Items(bins[:, 0].sum(axis=1), nll, bins, bleu, text, scores, chrf)
         table = _table(self._record, items, self._rows)
         if tokens is not None and lengths is not None:
             for name, values in tokens.items():
@@ -124,11 +140,13 @@ def _table(record: str, items: Items, first: int = 0) -> pa.Table:
     """Items of a record as columns; the first of them has the number ``first``."""
     n = len(items.n)
     columns: dict[str, Any] = {"record": [record] * n, "item": first + np.arange(n), "n": items.n.astype(np.int64)}
-    columns |= {"nll": items.nll, "text": items.text}
+    columns |= {"nll": items.nll, "text": items.text, "chrf": items.chrf}
     if items.bins is not None:
         columns |= _sparse(items.bins)
     if items.bleu is not None:
         columns["bleu"] = _lists(items.bleu.reshape(-1), np.full(n, items.bleu.shape[1]), pa.int32())
+    if items.scores is not None:
+        columns["scores"] = _lists(items.scores.reshape(-1), np.full(n, items.scores.shape[1]), pa.float32())
     return pa.table({name: pa.array(v, _TYPES[name]) for name, v in columns.items() if v is not None})
 
 
@@ -200,6 +218,8 @@ def _items_of(part: pa.Table, n_bins: int) -> Items:
         _dense(part, n_bins),
         _matrix(part, "bleu", 10),
         part["text"].to_pylist() if _has(part, "text") else None,
+        _matrix(part, "scores", len(SCORES)),
+        _numbers(part, "chrf"),
     )
 
 

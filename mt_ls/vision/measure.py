@@ -14,6 +14,7 @@ import torch
 from msgspec.structs import replace
 
 from ..calibration.bins import Bins
+from ..calibration.confidence import image_scores
 from ..calibration.geometry import geometry, on_plane, triangle
 from ..calibration.tally import Tally
 from ..calibration.temperature import TokenStatistics, at_temperatures, fit_temperature
@@ -134,7 +135,8 @@ def _measure_split(logits: torch.Tensor, labels: torch.Tensor, planned: list[Rec
                 wrong = 1 - (-columns.nll[i]).double().exp().mean().item()
                 record = replace(record, gamma=wrong * n_classes / (n_classes - 1))
             else:
-                writers[i].append(bins)
+                chosen = record.temperature in (1.0, record.fitted_temperature)
+                writers[i].append(bins, scores=image_scores(logits, record.temperature).numpy() if chosen else None)
                 record = replace(record, items=f"{record.name}.parquet")
             measured.append(replace(record, **tally.fields(), seconds=round(time.perf_counter() - start, 2)))
     for record in measured:

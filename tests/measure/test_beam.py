@@ -65,7 +65,8 @@ def test_tokens_and_bins_are_those_of_the_hypotheses(tmp_path):
     best = _best(model)
     assert any(ids[-1] != EOS for ids in best.values()) and any(ids[-1] == EOS for ids in best.values())
     assert columns["token"] == [best[sentence].tolist() for sentence in range(31)]
-    expected = model.token_probabilities("test", list(range(31)), [best[sentence] for sentence in range(31)], 1.0)
+    scored = model.token_scores("test", list(range(31)), [best[sentence] for sentence in range(31)], 1.0)
+    expected = [of_sentence.probability for of_sentence in scored]
     confidence, hit, kept, token = (
         np.concatenate(columns[name]) for name in ("token_confidence", "token_hit", "token_kept", "token")
     )
@@ -87,20 +88,12 @@ def test_tokens_and_bins_are_those_of_the_hypotheses(tmp_path):
     assert "nll" not in columns and "token_nll" not in columns
 
 
-def test_tokens_are_kept_at_1_and_at_the_fitted_temperature_only(tmp_path):
+def test_tokens_and_scores_are_kept_at_1_and_at_the_fitted_temperature_only(tmp_path):
     model = FakeModel()
     columns = {t: set(_measured(model, tmp_path, t)[1]) for t in (0.5, 0.8, 1.0)}
-    assert (
-        columns[0.8]
-        == columns[1.0]
-        == columns[0.5]
-        | {
-            "token",
-            "token_confidence",
-            "token_hit",
-            "token_kept",
-        }
-    )
+    added = {"token", "token_confidence", "token_hit", "token_kept", "scores", "chrf"}
+    assert columns[0.8] == columns[1.0] == columns[0.5] | added
+    assert not columns[0.5] & added
 
 
 def test_windows_change_nothing_and_equal_hypotheses_are_compared_once(tmp_path, monkeypatch):

@@ -77,7 +77,7 @@ def test_a_search_finds_what_the_library_finds_and_its_tokens_sum_to_the_score(p
     results = model.translator.translate_batch(
         sources, beam_size=3, length_penalty=1.0, max_decoding_length=200, return_scores=True
     )
-    probabilities = model.token_probabilities("test", batch, found, 1.0)
+    probabilities = [own.probability for own in model.token_scores("test", batch, found, 1.0)]
     for ids, result, own in zip(found, results, probabilities, strict=True):
         assert [model._tokens[number] for number in ids.tolist() if number != model.eos] == result.hypotheses[0]
         if ids[-1] == model.eos:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from fairseq.data import Dictionary
 
+from mt_ls.calibration.confidence import token_scores
 from mt_ls.measure import fairseq_model
 from mt_ls.measure.binarised import subword_scheme
 from mt_ls.measure.configuration import architecture_of, precision_of, smoothing_of
@@ -247,16 +248,16 @@ def test_a_model_without_projection_gives_log_probabilities(model, monkeypatch):
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.0])
-def test_token_probabilities_are_in_the_order_of_the_sentences(model, temperature):
+def test_token_scores_are_in_the_order_of_the_sentences(model, temperature):
     """A batch of sentences of different lengths, which fairseq sorts; against predictions of the targets."""
     sentences = [9, 2, 30, 17]
     hypotheses = [torch.tensor([*model.target("test", sentence), model.eos]) for sentence in sentences]
-    probabilities = model.token_probabilities("test", sentences, hypotheses, temperature)
+    scored = model.token_scores("test", sentences, hypotheses, temperature)
     tokens = model.forced("test", sentences)
-    p = (tokens.states @ model.projection.t() / temperature).softmax(-1)
-    p = p.gather(-1, tokens.target.unsqueeze(-1))[:, 0].detach()
-    for sentence, probability in zip(sentences, probabilities, strict=True):
-        torch.testing.assert_close(probability, p[tokens.sentence == sentence], atol=1e-5, rtol=1e-4)
+    expected = token_scores((tokens.states @ model.projection.t()).detach(), tokens.target, temperature)
+    for sentence, own in zip(sentences, scored, strict=True):
+        for found, column in zip(own, expected, strict=True):
+            torch.testing.assert_close(found, column[..., tokens.sentence == sentence], atol=1e-5, rtol=1e-4)
 
 
 def test_references_without_text_beside_them_are_decoded(data, checkpoint, tmp_path, model):

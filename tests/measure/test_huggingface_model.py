@@ -104,7 +104,8 @@ def test_a_search_finds_what_generate_finds_and_its_tokens_have_the_probabilitie
         **forced,
     )
     scores = network.compute_transition_scores(out.sequences, out.scores, normalize_logits=True)
-    probabilities = model.token_probabilities("test", batch, [found[s] for s in batch], 1.0)
+    scored = model.token_scores("test", batch, [found[s] for s in batch], 1.0)
+    probabilities = [own.probability for own in scored]
     for sentence, ids, log_probabilities, own in zip(batch, out.sequences, scores, probabilities, strict=True):
         n, first = len(found[sentence]), len(model.data.prefix)
         assert torch.equal(ids[1 + first :][:n], found[sentence])

@@ -160,7 +160,8 @@ def _batch(sentence, *hypotheses, target=None):
     if target is not None:
         sample["target"] = torch.tensor([target])
     ranked = [{"tokens": torch.tensor(tokens)} for tokens in hypotheses]
-    statistics = [TokenProbabilities(*torch.full((3, len(tokens)), 0.5)) for tokens in hypotheses]
+    lengths = map(len, hypotheses)
+    statistics = [TokenProbabilities(*torch.full((3, n), 0.5), torch.zeros(4, n)) for n in lengths]
     return sample, [ranked], [statistics]
 
 
