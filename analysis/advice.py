@@ -15,6 +15,7 @@ import numpy as np
 from . import significance
 from .quantities import ACCURACY, BLEU, CONFIDENCE, ECE, NLL, OVERCONFIDENCE, Quantity
 from .rows import Row, at_fitted, select
+from .selective import RIGHT, curve, kept_at
 from .significance import Estimate
 from .study import Entry, Study
 
@@ -143,20 +144,39 @@ def _action(entry: Entry, by_split: Sequence[Sequence[Change]]) -> str:
 def _reason(entry: Entry, split: str, known: Sequence[Change]) -> str:
     """The sentence about a run on a split, of which the changes are known."""
     forced = entry.select(split=split, mode="forced", temperature=1.0)
+    searches = entry.select(split=split, mode="beam", temperature=1.0)
     if not forced:
-        return _reason_of_searches(entry.select(split=split, mode="beam", temperature=1.0), split)
+        return f"{_reason_of_searches(searches, split)}{_selection(searches)}"
     parts = [_in_words(c) for c in known if c.criterion == LIKELIHOOD and (c.mode, c.quantity) != ("beam", ECE)]
     best = [c for c in known if c.criterion == BEST_BLEU and c.helps]
     parts += [f"for BLEU alone T = {c.temperature:.2f} is better: {_in_words(c)}" for c in best]
     fitted = next((c.temperature for c in known if c.temperature is not None), None)
     at = "" if fitted is None else f"at T = {fitted:.2f} "
-    return f"On {split}: {confidence_in_words(forced)}{f'; {at}' * bool(parts)}{', '.join(parts)}."
+    reason = f"On {split}: {confidence_in_words(forced)}{f'; {at}' * bool(parts)}{', '.join(parts)}."
+    return f"{reason}{_selection(searches)}"
 
 
 def _reason_of_searches(rows: Sequence[Row], split: str) -> str:
     ece, bleu = (_with_interval(quantity, rows) for quantity in (ECE, BLEU))
     floor = rows[-1].record.bins.noise_floor(np.random.default_rng(1))[0]
     return f"On {split}: {confidence_in_words(rows)}, beam ECE {ece} (calibrated: {floor:.3f}), BLEU {bleu}."
+
+
+def _selection(rows: Sequence[Row]) -> str:
+    """What is kept at T = 1 by the scores of the last search; empty where its sentences have no scores."""
+    drawn = curve(rows[-1]) if rows else None
+    if drawn is None:
+        return ""
+    coverage, risk = drawn
+    half, whole = (100 * (1 - risk[place]) for place in (np.searchsorted(coverage, 0.5), -1))
+    words = f" The surer half of the sentences has chrF {half:.1f}, all have {whole:.1f} (means of sentences)"
+    kept = kept_at(rows[-1].record.bins)
+    if kept is None:
+        words += f"; no threshold of the probability keeps tokens of which {RIGHT:.0%} are right."
+    else:
+        words += f"; of the generated tokens those of probability {kept.threshold:.2f} and more, {kept.share:.0%}, are "
+        words += f"{kept.accuracy:.0%} right."
+    return words.replace("%", " %")
 
 
 def _with_interval(quantity: Quantity, rows: Sequence[Row]) -> str:

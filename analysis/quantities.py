@@ -49,6 +49,14 @@ class Quantity:
         """The mean over rows of what was measured, or None."""
         return mean(self.of_record(row.record) for row in rows)
 
+    def value(self, row: Row) -> float | None:
+        """The value of a row: of its record, or else of its items; None where it was not measured."""
+        value = self.of_record(row.record)
+        if value is not None or self.of_items is None:
+            return value
+        vector = self._of_row(row, draws=0)
+        return None if vector is None else float(vector[0])
+
     def resampled(self, row: Row, draws: int = significance.DRAWS) -> np.ndarray | None:
         """The vector (draws + 1,) of the row: the quantity on its items as they are, and on resamples of them.
 

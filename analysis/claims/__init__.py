@@ -1,7 +1,7 @@
 """Each claim of the paper by its parts, and what the records of a study say about them.
 
 - `rule`: the words and how they are decided. `pair`: a model and its smoothed one.
-- `translation`, `images`, `sizes`: the claims, by the kind of study.
+- `translation`, `images`, `sizes`: the claims, by the kind of study; `selective`: those about selective prediction.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from .. import significance
 from ..significance import Estimate
 from ..study import Study
-from . import images, sizes, translation
+from . import images, selective, sizes, translation
 from .rule import Claim, Verdict, decide
 
 HEADER = ("part", "verdict", "estimate", "95 %", "margin", "p", "signs", "to decide")
@@ -20,8 +20,11 @@ HEADER = ("part", "verdict", "estimate", "95 %", "margin", "p", "signs", "to dec
 
 def verdicts(study: Study, draws: int = significance.DRAWS) -> list[Verdict]:
     """The verdict on each part of every claim about models of the study's kind."""
-    module = images if study.is_of_images else sizes if len(study.sizes) > 1 else translation
-    return decide(module.CLAIMS, module.Evidence(study, draws))
+    if study.is_of_images:
+        return decide([*images.CLAIMS, selective.OF_IMAGES], images.Evidence(study, draws))
+    if len(study.sizes) > 1:
+        return decide(sizes.CLAIMS, sizes.Evidence(study, draws))
+    return decide([*translation.CLAIMS, selective.OF_TRANSLATION], translation.Evidence(study, draws))
 
 
 def by_claim(of_parts: Sequence[Verdict]) -> list[tuple[Claim, list[Verdict]]]:

@@ -68,6 +68,14 @@ class Evidence:
             raise Missing(f"{quantity.name} on {self.study.split} at T {temperature} of {labels}")
         return vectors
 
+    def chosen(self, quantity: Quantity, entry: Entry) -> float:
+        """The mean of a quantity at T = 1 on the split that chooses. Raises Missing if it is not measured."""
+        rows = entry.select(mode="images", split=self.study.chosen_on, temperature=1.0)
+        value = mean(quantity.value(row) for row in rows)
+        if value is None:
+            raise Missing(f"{quantity.name} on {self.study.chosen_on} of {entry.label}")
+        return value
+
     def geometry(self, field: str, entry: Entry, split: str) -> BySeed:
         """A number of the geometry of activations, which is not resampled. Raises Missing if it is not measured."""
         numbers = {

@@ -84,7 +84,7 @@ class Pair:
         """The same on the split that chooses, without resamples."""
 
         def of(row: Row) -> np.ndarray | None:
-            value = quantity.of_record(row.record)
+            value = quantity.value(row)
             return None if value is None else np.array([value])
 
         return self._stacked(self.chosen_on, quantity, of, (alpha, temperature, beam, lenpen))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..study import Study
-from . import activations, ece_bleu, information, reliability, sizes, teaching, temperature
+from . import activations, ece_bleu, information, reliability, selective, sizes, teaching, temperature
 from .layout import Drawing
 
 
@@ -39,6 +39,11 @@ FIGURES = {
         "BLEU, forced ECE and NLL against temperature (Figure 4)",
         "records in forced and in beam mode at several temperatures",
     ),
+    "selective": Part(
+        selective.drawing,
+        "the risk of what is kept against how much is kept",
+        "records in beam mode with scores of the sentences, or of images with the sums of each image",
+    ),
     "penultimate": Part(
         activations.drawing,
         "penultimate activations on a plane (Figures 1 and 7)",
@@ -56,9 +61,9 @@ FIGURES = {
     ),
 }
 """The figures by name."""
-_OF_IMAGES = ("penultimate", "reliability", "teaching", "information")
+_OF_IMAGES = ("penultimate", "reliability", "selective", "teaching", "information")
 _OF_SIZES = ("sizes", "ece_bleu")
-_OF_TRANSLATIONS = ("reliability", "temperature", "ece_bleu", "penultimate")
+_OF_TRANSLATIONS = ("reliability", "temperature", "ece_bleu", "selective", "penultimate")
 
 
 def drawings(study: Study) -> list[Drawing]:

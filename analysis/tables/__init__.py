@@ -11,6 +11,7 @@ from . import (
     estimators,
     geometry,
     main,
+    selective,
     sizes,
     table_3,
     teaching,
@@ -23,10 +24,20 @@ from .layout import Table
 def tables(study: Study) -> list[Table]:
     """The tables of a study that have lines."""
     if study.is_of_images:
-        all_tables = [part.table(study) for part in (accuracy, calibration, estimators, teaching, geometry)]
+        all_tables = [part.table(study) for part in (accuracy, calibration, estimators, selective, teaching, geometry)]
     elif len(study.sizes) > 1:
         all_tables = [sizes.table(study), sizes.of_kinds(study), *(part.table(study) for part in (main, estimators))]
     else:
-        of_translation = (main, table_3, estimators, temperatures, correlations, beams, geometry, token_classes)
+        of_translation = (
+            main,
+            table_3,
+            estimators,
+            temperatures,
+            selective,
+            correlations,
+            beams,
+            geometry,
+            token_classes,
+        )
         all_tables = [part.table(study) for part in of_translation]
     return [table for table in all_tables if table.cells]

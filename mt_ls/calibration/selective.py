@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+_DRAWS = 64
+"""Weights of a pass: so many rows of ten thousand items stay near the processor."""
 POWERS = (2, 4, 6, 8)
 """The powers p of MaxLogit-pNorm (see `confidence`)."""
 SCORES = ("mean log-probability", "least probability", "mean entropy", *(f"MaxLogit-{p}Norm" for p in POWERS))
@@ -18,13 +20,12 @@ counts negative."""
 
 def risk_coverage(score: np.ndarray, risk: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Coverages and risks (N,) of the first 1 to N items by ``score`` (N,), the greatest first."""
-    totals, counts = _groups(score, risk, np.ones((1, len(score))))
-    total, n = totals[0], counts[0]
+    _, group = np.unique(-score, return_inverse=True)
+    total, n = np.bincount(group, risk), np.bincount(group)
     before, seen = np.cumsum(total) - total, np.cumsum(n) - n
-    rank = np.concatenate([np.arange(1, m + 1) for m in n.astype(int)])
-    group = np.repeat(np.arange(len(n)), n.astype(int))
-    kept = seen[group] + rank
-    return kept / len(score), (before[group] + rank * (total / n)[group]) / kept
+    kept = np.arange(1, len(score) + 1)
+    group = np.sort(group)
+    return kept / len(score), (before[group] + (kept - seen[group]) * (total / n)[group]) / kept
 
 
 def aurc(score: np.ndarray, risk: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -37,13 +38,22 @@ def aurc(score: np.ndarray, risk: np.ndarray, weights: np.ndarray | None = None)
     if not len(score):
         raise ValueError("no item to select")
     weights = np.ones((1, len(score))) if weights is None else weights
-    totals, counts = _groups(score, risk, weights)
+    _, group = np.unique(-score, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    harmonic = np.concatenate(([0.0], np.cumsum(1 / np.arange(1, int(weights.sum(axis=1).max()) + 1))))
+    blocks = np.split(weights, range(_DRAWS, len(weights), _DRAWS))
+    return np.concatenate([_areas(risk[order], block[:, order], starts, harmonic) for block in blocks])
+
+
+def _areas(risk: np.ndarray, weights: np.ndarray, starts: np.ndarray, harmonic: np.ndarray) -> np.ndarray:
+    """The areas (D,) of items in the order of their scores; groups of one score begin at ``starts``."""
+    totals = np.add.reduceat(weights * risk, starts, axis=1)
+    counts = np.add.reduceat(weights, starts, axis=1)
     before, seen = np.cumsum(totals, axis=1) - totals, np.cumsum(counts, axis=1) - counts
-    n = counts.sum(axis=1)
-    harmonic = np.concatenate(([0.0], np.cumsum(1 / np.arange(1, int(n.max()) + 1))))
-    mean = totals / np.maximum(counts, 1)
     added = harmonic[(seen + counts).astype(int)] - harmonic[seen.astype(int)]
-    return (totals + (before - seen * mean) * added).sum(axis=1) / n
+    areas = totals + (before - seen * (totals / np.maximum(counts, 1))) * added
+    return areas.sum(axis=1) / weights.sum(axis=1)
 
 
 def normalised_aurc(score: np.ndarray, risk: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -57,12 +67,3 @@ def normalised_aurc(score: np.ndarray, risk: np.ndarray, weights: np.ndarray | N
     random = weights @ risk / weights.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return (aurc(score, risk, weights) - best) / (random - best)
-
-
-def _groups(score: np.ndarray, risk: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Total risk and number (D, G) of the items of each different score, the greatest score first."""
-    _, group = np.unique(-score, return_inverse=True)
-    order = np.argsort(group, kind="stable")
-    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
-    counts = weights[:, order]
-    return np.add.reduceat(counts * risk[order], starts, axis=1), np.add.reduceat(counts, starts, axis=1)
