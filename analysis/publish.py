@@ -7,7 +7,8 @@ The folder gets ``records.jsonl`` and ``items.parquet``. Of each sentence or ima
 - on the reported splits, in beam mode: what BLEU counts and the hypothesis; of the search that was measured at the most
   temperatures, the bins at T = 1 and the fitted temperature;
 - on the reported splits, of images: the bins at T = 1 and the fitted temperature;
-- on the others, in forced mode: NLL and bins at T = 1 and the fitted temperature.
+- on the others, in forced mode: NLL and bins at T = 1 and the fitted temperature; where there are scores of confidence,
+  these with chrF, or with the bins of images.
 
 Reported are all splits but train and those on which temperatures were fitted (valid where none was).
 Points of activations are kept of the least training seed, which the figures draw. Sums of confidence are rounded to
@@ -96,20 +97,19 @@ def _is_chosen(record: Record) -> bool:
 
 def _kept(row: Row, is_reported: bool, is_of_main_search: bool, is_searched: bool) -> Items | None:
     """The published part of a record's items; None if there is none."""
-    record = row.record
+    record, items = row.record, row.items
     chosen = _is_chosen(record)
-    if record.mode == "images" and not (is_reported and chosen):
+    if items is None or not (is_reported or chosen) or (record.mode == "images" and not chosen):
         return None
-    if record.mode == "beam" and not is_reported:
-        return None
-    if not (is_reported or chosen) or row.items is None:
-        return None
+    if record.mode != "forced" and not is_reported:  # the scores there choose a norm
+        bins = items.bins if record.mode == "images" else None
+        return None if items.scores is None else Items(items.n, bins=bins, scores=items.scores, chrf=items.chrf)
     wants_bins = chosen and is_of_main_search
     if record.mode == "forced" and is_reported and not chosen:
         wants_bins = is_searched
-    nll = None if record.mode == "images" else row.items.nll
-    bins = _rounded(row.items.bins) if wants_bins and row.items.bins is not None else None
-    return dataclasses.replace(row.items, nll=nll, bins=bins)
+    nll = None if record.mode == "images" else items.nll
+    bins = _rounded(items.bins) if wants_bins and items.bins is not None else None
+    return dataclasses.replace(items, nll=nll, bins=bins)
 
 
 def _place(record: Record) -> tuple[str, float]:

@@ -9,6 +9,7 @@ from analysis.rows import Row
 from analysis.study import Study
 from analysis.tables.geometry import FIELDS
 from mt_ls.calibration.bins import Bins
+from mt_ls.calibration.selective import SCORES
 from mt_ls.records import Model, Record, Teacher, TeacherRun, append
 from mt_ls.records.items import item_writers
 from mt_ls.smoothing.kinds import Smoothing
@@ -81,6 +82,15 @@ def item_bins(confidence, hit, item, n_items):
     return sums
 
 
+def scored(n_items, noise, seed=1):
+    """Scores and chrF of made-up sentences, ordered by their log-probability but for ``noise``; the norms by 20."""
+    rng = np.random.default_rng(seed)
+    chrf = rng.uniform(20, 90, n_items)
+    norms = chrf[:, None] + rng.normal(0, 20, (n_items, len(SCORES)))
+    norms[:, 0] = chrf + rng.normal(0, noise, n_items)
+    return {"scores": norms, "chrf": chrf}
+
+
 def write_records(folder, amounts=(0.0, 0.1), beam=True, splits=("valid", "test")):
     """Records of made-up runs on splits at three temperatures, with items. The temperature is fitted on valid."""
     rng = np.random.default_rng(0)
@@ -110,7 +120,8 @@ def write_records(folder, amounts=(0.0, 0.1), beam=True, splits=("valid", "test"
                     }
                     counts = np.tile([9, 9, 8, 6, 4, 2, 9, 8, 7, 6], (20, 1))
                     text = [f"Satz {i}" for i in range(20)]
-                    write(folder, record(amount, **common, **searched), bins=bins, bleu=counts, text=text)
+                    made = record(amount, **common, **searched)
+                    write(folder, made, bins=bins, bleu=counts, text=text, **scored(20, 10))
 
 
 def write_activations(folder, amounts=(0.0, 0.1)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..quantities import ACCURACY, CHRF, Quantity
-from ..rows import Row, mean, n_seeds
+from ..rows import Row, mean, n_seeds, select
 from ..selective import (
     ENTROPY,
     LEAST_PROBABILITY,
@@ -18,11 +18,11 @@ from ..selective import (
 from ..study import Entry, Study
 from .layout import Table
 
-_SHARE = f"{RIGHT:.0%} right".replace("%", " %")
+_SHARE = f"{RIGHT:.0%} are right".replace("%", " %")
 
 
 def table(study: Study) -> Table:
-    """A line for each model at T = 1, means over training seeds. A model whose items have no scores has no line."""
+    """A line for each model at T = 1, means over the training seeds whose items have scores. No line without them."""
     cells = [line for entry in study.of_main_search.entries if (line := _line(entry, study)) is not None]
     risk = "a wrong class" if study.is_of_images else "1 - chrF"
     kept = (
@@ -45,12 +45,16 @@ def table(study: Study) -> Table:
 
 
 def _line(entry: Entry, study: Study) -> list[str] | None:
-    rows = entry.select(mode="images" if study.is_of_images else "beam", split=study.split, temperature=1.0)
     quantities = OF_IMAGES if study.is_of_images else OF_SENTENCES
     first = OF_CONFIDENCE if study.is_of_images else quantities[LOG_PROBABILITY]
-    if _mean(first, rows) is None:
+    searched = entry.select(mode="images" if study.is_of_images else "beam", temperature=1.0)
+    rows, choosing = (
+        [row for row in select(searched, split=split) if first.value(row) is not None]
+        for split in (study.split, study.chosen_on)
+    )
+    if not rows:
         return None
-    power = best_power(quantities, entry.select(mode=rows[0].record.mode, split=study.chosen_on, temperature=1.0))
+    power = best_power(quantities, choosing)
     max_logit = None if power is None else _mean(normalised(quantities)[power], rows)
     quality = ACCURACY if study.is_of_images else CHRF
     line = [entry.label, str(n_seeds(rows)), quality.text(quality.mean(rows)), first.text(_mean(first, rows))]

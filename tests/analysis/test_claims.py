@@ -4,13 +4,14 @@ import sys
 
 import numpy as np
 import pytest
-from builders import record, taught_by, teacher_run, write, write_run, write_world
+from builders import record, scored, taught_by, teacher_run, write, write_run, write_world
 from msgspec.structs import replace
 from scipy import stats
 
 from analysis import claims, publish, significance
 from analysis.claims.__main__ import main
 from analysis.claims.rule import Claim, Measured, Missing, NotTestable, Part, PremiseNotMet, decide
+from analysis.claims.selective import OF_TRANSLATION
 from analysis.claims.translation import CLAIMS
 from analysis.quantities import BLEU
 from analysis.rows import Row, load, select
@@ -161,7 +162,7 @@ def _write(folder, rng, amount, seed, split, t, smoothed, model, beam=5, lenpen=
     score = BLEU.of_items(counts, np.ones((1, N_SENTENCES))).item()
     scores = {"bleu": {"score": score}, "chrf": {"score": 2 * score}, "ter": {"score": 100 - score}}
     searched = record(amount, **common, mode="beam", beam=beam, lenpen=lenpen, length_ratio=length / LENGTH, **scores)
-    write(folder, searched, bins=worse, bleu=counts)
+    write(folder, searched, bins=worse, bleu=counts, **scored(N_SENTENCES, 60 if smoothed else 5, seed))
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +198,7 @@ def test_a_world_in_which_the_paper_is_wrong(tmp_path):
     write_grid(tmp_path, smoothing_helps=False)
     found = verdicts(tmp_path)
     refuted = {"2a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b", "5c", "5d", "6a", "6b", "7b", "7d", "10a", "10b"}
-    assert labels(found, "not reproduced") == refuted | {"10c"}
+    assert labels(found, "not reproduced") == refuted | {"10c", "28a", "28b", "28c"}
     assert {"9a", "9b", "9c", "9d"} <= labels(found, "reproduced")
 
 
@@ -289,7 +290,9 @@ def test_a_run_that_is_measured_in_part_does_not_count(grid):
 
 def test_the_command_prints_a_line_a_claim(grid, capsys):
     assert main([str(grid)]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 1 + sum(1 + len(claim.parts) for claim in CLAIMS)
+    assert len(capsys.readouterr().out.splitlines()) == 1 + sum(
+        1 + len(claim.parts) for claim in [*CLAIMS, OF_TRANSLATION]
+    )
     assert main([str(grid / "nowhere")]) == 2
     assert "no such file or folder" in capsys.readouterr().err
     assert "analysis.claims" in sys.modules
@@ -302,8 +305,9 @@ def right(tmp_path_factory):
 
 def test_a_world_of_images_in_which_the_paper_is_right(right):
     found = verdicts(right, draws=200)
-    assert labels(found, "not reproduced") == labels(found, "inconclusive") == set()
-    assert labels(found, "not measured") == {"16b", "18a"}  # each taught once, by logits
+    assert labels(found, "not reproduced") == set()
+    assert labels(found, "inconclusive") == {"29a"}  # all images have one confidence
+    assert labels(found, "not measured") == {"16b", "18a", "29b", "29c"}  # taught once, by logits; without scores
     assert labels(found, "not testable") == labels(found, "premise not met") == set()
 
 
@@ -367,7 +371,9 @@ def test_the_exact_test_on_the_images_is_mcnemars(tmp_path):
     assert verdict.why.split("p = ")[1].split(", ")[1] == f"{p:.2g}"
 
 
-@pytest.mark.parametrize(("kept", "missing"), [("teacher", {15, 16, 17, 18}), ("r", {11, 12, 13, 14, 15, 16, 18})])
+@pytest.mark.parametrize(
+    ("kept", "missing"), [("teacher", {15, 16, 17, 18, 29}), ("r", {11, 12, 13, 14, 15, 16, 18, 29})]
+)
 def test_what_is_missing_is_not_measured(right, kept, missing):
     rows = load([right])
     chosen = [row for row in rows if row.record.run.startswith(kept)]

@@ -34,7 +34,7 @@ def test_every_reported_split_is_published(tmp_path):
     rows = load([tmp_path / "out"])
     searched = {split: [row.items for row in select(rows, mode="beam", split=split)] for split in ("test1", "test2")}
     assert all(items is not None and items.text for of_split in searched.values() for items in of_split)
-    assert not any(row.items for row in select(rows, mode="beam", split="valid"))
+    assert not any(row.items.text for row in select(rows, mode="beam", split="valid") if row.items)
     assert texts(tmp_path / "out") == texts(tmp_path / "runs")
 
 
@@ -51,7 +51,11 @@ def test_a_record_names_only_what_was_kept(tmp_path):
         row.record.temperature for row in select(rows, mode="beam") if row.items and row.items.bins is not None
     ] == [1.0, 1.2] * 2
     assert all(row.items.text[3] == "Satz 3" for row in select(rows, mode="beam", split="test"))
-    assert not any(row.items for row in select(rows, mode="beam", split="valid"))
+    choosing = {row.record.temperature: row.items for row in select(rows, mode="beam", split="valid", amount=0.1)}
+    assert choosing[0.8] is None
+    for items in (choosing[1.0], choosing[1.2]):
+        assert items.scores is not None and items.chrf is not None
+        assert items.text is items.bins is items.bleu is None
 
 
 def test_bins_where_nothing_was_searched_are_left_out(tmp_path):

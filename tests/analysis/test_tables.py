@@ -287,6 +287,7 @@ def test_a_table_without_a_line_is_not_shown(made):
         "table_3",
         "estimators",
         "temperatures",
+        "selective",
         "correlations",
         "token_classes",
     ]
@@ -470,4 +471,4 @@ def test_teachers_and_students_are_in_one_table():
 
 def test_a_study_of_images_has_its_own_tables(tmp_path):
     names = [table.name for table in tables(Study(load([write_world(tmp_path, True, seeds=(1,))])))]
-    assert names == ["accuracy", "calibration", "estimators", "teaching", "geometry"]
+    assert names == ["accuracy", "calibration", "estimators", "selective", "teaching", "geometry"]

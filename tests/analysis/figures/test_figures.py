@@ -327,9 +327,21 @@ def test_teachers_and_untaught_students_have_their_curves():
 
 
 def test_every_kind_of_study_has_its_drawings(made, tmp_path):
-    assert [one.name for one in drawings(made)] == ["reliability", "temperature", "ece_bleu", "penultimate"]
+    assert [one.name for one in drawings(made)] == [
+        "reliability",
+        "temperature",
+        "ece_bleu",
+        "selective",
+        "penultimate",
+    ]
     images = Study(load([write_world(tmp_path / "images", True, seeds=(1,))]))
-    assert [one.name for one in drawings(images)] == ["penultimate", "reliability", "teaching", "information"]
+    assert [one.name for one in drawings(images)] == [
+        "penultimate",
+        "reliability",
+        "selective",
+        "teaching",
+        "information",
+    ]
 
 
 def test_a_short_signature_names_what_is_drawn():

@@ -78,10 +78,10 @@ def share(one, other):
 
 
 FIGURES = [
-    *(f"translation {name}" for name in ("reliability", "temperature", "ece_bleu", "penultimate")),
-    *(f"images {name}" for name in ("reliability", "information")),
+    *(f"translation {name}" for name in ("reliability", "temperature", "ece_bleu", "selective", "penultimate")),
+    *(f"images {name}" for name in ("reliability", "selective", "information")),
     "taught teaching",
-    *(f"runs {name}" for name in ("reliability", "temperature", "ece_bleu")),
+    *(f"runs {name}" for name in ("reliability", "temperature", "ece_bleu", "selective")),
 ]
 
 

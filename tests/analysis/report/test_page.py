@@ -38,11 +38,11 @@ def report(runs, tmp_path_factory):
 def test_the_report_is_whole_and_self_contained(report):
     folder, shown = report
     page = (folder / "report.html").read_text()
-    assert page.count("<figure>") == 4 and "Nothing: every cell was measured" in page
+    assert page.count("<figure>") == 5 and "Nothing: every cell was measured" in page
     assert not re.search(r'(src|href)="(?!#)', page)
-    for name in ("temperature", "reliability", "ece_bleu", "penultimate"):
+    modes = {"temperature": "forced", "reliability": "forced", "ece_bleu": "forced", "selective": "beam"}
+    for name, mode in {**modes, "penultimate": "activations"}.items():
         assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
-        mode = "activations" if name == "penultimate" else "forced"
         assert f"ECE|mode:{mode}" in (folder / "figures" / f"{name}.svg").read_text()
     assert "21.0" in shown and str(folder / "report.html") in shown
     assert (folder / "tables" / "main.txt").read_text().strip() in shown
@@ -52,9 +52,9 @@ def test_every_figure_is_described_and_verdicts_come_first(report):
     folder, _ = report
     page = (folder / "report.html").read_text()
     words = re.findall(r'class="drawing" role="img" aria-label="([^"]*)"', page)
-    assert len(words) == 4 and all("alpha 0.1 at T = 1: forced ECE 0." in text for text in words)
+    assert len(words) == 5 and all("alpha 0.1 at T = 1: forced ECE 0." in text for text in words)
     assert page.index("<h2>Verdicts</h2>") < page.index("<figure>") < page.index("<h2>Main table")
-    assert page.count("<article") == 10 and "4. Smoothing raises BLEU at T = 1" in page
+    assert page.count("<article") == 11 and "4. Smoothing raises BLEU at T = 1" in page
 
 
 def test_an_audit_shows_each_run_by_its_name_and_no_claims(tmp_path):
