@@ -13,7 +13,7 @@ The plugin registers itself only where fairseq is imported already, as it is und
 
 import sys
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if "fairseq" in sys.modules:
     from . import plugin  # noqa: F401
