@@ -18,5 +18,5 @@
 - `configuration`: the contents of a checkpoint in words of a record.
 - `fairseq_search`: the beam search of a checkpoint's task, at many temperatures at once.
 - `ctranslate2_search`: CTranslate2's beam search of a fairseq model.
-- `text`: translations with token probabilities, without their model; `token_files`: the files that systems write.
+- `text`: translations with token probabilities, without their model; `token_files`, `forced_text`: the files of them.
 """

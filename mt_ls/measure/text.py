@@ -11,10 +11,14 @@ In place of tokens.jsonl it may hold what a system writes: generate*.txt (fairse
 marian*.txt (marian-decoder --n-best --word-scores) or *.confidences.tsv (silnlp). Where such a file scores sentences,
 they must follow from the probabilities of the tokens: a file whose probabilities belong to other tokens is refused.
 
+With forced.jsonl in the folder, forced mode is measured too. It has one line a token of a reference, with its NLL in
+nats, the greatest probability at that step, and whether it is the token's:
+{"sentence": 0, "nll": 0.51, "confidence": 0.6, "hit": true}
+
 Sentences count from 0. Tokens are any subwords that spell the hypothesis; spaces and the marks of subwords (▁, Ġ, @@)
 are ignored. A token </s> is the end of its sentence. Hits are those of words, because references come without
-subwords: the probability of a word is the product over the tokens that begin in it. Forced ECE and other temperatures
-need a model's logits. Files are UTF-8, with or without a byte order mark.
+subwords: the probability of a word is the product over the tokens that begin in it. Other temperatures need a model's
+logits. Files are UTF-8, with or without a byte order mark.
 """
 
 from __future__ import annotations
@@ -39,6 +43,7 @@ from ..calibration.selective import SCORES
 from ..calibration.smooth_ece import smooth_ece
 from ..records import Model, Record, RecordError, append, code_hash, read, sha256_of, versions
 from ..records.items import item_writers
+from .forced_text import FORCED, measured_forced, read_forced
 from .names import printable
 from .paths import check_output, check_split
 from .protocol import MeasureError
@@ -98,24 +103,32 @@ def read_system(folder: Path) -> System:
     if not any(word.text != END for own in words for word in own):
         raise RecordError(f"{paths[0]}: holds no word")
     data = hashlib.sha256("".join(f"{line}\n" for line in references).encode()).hexdigest()
-    sha = {"data": data, "checkpoint": sha256_of(paths[0], paths[2]), "code": code_hash()}
+    forced = folder / FORCED
+    if forced.exists():
+        read_forced(forced, len(hypotheses))
+        paths.append(forced)
+    sha = {"data": data, "checkpoint": sha256_of(paths[0], *paths[2:]), "code": code_hash()}
     return System(folder, hypotheses, references, words, sha)
 
 
 def measure(system: System, split: str, records: Path, run: str | None = None) -> Record:
-    """Return the record of a system: that of the file ``records``, or else a new one, appended there with its items.
+    """Return the record of a system's translations, and measure what the file ``records`` lacks: it is appended there,
+    with its items.
 
-    ``run`` names the run of a new record, by default the folder's name.
+    ``run`` names the run of a new record, by default the folder's name. Raises RecordError as `read_forced` does.
     """
     planned = planned_record(system, split, run or printable(system.folder.resolve().name))
-    for known in read(records) if records.exists() else ():
-        if known.key == planned.key:
-            return known
-    record, items = measured(system, planned)
-    with item_writers(records, [record]) as (writer,):
-        writer.append(**items)
-    append(records, replace(record, items=f"{record.name}.parquet"))
-    return record
+    known = {record.key: record for record in (read(records) if records.exists() else ())}
+    forced = system.folder / FORCED
+    of_forced = replace(planned, mode="forced", unit="subword")
+    new = [] if planned.key in known else [measured(system, planned)]
+    if forced.exists() and of_forced.key not in known:
+        new.append(measured_forced(forced, of_forced))
+    for record, items in new:
+        with item_writers(records, [record]) as (writer,):
+            writer.append(**items)
+        append(records, replace(record, items=f"{record.name}.parquet"))
+    return known[planned.key] if planned.key in known else new[0][0]
 
 
 def planned_record(system: System, split: str, run: str) -> Record:
