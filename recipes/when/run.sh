@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # When does smoothing help? A grid over training pairs x alpha x seeds, and at one size over vocabulary and width.
-# SCALE=smoke (minutes) | cpu (a day on 2 cores, the default) | paper (one GPU). SIZES="10000 30000 100000 all" (pairs),
+# SCALE=smoke (minutes) | cpu (two days on 2 cores, the default) | paper (one GPU). SIZES="10000 30000 100000 all" (pairs),
 # ALPHAS, SEEDS (default 1 2 3) and PARTS="sizes alphas models" take a part of the grid. Parts: the sizes; alpha at
 # 30 000 pairs; vocabulary and width at 30 000 pairs. JOBS packs runs, the same command goes on.
 # The report is out/DATA/report.html, where DATA is when_smoke, when or when_paper, and out/DATA/published has the

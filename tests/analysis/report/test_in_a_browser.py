@@ -351,4 +351,4 @@ def test_without_javascript_the_figures_stand(browser, pages):
     hidden, drawings = browser.execute_script(
         "return [document.getElementById('explorer').hidden, document.querySelectorAll('figure svg').length]"
     )
-    assert hidden and drawings == 4
+    assert hidden and drawings == 5
