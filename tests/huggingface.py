@@ -54,7 +54,7 @@ def _spm(folder, name):
     return model, [pieces.id_to_piece(i) for i in range(3, len(pieces))]
 
 
-def _saved(network, tokenizer, folder):
+def _saved(network, tokenizer, folder, updates=40):
     """Train for some updates, so that predictions are better than a uniform guess, and save."""
     torch.manual_seed(1)
     for name, values in network.named_buffers():
@@ -65,7 +65,7 @@ def _saved(network, tokenizer, folder):
     batch = tokenizer([s for s, _ in pairs], text_target=[r for _, r in pairs], padding=True, return_tensors="pt")
     batch["labels"][batch["labels"] == tokenizer.pad_token_id] = -100
     optimizer = torch.optim.Adam(network.train().parameters(), lr=0.01)
-    for _ in range(40):
+    for _ in range(updates):
         optimizer.zero_grad()
         network(**batch).loss.backward()
         optimizer.step()
@@ -123,3 +123,22 @@ def m2m(folder):
         **_SIZES,
     )
     return _saved(hf.M2M100ForConditionalGeneration(config), tokenizer, folder)
+
+
+def nllb(folder):
+    """An NLLB model: its tokenizer is a byte-pair encoding, and a target begins with its language."""
+    folder.mkdir()
+    characters = sorted({character for line in [*SOURCES, *REFERENCES] for character in line if character != " "})
+    tokens = ["<s>", "<pad>", "</s>", "<unk>", "▁", *characters]
+    tokenizer = hf.NllbTokenizer(
+        {token: i for i, token in enumerate(tokens)}, [], src_lang="eng_Latn", tgt_lang="deu_Latn"
+    )
+    config = hf.M2M100Config(
+        vocab_size=len(tokenizer),
+        pad_token_id=1,
+        bos_token_id=0,
+        eos_token_id=2,
+        decoder_start_token_id=2,
+        **_SIZES,
+    )
+    return _saved(hf.M2M100ForConditionalGeneration(config), tokenizer, folder, updates=120)
