@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 
+from .quick_import import without_sklearn
 from .terminal import interrupted, not_installed
 
 if __name__ == "__main__":
@@ -15,7 +16,8 @@ if __name__ == "__main__":
         stream=sys.stdout,
     )
     try:
-        from .plugin.train import main
+        with without_sklearn():
+            from .plugin.train import main
 
         status = main()
     except KeyboardInterrupt:

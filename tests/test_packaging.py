@@ -65,11 +65,15 @@ def test_the_library_needs_no_extra_and_is_imported_in_less_than_half_a_second(e
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("module", "extra"),
-    [("mt_ls.train", "fairseq"), ("mt_ls.measure", "fairseq"), ("data_prep", "data")],
+    ("module", "arguments", "extra"),
+    [
+        ("mt_ls.train", "x", "fairseq"),
+        ("mt_ls.measure", "x --path y --records z", "fairseq"),
+        ("data_prep", "x", "data"),
+    ],
 )
-def test_a_command_without_its_extra_says_which_one_to_install(empty, tmp_path, module, extra):
-    process = subprocess.run([empty, "-m", module, "x"], capture_output=True, text=True, cwd=tmp_path)
+def test_a_command_without_its_extra_says_which_one_to_install(empty, tmp_path, module, arguments, extra):
+    process = subprocess.run([empty, "-m", module, *arguments.split()], capture_output=True, text=True, cwd=tmp_path)
     assert process.returncode in (1, 2) and not process.stdout
     line = rf"{module}: error: needs \w+, which is not installed: pip install 'mt_ls\[{extra}\]'\n"
     assert re.fullmatch(line, process.stderr), process.stderr

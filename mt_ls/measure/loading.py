@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from ..quick_import import without_sklearn
 from .paths import check_checkpoint, check_data, is_ctranslate2
 from .protocol import BatchLimits, TranslationModel
 from .text_pairs import Texts
@@ -25,10 +26,13 @@ def on_binarised(
     if is_ctranslate2(path):
         check_data(data)
         from .ctranslate2_model import CTranslate2Model
-        from .fairseq_data import read_data
+
+        with without_sklearn():
+            from .fairseq_data import read_data
 
         return CTranslate2Model(path, read_data(data), limits, run)
-    from .fairseq_model import FairseqModel
+    with without_sklearn():
+        from .fairseq_model import FairseqModel
 
     return FairseqModel(path, data, limits, device, run)
 

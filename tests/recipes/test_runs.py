@@ -24,7 +24,7 @@ def test_the_recipe_measures_each_model_and_reports(finished):
         assert {(r.mode, r.split) for r in records} == measured | {("activations", "train"), ("activations", "valid")}
         assert {(r.model.smoothing.amount, r.updates) for r in records} == {(alpha, 60)}
     page = (tree / "out" / "synthetic_smoke" / "report.html").read_text()
-    assert page.count("<figure>") == 4 and '<ul class="missing">' not in page
+    assert page.count("<figure>") == 5 and '<ul class="missing">' not in page
     assert "out/synthetic_smoke/report.html" in output and "alpha 0.1" in output
 
 
@@ -115,7 +115,7 @@ def test_an_audit_of_text_has_a_line_for_each_system_of_this_audit(tree, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
-        ((), {}, "error: name a binarised folder and its checkpoints, or folders of translations: bash"),
+        ((), {}, "error: name data and models, or folders of translations: bash"),
         (("recipes",), {"PRINT": "1"}, "error: PRINT=1 is for experiments"),
     ],
 )
