@@ -7,8 +7,7 @@ import torch
 
 from mt_ls.measure.huggingface_data import quiet_transformers
 
-with quiet_transformers() as hf:
-    pass
+hf = quiet_transformers()
 
 SOURCES = [
     f"the {noun} {verb} the {other} ."

@@ -14,7 +14,7 @@
 - `data`: `TranslationData`, the sentences that a model is measured on, and what models on data share.
 - `fairseq_model`, `fairseq_data`: a fairseq checkpoint, and a folder of binarised data; these two import fairseq.
 - `huggingface_model`, `huggingface_data`, `text_pairs`: a model of Hugging Face, and text files in its tokens.
-- `ctranslate2_model`: a folder of CTranslate2 on the data of either.
+- `ctranslate2_model`: a folder of CTranslate2 on the data of either; `logits_model`: what it and the former share.
 - `configuration`: the contents of a checkpoint in words of a record.
 - `fairseq_search`: the beam search of a checkpoint's task, at many temperatures at once.
 - `ctranslate2_search`: CTranslate2's beam search of a fairseq model.

@@ -14,32 +14,30 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..calibration.confidence import TokenScores, token_scores
 from ..records import Model, code_hash, sha256_of, versions
 from ..terminal import first_line
-from .data import OnData, TranslationData, batches_by_length, forced_tokens
+from .data import TranslationData
+from .logits_model import LogitsModel
 from .names import printable
-from .protocol import BatchLimits, ForcedTokens, MeasureError, Provenance, Search
+from .protocol import BatchLimits, MeasureError, Provenance, Search
 
-_TOKENS = 2000
-_LOGITS = 2**26
-"""A batch has at most so many tokens with padding, and so many logits: 256 MB of a vocabulary of any size."""
 _LONGEST = 200
 """fairseq's default limit of a hypothesis, in tokens before EOS."""
 
 
-class CTranslate2Model(OnData):
+class CTranslate2Model(LogitsModel):
     """The model in the folder ``path`` on ``data`` of its tokens; see `TranslationModel`.
 
     Raises MeasureError for a folder that cannot be loaded, and for one that lacks the tokens of the data.
     """
 
-    projection = None
+    most_tokens = 2000
     searches_at_temperatures = False
 
     def __init__(
         self, path: Path, data: TranslationData, limits: BatchLimits | None = None, run: str | None = None
     ) -> None:
+        super().__init__(limits)
         self.path = path
         self.data = data
         self.translator = _load(path)
@@ -51,7 +49,6 @@ class CTranslate2Model(OnData):
         self._unknown = self._ids.get(config.get("unk_token", "<unk>"), 0)
         self.eos = self._ids[self.eos_token]
         self.prefix = [data.token(number) for number in data.prefix]
-        self._limits = limits or BatchLimits()
         self._run = run or printable(path.resolve().name)
         self._code = code_hash()
         self._sha = sha256_of(path / "model.bin")
@@ -76,33 +73,6 @@ class CTranslate2Model(OnData):
             parts=data.parts,
         )
 
-    def batches(self, split: str, sentences: range) -> list[list[int]]:
-        """See `TranslationModel`. Sentences of similar length share a batch."""
-        self._check_vocabulary(split)
-        most = min(_TOKENS, _LOGITS // self.n_classes)
-        return batches_by_length(self.data.lengths(split), sentences, most, self._limits)
-
-    def forced(self, split: str, sentences: list[int]) -> ForcedTokens:
-        """See `TranslationModel`. The states are logits."""
-        targets = [[*self.target(split, sentence), self.eos] for sentence in sentences]
-        return forced_tokens(self._logits(split, sentences, targets), targets, sentences)
-
-    def search(self, beam: int, lenpen: float, precision: str | None = None) -> Search:
-        """See `TranslationModel`: the library's search, of the type that the weights have."""
-        if precision:
-            raise MeasureError(f"a search in {precision} is one of fairseq's checkpoints: leave out --search-precision")
-        return _Search(self, beam, lenpen)
-
-    def fast_search(self, beam: int, lenpen: float) -> None:
-        """See `TranslationModel`. There is none."""
-
-    def token_scores(
-        self, split: str, sentences: list[int], hypotheses: list[torch.Tensor], temperature: float
-    ) -> list[TokenScores]:
-        """See `TranslationModel`. One teacher-forced pass over the hypotheses."""
-        logits = self._logits(split, sentences, [ids.tolist() for ids in hypotheses])
-        return [token_scores(own, ids, temperature) for own, ids in zip(logits, hypotheses, strict=True)]
-
     def target(self, split: str, sentence: int) -> list[int]:
         """See `TranslationModel`. Ids are those of the folder's vocabulary."""
         return [self.id_of(self.data.token(number)) for number in self.data.target(split, sentence)]
@@ -120,8 +90,8 @@ class CTranslate2Model(OnData):
         """Return the id of a token, or that of the unknown token."""
         return self._ids.get(token, self._unknown)
 
-    def _logits(self, split: str, sentences: list[int], targets: list[list[int]]) -> list[torch.Tensor]:
-        """The logits (L, V) of the tokens of one target of each sentence, after its correct beginnings."""
+    def logits(self, split: str, sentences: list[int], targets: list[list[int]]) -> list[torch.Tensor]:
+        """See `LogitsModel`."""
         given = [[*self.prefix, *(self._tokens[number] for number in target[:-1])] for target in targets]
         results = self.translator.translate_batch(
             [self.data.source_tokens(split, sentence) for sentence in sentences],
@@ -138,8 +108,12 @@ class CTranslate2Model(OnData):
             for result, target in zip(results, targets, strict=True)
         ]
 
-    def _check_vocabulary(self, split: str) -> None:
-        """Raise MeasureError if a prefix, or half of the target tokens, are not in the vocabulary of the folder."""
+    def own_search(self, beam: int, lenpen: float) -> Search:
+        """See `LogitsModel`: of the type that the weights have."""
+        return _Search(self, beam, lenpen)
+
+    def check_split(self, split: str, lengths: list[int]) -> None:
+        """See `LogitsModel`: for a prefix, or half of the target tokens, that the folder's vocabulary lacks."""
         numbers = {
             number for sentence in range(self.n_sentences(split)) for number in self.data.target(split, sentence)
         }

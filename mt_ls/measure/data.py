@@ -12,7 +12,7 @@ from typing import Protocol
 
 import torch
 
-from .protocol import BatchLimits, ForcedTokens, MeasureError
+from .protocol import BatchLimits, MeasureError
 
 
 @dataclass(frozen=True)
@@ -98,17 +98,6 @@ class OnData:
     def token_id(self, token: str) -> int | None:
         """See `TranslationModel`."""
         return self.data.token_id(token)
-
-
-def forced_tokens(
-    logits: Sequence[torch.Tensor], targets: Sequence[Sequence[int]], sentences: Sequence[int]
-) -> ForcedTokens:
-    """Return the logits (L, V) of each of the ``targets``, L token ids, of the ``sentences`` as `ForcedTokens`."""
-    states = torch.cat(list(logits))
-    lengths = torch.tensor([len(target) for target in targets])
-    ids = torch.tensor([token for target in targets for token in target])
-    sentence = torch.tensor(sentences).repeat_interleave(lengths)
-    return ForcedTokens(states, ids.to(states.device), sentence.to(states.device))
 
 
 def batches_by_length(lengths: Sequence[int], sentences: range, most: int, limits: BatchLimits) -> list[list[int]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -95,9 +93,8 @@ class HuggingFaceData:
         return self.tokenizer(text_target=references)["input_ids"]
 
 
-@contextlib.contextmanager
-def quiet_transformers() -> Iterator[Any]:
-    """The package, without its warnings and bars."""
+def quiet_transformers() -> Any:
+    """Return the package, without its warnings and bars."""
     try:
         import torchaudio  # noqa: F401
     except (ImportError, OSError):
@@ -109,15 +106,15 @@ def quiet_transformers() -> Iterator[Any]:
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    yield transformers
+    return transformers
 
 
 def _load(name: str) -> Any:
-    with quiet_transformers() as transformers:
-        try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(name)
-        except Exception as error:  # the files may hold anything
-            raise MeasureError(f"{name}: its tokenizer cannot be loaded: {first_line(error)}") from None
+    transformers = quiet_transformers()
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name)
+    except Exception as error:  # the files may hold anything
+        raise MeasureError(f"{name}: its tokenizer cannot be loaded: {first_line(error)}") from None
     for token in ("eos", "pad"):
         if getattr(tokenizer, f"{token}_token_id") is None:
             raise MeasureError(f"{name}: its tokenizer has no {token.upper()} token")

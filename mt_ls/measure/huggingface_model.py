@@ -16,31 +16,27 @@ from typing import Any
 
 import torch
 
-from ..calibration.confidence import TokenScores, token_scores
 from ..records import Model, code_hash, versions
 from ..terminal import first_line
 from ..weights import weights_hash
-from .data import OnData, batches_by_length, forced_tokens
 from .huggingface_data import HuggingFaceData, quiet_transformers
+from .logits_model import LogitsModel
 from .names import printable
-from .protocol import BatchLimits, ForcedTokens, MeasureError, Provenance, Search
+from .protocol import BatchLimits, MeasureError, Provenance, Search
 from .text_pairs import Texts
 
-_TOKENS = 4000
-_LOGITS = 2**26
-"""A batch has at most so many tokens with padding, and so many logits: 256 MB of a vocabulary of any size."""
 _LONGEST = 200
 """The limit of a hypothesis in tokens, as fairseq has it, where the model has positions for so many."""
 
 
-class HuggingFaceModel(OnData):
+class HuggingFaceModel(LogitsModel):
     """The model ``name`` of a hub, or of a folder, on ``texts``; see `TranslationModel`.
 
     ``languages`` are those of `HuggingFaceData`. ``run`` names the run in the records, by default the end of ``name``.
     Raises MeasureError for a model that cannot be loaded, or does not go with its tokenizer.
     """
 
-    projection = None
+    most_tokens = 4000
 
     def __init__(
         self,
@@ -51,13 +47,13 @@ class HuggingFaceModel(OnData):
         device: torch.device | None = None,
         run: str | None = None,
     ) -> None:
+        super().__init__(limits)
         self.device = device or torch.device("cpu")
         self.network = _load(name).eval().to(self.device)
         self.data = self._data = HuggingFaceData(name, texts, languages)
         self.n_classes = self.network.get_output_embeddings().weight.shape[0]
         self.eos = self._data.eos
         self.pad: int = self._data.tokenizer.pad_token_id
-        self._limits = limits or BatchLimits()
         self._run = run or printable(Path(name).name)
         self._code = code_hash()
         self._weights = weights_hash(self.network.state_dict())
@@ -76,38 +72,6 @@ class HuggingFaceModel(OnData):
             sha={"data": data.sha, "checkpoint": self._weights, "code": self._code},
             versions=versions("torch", "numpy", "sacrebleu", "transformers", "tokenizers", "sentencepiece"),
         )
-
-    def batches(self, split: str, sentences: range) -> list[list[int]]:
-        """See `TranslationModel`. Sentences of similar length share a batch."""
-        lengths = self.data.lengths(split)
-        self._check_positions(split, lengths)
-        self._check_vocabulary(split)
-        most = min(_TOKENS, _LOGITS // self.n_classes)
-        return batches_by_length(lengths, sentences, most, self._limits)
-
-    def forced(self, split: str, sentences: list[int]) -> ForcedTokens:
-        """See `TranslationModel`. The states are logits."""
-        targets = [[*self.target(split, sentence), self.eos] for sentence in sentences]
-        return forced_tokens(self._logits(split, sentences, targets), targets, sentences)
-
-    def search(self, beam: int, lenpen: float, precision: str | None = None) -> Search:
-        """See `TranslationModel`: `generate`, with the restrictions that the model's generation configuration names."""
-        if precision:
-            raise MeasureError(f"a search in {precision} is one of fairseq's checkpoints: leave out --search-precision")
-        return _Search(self, beam, lenpen)
-
-    def fast_search(self, beam: int, lenpen: float) -> None:
-        """See `TranslationModel`. There is none."""
-
-    def token_scores(
-        self, split: str, sentences: list[int], hypotheses: list[torch.Tensor], temperature: float
-    ) -> list[TokenScores]:
-        """See `TranslationModel`. One teacher-forced pass over the hypotheses."""
-        logits = self._logits(split, sentences, [ids.tolist() for ids in hypotheses])
-        scored = [
-            token_scores(own, ids.to(self.device), temperature) for own, ids in zip(logits, hypotheses, strict=True)
-        ]
-        return [TokenScores(*(column.cpu() for column in of_sentence)) for of_sentence in scored]
 
     def padded_sources(self, split: str, sentences: list[int]) -> dict[str, torch.Tensor]:
         """Return the ids (B, L) of sources and their mask, on the device."""
@@ -130,13 +94,22 @@ class HuggingFaceModel(OnData):
         return getattr(self.network.config, "max_position_embeddings", math.inf)
 
     @torch.no_grad()
-    def _logits(self, split: str, sentences: list[int], targets: list[list[int]]) -> list[torch.Tensor]:
-        """The logits (L, V) of the tokens of one target of each sentence, after its correct beginnings."""
+    def logits(self, split: str, sentences: list[int], targets: list[list[int]]) -> list[torch.Tensor]:
+        """See `LogitsModel`."""
         given = _padded([[*self.given, *target[:-1]] for target in targets], self.pad)
         sources = self.padded_sources(split, sentences)
         logits = self.network(**sources, decoder_input_ids=given.to(self.device), use_cache=False).logits
         first = len(self.given) - 1
         return [row[first : first + len(target)] for row, target in zip(logits, targets, strict=True)]
+
+    def own_search(self, beam: int, lenpen: float) -> Search:
+        """See `LogitsModel`: `generate`, with the restrictions that the model's generation configuration names."""
+        return _Search(self, beam, lenpen)
+
+    def check_split(self, split: str, lengths: list[int]) -> None:
+        """See `LogitsModel`: for sentences beyond the model's positions, and tokens that it does not have."""
+        self._check_positions(split, lengths)
+        self._check_vocabulary(split)
 
     def _check_positions(self, split: str, lengths: list[int]) -> None:
         """Raise MeasureError if a sentence is longer than the model's positions."""
@@ -232,15 +205,13 @@ def _load(name: str) -> Any:
         raise MeasureError(f"{name}: no such folder")
     if path.is_dir() and not (path / "config.json").exists():
         raise MeasureError(f"{name}: no config.json, so no Hugging Face model; one is saved by save_pretrained")
-    with quiet_transformers() as transformers:
-        try:
-            network, report = transformers.AutoModelForSeq2SeqLM.from_pretrained(
-                name, dtype=torch.float32, output_loading_info=True
-            )
-        except Exception as error:  # the files may hold anything
-            raise MeasureError(
-                f"{name}: cannot be loaded as a sequence-to-sequence model: {first_line(error)}"
-            ) from None
+    transformers = quiet_transformers()
+    try:
+        network, report = transformers.AutoModelForSeq2SeqLM.from_pretrained(
+            name, dtype=torch.float32, output_loading_info=True
+        )
+    except Exception as error:  # the files may hold anything
+        raise MeasureError(f"{name}: cannot be loaded as a sequence-to-sequence model: {first_line(error)}") from None
     if absent := sorted({*report["missing_keys"], *(str(key) for key in report["mismatched_keys"])}):
         raise MeasureError(f"{name}: its weights lack {absent[0]}, which would be random: take a whole copy")
     return network

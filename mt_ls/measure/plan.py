@@ -93,13 +93,9 @@ def measure(
         split, sha = plan.fit_split, blank.sha
         fitted = workers.from_first(lambda: _fitted_temperature(model, forced, split, sha, records))
         blank = replace(blank, fitted_temperature=fitted, fitted_on=split)
-    missing = [record for record in _wanted(plan, blank) if record.key not in done]
+    missing = [record for record in _wanted(plan, blank, model.searches_at_temperatures) if record.key not in done]
     of_forced = [record for record in missing if record.mode == "forced"]
-    of_beam = [
-        record
-        for record in missing
-        if record.mode == "beam" and (record.temperature == 1.0 or model.searches_at_temperatures)
-    ]
+    of_beam = [record for record in missing if record.mode == "beam"]
     if of_forced:
         measure_forced(forced, of_forced, records)
     if of_beam:
@@ -148,14 +144,15 @@ def blank_record(model: TranslationModel, split: str) -> Record:
     )
 
 
-def _wanted(plan: Plan, blank: Record) -> list[Record]:
+def _wanted(plan: Plan, blank: Record, searches_at_temperatures: bool) -> list[Record]:
     """The wanted records of the modes "forced" and "beam", without measured numbers."""
     fitted = set() if blank.fitted_temperature is None else {blank.fitted_temperature}
     # A record's name has four digits of its temperature.
     temperatures = sorted({*(round(temperature, 4) for temperature in plan.temperatures), 1.0} | fitted)
     searched = {"beam": plan.beam, "lenpen": plan.lenpen, "search_precision": plan.search_precision}
     modes = {"forced": blank, "beam": replace(blank, mode="beam", **searched)}
-    return [replace(modes[mode], temperature=t) for mode in modes if mode in plan.modes for t in temperatures]
+    of_mode = {"forced": temperatures, "beam": temperatures if searches_at_temperatures else [1.0]}
+    return [replace(modes[mode], temperature=t) for mode in modes if mode in plan.modes for t in of_mode[mode]]
 
 
 def _measure_searches(
