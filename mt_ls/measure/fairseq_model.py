@@ -141,7 +141,8 @@ class FairseqModel(OnData):
         rows = sample["id"].tolist()  # the collater sorts a batch by length
         sample = self.on_device(sample)
         ids = dict(zip(sentences, hypotheses, strict=True))
-        ranked = token_probabilities([self.network], sample, [[{"tokens": ids[row]}] for row in rows], temperature)
+        tokens = [[{"tokens": ids[row]}] for row in rows]
+        ranked = token_probabilities([self.network], sample, tokens, temperature, with_norms=True)
         scored = {
             row: TokenScores(best.probability, best.entropy, best.max_logit)
             for row, (best,) in zip(rows, ranked, strict=True)

@@ -47,12 +47,13 @@ def token_probabilities(
     hypotheses: list[list[dict[str, Any]]],
     temperature: float = 1.0,
     encoded: list[Any] | None = None,
+    with_norms: bool = False,
 ) -> list[list[TokenProbabilities]]:
     """Statistics of ``hypotheses[sentence][rank]["tokens"]`` under an ensemble, in the same nesting.
 
     As in fairseq's search, each member's logits are divided by the temperature, and then the members' probabilities are
     averaged. ``encoded`` holds each member's encoder states, where the search has left them (see `encoder_states`).
-    Raises ValueError for a temperature that is not > 0.
+    ``max_logit`` has no row unless ``with_norms``. Raises ValueError for a temperature that is not > 0.
     """
     check_temperature(temperature)
     device = sample["net_input"]["src_tokens"].device
@@ -70,7 +71,7 @@ def token_probabilities(
         batch, places = places[-count:], places[:-count]
         tokens = [hypotheses[row][rank]["tokens"] for row, rank in batch]
         rows = torch.tensor([row for row, _ in batch], device=device)
-        parts += _score(models, encoded, rows, tokens, temperature)
+        parts += _score(models, encoded, rows, tokens, temperature, with_norms)
         scored += batch
         lengths += map(len, tokens)
     columns = torch.cat(parts, dim=1).cpu().split(lengths, dim=1) if parts else ()  # one transfer
@@ -106,11 +107,16 @@ def encoder_states(generator: Any) -> Iterator[list[Any]]:
 
 
 def _score(
-    models: list[Any], encoded: list[Any], rows: torch.Tensor, tokens: list[torch.Tensor], temperature: float
+    models: list[Any],
+    encoded: list[Any],
+    rows: torch.Tensor,
+    tokens: list[torch.Tensor],
+    temperature: float,
+    with_norms: bool,
 ) -> list[torch.Tensor]:
     """Statistics of hypotheses ``tokens`` of the sentences ``rows`` of the encoded batch.
 
-    Each part is (3 + P, tokens), with the rows of `TokenProbabilities`, on the device of the models.
+    Each part is (3 or 3 + P, tokens), with the rows of `TokenProbabilities`, on the device of the models.
     """
     dictionary = models[0].decoder.dictionary
     target = pad_sequence(tokens, batch_first=True, padding_value=dictionary.pad()).to(rows.device)
@@ -130,7 +136,11 @@ def _score(
     chosen = target[places]
     step = chunk_rows(len(dictionary), rows.device)
     return [
-        _statistics(_log_probabilities(members, slice(start, start + step), temperature), chosen[start : start + step])
+        _statistics(
+            _log_probabilities(members, slice(start, start + step), temperature),
+            chosen[start : start + step],
+            with_norms,
+        )
         for start in range(0, len(chosen), step)
     ]
 
@@ -149,13 +159,13 @@ def _log_probabilities(members: list[tuple[Any, Any]], rows: slice, temperature:
     return functools.reduce(torch.logaddexp, (torch.log_softmax(member, dim=-1) for member in logits))
 
 
-def _statistics(logits: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-    """Probability of ``chosen``, greatest probability and entropy in nats of softmax(logits), and `max_logit_norms`,
-    together (3 + P, N).
+def _statistics(logits: torch.Tensor, chosen: torch.Tensor, with_norms: bool) -> torch.Tensor:
+    """Probability of ``chosen``, greatest probability and entropy in nats of softmax(logits), (3, N), and below them
+    `max_logit_norms`, (P, N), if they are wanted.
 
     With shifted logits z <= 0, e = exp z and s = sum e, the entropy is log s - sum(e z) / s.
     """
-    norms = max_logit_norms(logits)
+    norms = max_logit_norms(logits) if with_norms else logits.new_empty(0, len(chosen))
     z = logits - logits.amax(dim=-1, keepdim=True)
     chosen_logit = z.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
     e = z.exp()
