@@ -101,12 +101,13 @@ install_in_venv() {
   say "environment in .venv (about two minutes, 1.5 GB; 2.2 GB with the tests)"
   .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv
   # A CPU build of torch where the index has one; otherwise what the index gives (TORCH="torch==2.x" overrides).
+  # --no-compile: Python compiles what it imports, a small part of what is installed, and later.
   if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
-    .venv/bin/python -m pip install -q --disable-pip-version-check "${TORCH:-torch==2.13.0}" ||
+    .venv/bin/python -m pip install -q --disable-pip-version-check --no-compile "${TORCH:-torch==2.13.0}" ||
       fail "torch cannot be installed; check the package index, or choose a build with TORCH=\"torch==VERSION\""
   fi
   version=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-  .venv/bin/python -m pip install -q --disable-pip-version-check -c "recipes/constraints-$version.txt" \
+  .venv/bin/python -m pip install -q --disable-pip-version-check --no-compile -c "recipes/constraints-$version.txt" \
     -e ".[$extras]" ||
     fail "the project cannot be installed: see pip's message above"
   touch "$stamp" "$installed-recipes"

@@ -10,10 +10,10 @@ import pytest
 import torch
 from commands import ROOT
 
-LIBRARY = """
-import time, sys
-import mt_ls, mt_ls.calibration.bins, mt_ls.records
-print(time.process_time())
+IMPORTS = "import mt_ls, mt_ls.calibration.bins, mt_ls.records"
+LIBRARY = (
+    f"import time, sys\n{IMPORTS}\nprint(time.process_time())"
+    + """
 import torch
 from mt_ls.calibration.alignment import align_ids
 from mt_ls.calibration.bins import Bins
@@ -30,6 +30,7 @@ assert conformance.main(["torch.nn.functional:cross_entropy"]) == 0
 absent = [name for name in ("fairseq", "matplotlib", "datasets", "pandas", "ctranslate2") if name in sys.modules]
 assert not absent, absent
 """
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +49,9 @@ def empty(tmp_path_factory):
     python = folder / "environment" / "bin" / "python"
     # The same build of torch as here: another one may be gigabytes.
     of_torch = os.environ.get("TORCH", f"torch=={torch.__version__.split('+')[0]}")
-    subprocess.run(
-        [python, "-m", "pip", "--disable-pip-version-check", "-q", "install", of_torch, wheel], check=True, cwd=folder
-    )
+    install = [python, "-m", "pip", "--disable-pip-version-check", "-q", "install", "--no-compile"]
+    subprocess.run([*install, of_torch, wheel], check=True, cwd=folder)
+    subprocess.run([python, "-c", IMPORTS], check=True, cwd=folder)  # the first import compiles
     return python
 
 

@@ -11,7 +11,7 @@ case ${SCALE:-cpu} in
   smoke)
     corpus=synthetic_images data=cifar10_smoke resnet=resnet_8 teacher=5 student=5
     pair=("pattern 0" "pattern 5") planes=("pattern 0;pattern 5;pattern 3")
-    of_hard=(1 4) of_smoothed=(0.5 1)
+    of_hard=(1 4) of_smoothed=(0.5)
     ;;
   cpu)
     corpus=cifar10 data=cifar10 resnet=resnet_20 teacher=6260 student=3130 alphas=(0.0 0.1 0.3)
