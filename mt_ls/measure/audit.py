@@ -36,6 +36,7 @@ from .plan import Plan, check, measure
 from .protocol import BatchLimits, MeasureError, TranslationModel
 from .sanity import check_sample
 from .text_pairs import read_texts
+from .translations import FILES, System, read_system
 
 TEMPERATURES = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.5)
 
@@ -114,7 +115,7 @@ def _forms(options: argparse.Namespace) -> tuple[Load | None, list[Path]]:
     if options.source_language or options.target_language:
         raise MeasureError("--source-language and --target-language are for models with --hf")
     first, *others = options.paths
-    if any((first / name).exists() for name in text.FILES):
+    if any((first / name).exists() for name in FILES):
         for path in others:
             if not path.is_dir():
                 raise MeasureError(f"{path}: a file, where a folder of translations belongs, as {first} is one")
@@ -122,7 +123,7 @@ def _forms(options: argparse.Namespace) -> tuple[Load | None, list[Path]]:
     if first.is_file():
         raise MeasureError(f"{first}: a file: name the folder of the binarised data first, and then its checkpoints")
     if not any(first.glob("dict.*.txt")):
-        raise MeasureError(f"{first}: holds neither translations ({', '.join(text.FILES)}) nor binarised data (dict.*)")
+        raise MeasureError(f"{first}: holds neither translations ({', '.join(FILES)}) nor binarised data (dict.*)")
     check_data(first)
     for path in others:
         check_model(path)
@@ -212,7 +213,7 @@ def _split_of_texts(options: argparse.Namespace) -> str:
 
 def _audit_texts(audited: Sequence[Audited], split: str, out: Path) -> None:
     _say(f"checking {len(audited)} folder{'s' * (len(audited) > 1)} of translations")
-    systems = [text.read_system(model.path) for model in audited]
+    systems = [read_system(model.path) for model in audited]
     for model, system in zip(audited, systems, strict=True):
         _check_references(systems[0], system)
         _check_records(model, split, system.sha)
@@ -234,7 +235,7 @@ def _only_here(out: Path) -> Iterator[None]:
         yield
 
 
-def _check_references(first: text.System, system: text.System) -> None:
+def _check_references(first: System, system: System) -> None:
     """Raise MeasureError for a system with other references than those of the first one."""
     if len(first.references) != len(system.references):
         where = f"has {len(system.references)} lines, and {first.folder} has {len(first.references)}"

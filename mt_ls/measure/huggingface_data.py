@@ -63,7 +63,8 @@ class HuggingFaceData:
 
     def token_id(self, token: str) -> int | None:
         """See `TranslationData`."""
-        return self.tokenizer.get_vocab().get(token)
+        number = self.tokenizer.convert_tokens_to_ids(token)  # of languages, too, which are not in get_vocab()
+        return None if number == self.tokenizer.unk_token_id and token != self.tokenizer.unk_token else number
 
     def token(self, number: int) -> str:
         """See `TranslationData`."""

@@ -8,8 +8,9 @@ Beam ECE and BLEU of translations of any system, without its model. FOLDER holds
                       {"sentence": 0, "token": "▁Haus", "probability": 0.83}
 
 In place of tokens.jsonl it may hold what a system writes: generate*.txt (fairseq-generate without --post-process),
-marian*.txt (marian-decoder --n-best --word-scores) or *.confidences.tsv (silnlp). Where such a file scores sentences,
-they must follow from the probabilities of the tokens: a file whose probabilities belong to other tokens is refused.
+marian*.txt (marian-decoder --n-best --word-scores) or *.confidences.tsv (silnlp). Such a file scores sentences: scores
+that do not follow from the probabilities of the tokens are refused, in a line that names the fault. With the model that
+wrote the translations (--path or --hf, and --sources) a sample of 48 sentences is scored again, token by token.
 
 With forced.jsonl in the folder, forced mode is measured too. It has one line a token of a reference, with its NLL in
 nats, the greatest probability at that step, and whether it is the token's:
@@ -24,12 +25,11 @@ logits. Files are UTF-8, with or without a byte order mark.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,16 +41,19 @@ from ..calibration.generated import GeneratedTokens
 from ..calibration.scores import Scorer
 from ..calibration.selective import SCORES
 from ..calibration.smooth_ece import smooth_ece
-from ..records import Model, Record, RecordError, append, code_hash, read, sha256_of, versions
+from ..records import Model, Record, append, read, versions
 from ..records.items import item_writers
-from .forced_text import FORCED, measured_forced, read_forced
+from .devices import device_and_pool
+from .forced_text import FORCED, measured_forced
+from .loading import on_binarised, on_texts
 from .names import printable
 from .paths import check_output, check_split
-from .protocol import MeasureError
-from .token_files import END, Token, lines_of, read_tokens, token_file
-
-FILES = ("hypotheses.txt", "references.txt", "tokens.jsonl")
-"""The files of a folder of translations; in place of the last one those of `token_files`."""
+from .protocol import BatchLimits, MeasureError
+from .rescoring import rescored
+from .score_check import END, Token, check_against_model
+from .text_pairs import Pairs, Texts
+from .token_files import lines_of
+from .translations import System, read_system
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,11 +66,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="hypotheses.txt, references.txt and tokens.jsonl")
     parser.add_argument("--records", type=Path, required=True, metavar="FILE", help="JSON lines file to append to")
     parser.add_argument("--split", default="test", help="name of the set of sentences (default: test)")
+    model = parser.add_argument_group("a sample of the translations is scored again by the model that wrote them")
+    model.add_argument("--path", type=Path, metavar="CKPT", help="its fairseq checkpoint, or a folder of CTranslate2")
+    model.add_argument("--hf", metavar="MODEL", help="or its Hugging Face model, by folder or name on the hub")
+    model.add_argument("--sources", type=Path, help="what was translated: binarised data for --path, text for --hf")
+    model.add_argument("--source-language", metavar="CODE", help="of a Hugging Face model of several languages")
+    model.add_argument("--target-language", metavar="CODE", help="of a Hugging Face model of several languages")
     options = parser.parse_args(arguments)
     try:
         check_split(options.split)
         check_output(options.records)
-        record = measure(read_system(options.folder), options.split, options.records)
+        _check_options(options)
+        system = read_system(options.folder)
+        if options.sources:
+            print(f"mt_ls.measure_text: {_checked_by_model(system, options)}", file=sys.stderr)
+        record = measure(system, options.split, options.records)
     except (MeasureError, ValueError, OSError) as error:
         print(f"mt_ls.measure_text: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -79,36 +92,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-class System(NamedTuple):
-    """The translations of a system: ``hypotheses``, their ``references``, the ``words`` of each hypothesis with their
-    probabilities, and the ``sha`` of a record."""
+def _check_options(options: argparse.Namespace) -> None:
+    """Raise MeasureError for a model without the sources, and for sources without the model."""
+    named = [name for name in ("path", "hf") if getattr(options, name)]
+    if len(named) > 1:
+        raise MeasureError("--path and --hf name two models: name the one that wrote the translations")
+    if named and not options.sources:
+        raise MeasureError(f"--{named[0]} needs --sources: what the model translated")
+    if options.sources and not named:
+        raise MeasureError("--sources needs the model that translated them: --path or --hf")
+    if (options.source_language or options.target_language) and not options.hf:
+        raise MeasureError("--source-language and --target-language are for a model with --hf")
 
-    folder: Path
-    hypotheses: list[str]
-    references: list[str]
-    words: list[list[Token]]
-    sha: dict[str, str]
 
-
-def read_system(folder: Path) -> System:
-    """The translations in a folder. Raises RecordError, with file and line, for input other than the module's text
-    says."""
-    paths = [*(folder / name for name in FILES[:2]), token_file(folder)]
-    hypotheses, references = map(lines_of, paths[:2])
-    if len(hypotheses) != len(references):
-        raise RecordError(f"{paths[1]}: {len(references)} lines for {len(hypotheses)} of {FILES[0]}")
-    if not any(line.split() for line in references):
-        raise RecordError(f"{paths[1]}: holds no word")
-    words = _words(paths[2], hypotheses)
-    if not any(word.text != END for own in words for word in own):
-        raise RecordError(f"{paths[0]}: holds no word")
-    data = hashlib.sha256("".join(f"{line}\n" for line in references).encode()).hexdigest()
-    forced = folder / FORCED
-    if forced.exists():
-        read_forced(forced, len(hypotheses))
-        paths.append(forced)
-    sha = {"data": data, "checkpoint": sha256_of(paths[0], *paths[2:]), "code": code_hash()}
-    return System(folder, hypotheses, references, words, sha)
+def _checked_by_model(system: System, options: argparse.Namespace) -> str:
+    """One line on the agreement of the model with a sample. Raises MeasureError and RecordError otherwise."""
+    with device_and_pool(cpu=False, searches=False) as (device, _):
+        if options.hf:
+            languages = (options.source_language, options.target_language)
+            pairs = {options.split: Pairs(lines_of(options.sources), system.references)}
+            model = on_texts(options.hf, Texts(pairs, "", ""), languages, BatchLimits(), device, None)
+        else:
+            model = on_binarised(options.path, options.sources, BatchLimits(), device, None)
+        by_model = rescored(model, options.split, system.tokens)
+    return f"of {len(by_model)} sentences {check_against_model(str(options.folder), system.tokens, by_model)}"
 
 
 def measure(system: System, split: str, records: Path, run: str | None = None) -> Record:
@@ -183,41 +190,6 @@ def _scores(words: list[Token]) -> list[float]:
     probabilities = [max(word.probability, sys.float_info.min) for word in words] or [math.nan]
     known = (sum(map(math.log, probabilities)) / len(probabilities), min(probabilities))
     return [*known, *[math.nan] * (len(SCORES) - len(known))]
-
-
-def _words(path: Path, hypotheses: list[str]) -> list[list[Token]]:
-    """The words of each hypothesis with their probabilities."""
-    words = []
-    tokens = read_tokens(path, len(hypotheses))
-    for sentence, (text, own) in enumerate(zip(hypotheses, tokens, strict=True)):
-        joined = _joined(text, own)
-        if joined is None:
-            raise RecordError(
-                f"{path}: the tokens of sentence {sentence} do not spell line {sentence + 1} of {FILES[0]}"
-            )
-        words.append(joined)
-    return words
-
-
-def _joined(text: str, tokens: list[Token]) -> list[Token] | None:
-    """The words of ``text``, each with the product over the tokens that begin in it, and its `END` if there is one.
-
-    None if the tokens spell another text.
-    """
-    end = [token for token in tokens if token.text == END]
-    spelled = [token for token in tokens if token.text != END]
-    if "".join("".join(token.text.split()) for token in spelled) != "".join(text.split()) or len(end) > 1:
-        return None
-    words = text.split()
-    owner = [index for index, word in enumerate(words) for _ in word]
-    factors: list[list[float]] = [[] for _ in words]
-    place = 0
-    for token in spelled:
-        if owner:
-            factors[owner[min(place, len(owner) - 1)]].append(token.probability)
-        place += len("".join(token.text.split()))
-    # A word in which no token begins has probability 1: the token that reaches into it counts in an earlier word.
-    return [Token(word, math.prod(own)) for word, own in zip(words, factors, strict=True)] + end
 
 
 def _aligned(words: list[list[Token]], references: list[str]) -> GeneratedTokens:

@@ -16,32 +16,13 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from ..records import RecordError
+from .score_check import END, Sentence, Token, check_scores
 
 T = TypeVar("T")
-END = "</s>"
 PATTERNS = ("tokens.jsonl", "generate*.txt", "marian*.txt", "*.confidences.tsv")
-_MARKS = str.maketrans("", "", "▁Ġ")
-_TOLERANCE = 0.02
-_CHECKED = 0.1
-"""The share of sentences whose scores may disagree: a file may be rounded, or have been cut."""
-
-
-class Token(NamedTuple):
-    """A token without the marks of subwords (or `END`), and its probability."""
-
-    text: str
-    probability: float
-
-
-class Sentence(NamedTuple):
-    """The tokens of a hypothesis, and its score: the mean or the sum of their log-probabilities in nats, None if not
-    known."""
-
-    tokens: list[Token]
-    score: float | None = None
 
 
 def token_file(folder: Path) -> Path:
@@ -52,12 +33,13 @@ def token_file(folder: Path) -> Path:
     return found[0] if found else folder / PATTERNS[0]
 
 
-def read_tokens(path: Path, n: int) -> list[list[Token]]:
+def read_tokens(path: Path, n: int) -> list[Sentence]:
     """The tokens of each of ``n`` hypotheses. Raises RecordError, with file and line, for a file of another form, and
-    where the scores of sentences say that the probabilities belong to other tokens."""
-    sentences = _reader(path)(path, n)
-    _check_scores(path, sentences)
-    return [sentence.tokens for sentence in sentences]
+    as `check_scores` does."""
+    read, kinds = _reader(path)
+    sentences = read(path, n)
+    check_scores(str(path), sentences, kinds)
+    return sentences
 
 
 def lines_of(path: Path) -> list[str]:
@@ -73,16 +55,16 @@ def lines_of(path: Path) -> list[str]:
     return [line.removesuffix("\r") for line in lines]
 
 
-def _reader(path: Path) -> Callable[[Path, int], list[Sentence]]:
+def _reader(path: Path) -> tuple[Callable[[Path, int], list[Sentence]], tuple[str, ...]]:
+    """What reads a file, and what the scores of its sentences are (see `check_scores`)."""
     if path.name == PATTERNS[0]:
-        return _of_json
+        return _of_json, ()
+    searched = ("mean", "sum")  # with a length penalty of 1, or of 0
     if path.suffix == ".tsv":
-        return _of_silnlp
-    return _of_fairseq if path.name.startswith("generate") else _of_marian
-
-
-def _token(text: str, probability: float) -> Token:
-    return Token(text if text == END else text.translate(_MARKS).removesuffix("@@").strip(), probability)
+        return _of_silnlp, searched
+    if path.name.startswith("generate"):
+        return _of_fairseq, searched
+    return _of_marian, ("sum",)
 
 
 def _of_json(path: Path, n: int) -> list[Sentence]:
@@ -110,7 +92,7 @@ def _json_token(line: str) -> tuple[int, Token]:
         raise ValueError(f"no sentence {sentence!r}")
     if type(probability) not in (int, float) or not 0 <= probability <= 1:
         raise ValueError(f"probability {probability!r} is no number in [0, 1]")
-    return sentence, _token(text, probability)
+    return sentence, Token(text, probability)
 
 
 def _of_fairseq(path: Path, n: int) -> list[Sentence]:
@@ -177,7 +159,7 @@ def _of_silnlp(path: Path, n: int) -> list[Sentence]:
         if len(tokens) != len(probabilities):
             raise RecordError(f"{where}: {len(probabilities)} probabilities for the {len(tokens)} tokens above")
         own = zip(tokens, probabilities, strict=True)
-        sentences.append(Sentence([_token(*pair) for pair in own if pair[0] != "<pad>"], logs[0]))
+        sentences.append(Sentence([Token(*pair) for pair in own if pair[0] != "<pad>"], logs[0]))
     return sentences
 
 
@@ -188,7 +170,7 @@ def _paired(pieces: Sequence[str], scores: Sequence[float], where: str, advice: 
         raise RecordError(f"{where}: {len(scores)} scores for {len(pieces)} tokens: {advice}")
     if any(score > 1e-6 for score in scores):
         raise RecordError(f"{where}: a score above 0 is no log-probability")
-    return [_token(text, min(math.exp(score), 1.0)) for text, score in zip(texts, scores, strict=True)]
+    return [Token(text, min(math.exp(score), 1.0)) for text, score in zip(texts, scores, strict=True)]
 
 
 def _place(sentences: list[T], sentence: int, where: str) -> T:
@@ -204,50 +186,3 @@ def _whole(sentences: Sequence[Sentence | None], path: Path) -> list[Sentence]:
     if missing:
         raise RecordError(f"{path}: has no hypothesis of sentence {missing[0]}")
     return [sentence for sentence in sentences if sentence is not None]
-
-
-def _check_scores(path: Path, sentences: Sequence[Sentence]) -> None:
-    """Raise RecordError where the scores of sentences do not follow from the probabilities of their tokens.
-
-    A score is the mean or the sum of the log-probabilities: of a search with a length penalty of 1, or of 0. Where most
-    scores are neither, the probabilities are those of other tokens, as silnlp's were until its PR 950.
-    """
-    known = [(number, sentence) for number, sentence in enumerate(sentences) if sentence.score is not None]
-    known = [(number, sentence) for number, sentence in known if sentence.tokens]
-    off = {name: [number for number, one in known if not _agrees(one, follows)] for name, follows in _FOLLOWS.items()}
-    allowed = _CHECKED * len(known)
-    if not known or min(len(off["mean"]), len(off["sum"])) <= allowed:
-        return
-    number = off["mean"][0]
-    mean, score = _mean(sentences[number]), sentences[number].score
-    evidence = (
-        f"in sentence {number} their mean log-probability is {mean:.3f}, and its score {score:.3f}; they disagree in "
-        f"{len(off['mean'])} of {len(known)} sentences"
-    )
-    for base in ("base 2", "base 10"):
-        if len(off[base]) <= allowed:
-            raise RecordError(f"{path}: the scores are logarithms of {base}, not natural ones ({evidence})")
-    end = "" if any(token.text == END for _, one in known for token in one.tokens) else ", or that of </s> is missing"
-    raise RecordError(f"{path}: the probabilities do not belong to these tokens{end} ({evidence})")
-
-
-def _mean(sentence: Sentence) -> float:
-    return _sum(sentence) / len(sentence.tokens)
-
-
-def _sum(sentence: Sentence) -> float:
-    return sum(math.log(max(token.probability, 1e-30)) for token in sentence.tokens)
-
-
-_FOLLOWS: dict[str, Callable[[Sentence], float]] = {
-    "mean": _mean,
-    "sum": _sum,
-    "base 2": lambda sentence: _mean(sentence) * math.log(2),
-    "base 10": lambda sentence: _mean(sentence) * math.log(10),
-}
-"""The values that a score may have, from the probabilities of the tokens; a base other than e is a fault."""
-
-
-def _agrees(sentence: Sentence, follows: Callable[[Sentence], float]) -> bool:
-    score = sentence.score or 0.0
-    return abs(follows(sentence) - score) <= _TOLERANCE * max(1.0, abs(score))

@@ -7,6 +7,7 @@ import pytest
 from mt_ls.measure import forced_text, text
 from mt_ls.measure.fairseq_model import FairseqModel
 from mt_ls.measure.plan import Plan, measure
+from mt_ls.measure.translations import read_system
 from mt_ls.records import RecordError, read
 
 LINE = {"sentence": 0, "nll": 0.51, "confidence": 0.6, "hit": True}
@@ -40,7 +41,7 @@ def test_the_tokens_of_a_model_give_the_record_of_the_model(data, checkpoint, tm
     ]
     folder = folder_of(tmp_path, lines, own.n_sentences)
     out = tmp_path / "records.jsonl"
-    system = text.read_system(folder)
+    system = read_system(folder)
     text.measure(system, "test", out)
     text.measure(system, "test", out)  # measures nothing twice
     (beam, forced) = read(out)
@@ -68,7 +69,7 @@ def test_the_tokens_of_a_model_give_the_record_of_the_model(data, checkpoint, tm
 def test_a_wrong_line_is_named(tmp_path, change, words):
     folder = folder_of(tmp_path, [LINE, {**LINE, **change}])
     with pytest.raises(RecordError, match=rf"forced.jsonl:2: .*{words}"):
-        text.read_system(folder)
+        read_system(folder)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_a_wrong_line_is_named(tmp_path, change, words):
 )
 def test_what_is_no_token_is_named(tmp_path, lines, words):
     with pytest.raises(RecordError, match=words):
-        text.read_system(folder_of(tmp_path, lines))
+        read_system(folder_of(tmp_path, lines))
 
 
 def test_each_sentence_needs_a_token(tmp_path):

@@ -9,6 +9,8 @@ from commands import module, run
 from translations import HYPOTHESES, REFERENCES, TOKENS, write_translations
 
 from mt_ls.measure import text
+from mt_ls.measure.score_check import Token
+from mt_ls.measure.translations import FILES, _joined, read_system
 from mt_ls.records import Model, read
 from mt_ls.records.items import read_items
 
@@ -18,7 +20,7 @@ def _main(folder, *options):
 
 
 def _measured(folder):
-    system = text.read_system(folder)
+    system = read_system(folder)
     return text.measured(system, text.planned_record(system, "test", folder.name))
 
 
@@ -42,7 +44,7 @@ def test_the_model_of_a_text_is_known_by_its_references(tmp_path):
 
 
 def test_a_word_in_which_no_token_begins_has_probability_1():
-    words = text._joined("a b", [text.Token("ab", 0.3)])
+    words = _joined("a b", [Token("ab", 0.3)])
     assert [word.probability for word in words] == [0.3, 1.0]
 
 
@@ -137,7 +139,7 @@ def test_translations_without_a_word_are_refused(tmp_path, capsys):
 def test_files_of_other_editors_are_the_same_translations(tmp_path):
     """A byte order mark, the line ends of Windows, no line end in the last line, and sentences in another order."""
     folder, other = (write_translations(tmp_path / name) for name in ("system", "other"))
-    for name in text.FILES:
+    for name in FILES:
         content = (folder / name).read_text()
         (other / name).write_text("\ufeff" + content.removesuffix("\n"), encoding="utf-8", newline="\r\n")
     lines = (folder / "tokens.jsonl").read_text().splitlines(keepends=True)
@@ -161,7 +163,7 @@ def test_a_split_that_is_no_name_is_one_line(tmp_path, capsys, split):
     assert _main(write_translations(tmp_path / "system"), "--split", split) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"{split!r} is no name of a split" in line
-    assert sorted(path.name for path in (tmp_path / "system").iterdir()) == sorted(text.FILES)
+    assert sorted(path.name for path in (tmp_path / "system").iterdir()) == sorted(FILES)
 
 
 def test_a_missing_file_is_one_line(tmp_path, capsys):
@@ -176,6 +178,6 @@ def test_help_says_what_the_files_hold(capsys):
     with pytest.raises(SystemExit):
         text.main(["--help"])
     output = capsys.readouterr().out
-    for name in text.FILES:
+    for name in FILES:
         assert f"    {name} " in output
     assert '{"sentence": 0, "token": "▁Haus", "probability": 0.83}' in output and "count from 0" in output

@@ -9,11 +9,12 @@ from commands import command, run
 from translations import HYPOTHESES, TOKENS, write_translations
 
 from mt_ls.measure import text
-from mt_ls.measure.token_files import END, PATTERNS, read_tokens, token_file
+from mt_ls.measure.score_check import END
+from mt_ls.measure.token_files import PATTERNS, read_tokens, token_file
+from mt_ls.measure.translations import read_system
 from mt_ls.records import RecordError
 
 LOGS = [[-0.1 * (i + 1) for i in range(len(own))] for own in TOKENS]
-SPELLED = [[token.translate(str.maketrans("", "", "▁Ġ")).removesuffix("@@") for token in own] for own in TOKENS]
 
 
 def of_fairseq(logs=LOGS, score=None, tokens=TOKENS):
@@ -62,9 +63,9 @@ def test_the_tokens_and_their_probabilities_are_read(name, tmp_path):
     path = token_file(folder)
     assert path.name == name
     tokens = read_tokens(path, 2)
-    assert [[token.text for token in own] for own in tokens] == SPELLED
+    assert [[token.text for token in own.tokens] for own in tokens] == TOKENS
     for own, logs in zip(tokens, LOGS, strict=True):
-        assert [token.probability for token in own] == pytest.approx([math.exp(log) for log in logs], rel=1e-3)
+        assert [token.probability for token in own.tokens] == pytest.approx([math.exp(log) for log in logs], rel=1e-3)
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -78,7 +79,7 @@ def test_a_system_is_measured_as_from_our_own_file(name, tmp_path):
     (ours / "tokens.jsonl").write_text("\n".join(lines) + "\n")
     theirs = write(tmp_path / "theirs", name, FORMS[name]())
     first, second = (
-        text.measure(text.read_system(folder), "test", tmp_path / f"{folder.name}.jsonl") for folder in (ours, theirs)
+        text.measure(read_system(folder), "test", tmp_path / f"{folder.name}.jsonl") for folder in (ours, theirs)
     )
     assert second.bins.confidence.sum() == pytest.approx(first.bins.confidence.sum(), rel=1e-3)
     assert (second.bins.hits == first.bins.hits).all() and second.bleu == first.bleu
@@ -109,7 +110,7 @@ def test_fairseq_generate_itself_is_read(data, checkpoint, tmp_path):
     for name, mark in (("hypotheses.txt", "H"), ("references.txt", "T")):
         lines = [found[mark][str(i)].split("\t")[-1].replace(" ", "").replace("▁", " ").strip() for i in range(n)]
         (folder / name).write_text("".join(f"{line}\n" for line in lines))
-    system = text.read_system(folder)
+    system = read_system(folder)
     assert n > 200 and system.words[7][-1].text == END
     scores = [float(score) for score in found["P"]["7"].split()]
     product = math.prod(word.probability for word in system.words[7])
@@ -142,24 +143,29 @@ def test_what_is_wrong_is_named_in_one_line(name, content, reason, tmp_path, cap
     assert reason in error
 
 
-def test_scores_in_another_base_are_named(tmp_path):
-    """As if base-10 logarithms were taken for natural ones: the sentence's own score is the natural mean."""
-    mean = sum(LOGS[0]) / len(LOGS[0])
-    base_10 = [[log / math.log(10) for log in own] for own in LOGS]
-    content = of_marian(logs=base_10, total=mean)
-    rows = content.splitlines()
-    rows[1] = rows[1].replace(f"F0= {mean}", f"F0= {sum(LOGS[1]) / len(LOGS[1])}")
+@pytest.mark.parametrize(
+    ("logs", "fault"),
+    [
+        ([[log / math.log(2) for log in own] for own in LOGS], "the scores of tokens are logarithms of base 2, not"),
+        ([[log / math.log(10) for log in own] for own in LOGS], "the scores of tokens are logarithms of base 10, not"),
+        ([[log / len(own) for log in own] for own in LOGS], "are divided by the length of their sentence already"),
+        ([own[:-1] for own in LOGS], "the score of </s> is missing: the scores of sentences count it"),
+        ([[2 * log for log in own] for own in LOGS], "the probabilities do not belong to these tokens"),
+    ],
+)
+def test_a_fault_of_scores_is_named_with_its_evidence(tmp_path, logs, fault):
+    """The score of each sentence is right."""
+    rows = of_marian(logs=logs).splitlines()
+    for i, own in enumerate(LOGS):
+        rows[i] = rows[i].replace(f"F0= {sum(logs[i])}", f"F0= {sum(own)}")
     folder = write(tmp_path / "system", "marian.txt", "\n".join(rows) + "\n")
-    with pytest.raises(RecordError, match="the scores are logarithms of base 10, not natural ones"):
+    with pytest.raises(RecordError, match=re.escape(fault)) as error:
         read_tokens(token_file(folder), 2)
-
-
-def test_a_score_that_lacks_the_end_of_the_sentence_is_named(tmp_path):
-    without = [own[:-1] for own in LOGS]
-    content = of_marian(logs=without, total=-9.9)
-    folder = write(tmp_path / "system", "marian.txt", content)
-    with pytest.raises(RecordError, match=r"or that of </s> is missing"):
-        read_tokens(token_file(folder), 2)
+    evidence = (
+        f"in sentence 0 the log-probabilities of {len(logs[0])} tokens have the sum {sum(logs[0]):.3f} and the mean "
+        f"{sum(logs[0]) / len(logs[0]):.3f}, and its score is {sum(LOGS[0]):.3f}; 2 of 2 sentences disagree"
+    )
+    assert evidence in str(error.value) and "\n" not in str(error.value)
 
 
 def test_two_files_of_tokens_are_refused(tmp_path):
