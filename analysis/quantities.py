@@ -148,6 +148,18 @@ def corpus_bleu(bleu: np.ndarray) -> float:
     return float(_bleu(bleu, np.ones((1, len(bleu))))[0])
 
 
+def sentence_bleu(bleu: np.ndarray) -> np.ndarray:
+    """BLEU (N,) of single sentences, 0 to 100, from their statistics (N, 10), as sacrebleu's ``sentence_bleu`` has it:
+    smoothed, of the orders that the hypothesis has n-grams of."""
+    hypothesis, reference, matches, count = bleu[:, 0], bleu[:, 1], bleu[:, 2:6], bleu[:, 6:10]
+    has = count > 0
+    logs = np.where(has, np.log(_smoothed(matches) / np.maximum(count, 1)), 0.0).sum(axis=1)
+    score = 100 * np.exp(
+        logs / np.maximum(has.sum(axis=1), 1) + np.minimum(0.0, 1 - reference / np.maximum(hypothesis, 1))
+    )
+    return np.where(matches.any(axis=1), score, 0.0)
+
+
 def _bleu_without_brevity(bleu: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return _precision(weighted_sums(bleu, weights))
 
@@ -155,9 +167,13 @@ def _bleu_without_brevity(bleu: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def _precision(total: np.ndarray) -> np.ndarray:
     """100 times the geometric mean (draws,) of the precisions of n-grams, of sums (draws, 10)."""
     matches, count = total[:, 2:6], total[:, 6:10]
-    smoothed = np.where(matches > 0, matches, 0.5 ** np.cumsum(matches == 0, axis=1))
     some = (count > 0).all(axis=1) & (matches.sum(axis=1) > 0)
-    return np.where(some, 100 * np.exp(np.log(smoothed / np.maximum(count, 1)).mean(axis=1)), 0.0)
+    return np.where(some, 100 * np.exp(np.log(_smoothed(matches) / np.maximum(count, 1)).mean(axis=1)), 0.0)
+
+
+def _smoothed(matches: np.ndarray) -> np.ndarray:
+    """Matches (N, 4) where an order without a match has half as many as the one before it without: "exp" smoothing."""
+    return np.where(matches > 0, matches, 0.5 ** np.cumsum(matches == 0, axis=1))
 
 
 def _score(name: str) -> Callable[[Record], float | None]:

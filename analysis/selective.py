@@ -1,22 +1,23 @@
 """Selective prediction from records: what is kept by a score of confidence, and the risk of it.
 
-The risk of a translation is 1 - chrF, that of an image is 1 where its class is wrong. `Quantity` objects give the
-normalised AURC (see `mt_ls.calibration.selective`) of each recorded score: 0 for the best order, 1 for none.
+The risk of a translation is 1 - chrF, or 1 - BLEU of the sentence; that of a token or an image is 1 where it is wrong.
+`Quantity` objects give the normalised AURC (see `mt_ls.calibration.selective`) of each recorded score: 0 for the best
+order, 1 for none.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from mt_ls.calibration.bins import Bins
-from mt_ls.calibration.selective import POWERS, SCORES, normalised_aurc, risk_coverage
+from mt_ls.calibration.selective import POWERS, SCORES, TOKEN_SCORES, normalised_aurc, risk_coverage
 from mt_ls.records import Record
 
-from .quantities import Quantity
+from .quantities import Quantity, sentence_bleu
 from .rows import Row
 
 LOG_PROBABILITY, LEAST_PROBABILITY, ENTROPY = range(3)
@@ -40,6 +41,17 @@ def _of_sentences(place: int, scores: np.ndarray, chrf: np.ndarray, weights: np.
     return normalised_aurc(scores[:, place], 1 - chrf / 100, weights)
 
 
+def _of_sentences_by_bleu(scores: np.ndarray, bleu: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return normalised_aurc(scores[:, LOG_PROBABILITY], 1 - sentence_bleu(bleu) / 100, weights)
+
+
+def _of_tokens(score: str) -> Quantity:
+    def of_record(record: Record) -> float | None:
+        return None if record.token_naurc is None else record.token_naurc.get(score)
+
+    return Quantity(f"normalised area of tokens by {score}", score, 3, -1, of_record)
+
+
 def _of_images(place: int, scores: np.ndarray, bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return normalised_aurc(scores[:, place], 1 - bins[:, 2].sum(-1), weights)
 
@@ -56,6 +68,18 @@ def _quantity(place: int, of_images: bool) -> Quantity:
 
 OF_SENTENCES = tuple(_quantity(place, of_images=False) for place in range(len(SCORES)))
 """The normalised AURC of translations by each of `SCORES`."""
+BY_BLEU = Quantity(
+    "normalised area by BLEU",
+    f"{SCORES[LOG_PROBABILITY]}, risk by BLEU",
+    3,
+    -1,
+    _not_in_the_record,
+    ("scores", "bleu"),
+    _of_sentences_by_bleu,
+)
+"""That of translations by the mean log-probability, where the risk is 1 - BLEU of the sentence."""
+OF_TOKENS = tuple(map(_of_tokens, TOKEN_SCORES))
+"""The normalised AURC of generated tokens by each of `TOKEN_SCORES`."""
 OF_IMAGES = tuple(_quantity(place, of_images=True) for place in range(len(SCORES)))
 """The same of images; for records without scores `OF_CONFIDENCE` has that of the probability of the predicted class."""
 OF_CONFIDENCE = Quantity("naurc", "probability", 3, -1, _not_in_the_record, ("bins",), _of_confidence)
@@ -64,6 +88,11 @@ OF_CONFIDENCE = Quantity("naurc", "probability", 3, -1, _not_in_the_record, ("bi
 def normalised(quantities: Sequence[Quantity]) -> dict[int, Quantity]:
     """Those of MaxLogit-pNorm, by p."""
     return dict(zip(POWERS, quantities[len(quantities) - len(POWERS) :], strict=True))
+
+
+def best_power(areas: Mapping[int, float]) -> int:
+    """The p of least area on the split that chooses."""
+    return min(areas, key=lambda p: areas[p])
 
 
 def curve(row: Row, place: int = LOG_PROBABILITY) -> tuple[np.ndarray, np.ndarray] | None:

@@ -21,10 +21,10 @@ HEADER = ("part", "verdict", "estimate", "95 %", "margin", "p", "signs", "to dec
 def verdicts(study: Study, draws: int = significance.DRAWS) -> list[Verdict]:
     """The verdict on each part of every claim about models of the study's kind."""
     if study.is_of_images:
-        return decide([*images.CLAIMS, selective.OF_IMAGES], images.Evidence(study, draws))
+        return decide([*images.CLAIMS, selective.IMAGES], images.Evidence(study, draws))
     if len(study.sizes) > 1:
         return decide(sizes.CLAIMS, sizes.Evidence(study, draws))
-    return decide([*translation.CLAIMS, selective.OF_TRANSLATION], translation.Evidence(study, draws))
+    return decide([*translation.CLAIMS, selective.TRANSLATIONS], translation.Evidence(study, draws))
 
 
 def by_claim(of_parts: Sequence[Verdict]) -> list[tuple[Claim, list[Verdict]]]:

@@ -8,12 +8,13 @@ the split that chooses, for each model its own.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
 
-from .. import selective
-from ..selective import LOG_PROBABILITY, OF_CONFIDENCE, OF_SENTENCES, normalised
+from ..quantities import Quantity
+from ..selective import OF_CONFIDENCE, OF_IMAGES, OF_SENTENCES, OF_TOKENS, best_power, normalised
 from .images import Pair as PairOfImages
 from .images import common_seeds
 from .pair import BEAM, Pair, of_measured_seeds
@@ -27,28 +28,31 @@ _WORDS = (
 _WHERE, _NUMBERS = "Xia et al. 2025", "not in this paper"
 
 
-def _area(pair: Pair, alpha: float) -> np.ndarray:
-    return pair.test(OF_SENTENCES[LOG_PROBABILITY], alpha, beam=BEAM)
+Quantities = tuple[Quantity, ...]
 
 
-def _harms(pair: Pair) -> Measured:
-    return Measured(_area(pair, 0.1) - _area(pair, 0.0))
+def _area(pair: Pair, alpha: float, quantity: Quantity) -> np.ndarray:
+    return pair.test(quantity, alpha, beam=BEAM)
 
 
-def _mended(pair: Pair, alpha: float) -> tuple[np.ndarray, int]:
-    """What MaxLogit-pNorm takes from the area of a model, and its p."""
-    areas = {p: pair.valid(quantity, alpha, beam=BEAM).mean() for p, quantity in normalised(OF_SENTENCES).items()}
-    best = min(areas, key=lambda p: areas[p])
-    return _area(pair, alpha) - pair.test(normalised(OF_SENTENCES)[best], alpha, beam=BEAM), best
+def _harms(quantities: Quantities, pair: Pair) -> Measured:
+    return Measured(_area(pair, 0.1, quantities[0]) - _area(pair, 0.0, quantities[0]))
 
 
-def _mends(pair: Pair) -> Measured:
-    gain, p = _mended(pair, 0.1)
+def _mended(quantities: Quantities, pair: Pair, alpha: float) -> tuple[np.ndarray, int]:
+    """What MaxLogit-pNorm takes from the area by probability of a model, and its p."""
+    norms = normalised(quantities)
+    best = best_power({p: pair.valid(quantity, alpha, beam=BEAM).mean() for p, quantity in norms.items()})
+    return _area(pair, alpha, quantities[0]) - _area(pair, alpha, norms[best]), best
+
+
+def _mends(quantities: Quantities, pair: Pair) -> Measured:
+    gain, p = _mended(quantities, pair, 0.1)
     return Measured(gain, f"p = {p}")
 
 
-def _mends_more(pair: Pair) -> Measured:
-    (smoothed, p), (hard, of_hard) = _mended(pair, 0.1), _mended(pair, 0.0)
+def _mends_more(quantities: Quantities, pair: Pair) -> Measured:
+    (smoothed, p), (hard, of_hard) = _mended(quantities, pair, 0.1), _mended(quantities, pair, 0.0)
     return Measured(smoothed - hard, f"p = {p} and {of_hard}")
 
 
@@ -60,9 +64,9 @@ def _images_harmed(pair: PairOfImages) -> Measured:
 
 def _images_mended(pair: PairOfImages, alpha: float) -> tuple[dict[int, np.ndarray], int]:
     entry = pair.smoothed if alpha else pair.hard
-    quantities = normalised(selective.OF_IMAGES)
+    quantities = normalised(OF_IMAGES)
     areas = {p: pair.evidence.chosen(quantity, entry) for p, quantity in quantities.items()}
-    best = min(areas, key=lambda p: areas[p])
+    best = best_power(areas)
     before, after = (pair.evidence.resampled(q, [entry]) for q in (OF_CONFIDENCE, quantities[best]))
     return {seed: before[seed] - after[seed] for seed in before.keys() & after.keys()}, best
 
@@ -78,19 +82,25 @@ def _images_mend_more(pair: PairOfImages) -> Measured:
     return Measured(second - first, f"p = {p} and {of_hard}")
 
 
-def _parts(*measures: Callable[..., Measured]) -> list[Part]:
-    return [Part(words, "NAURC", measure) for words, measure in zip(_WORDS, measures, strict=True)]
+def _parts(*measures: Callable[..., Measured], of: str = "") -> list[Part]:
+    return [Part(f"{of}{words}", "NAURC", measure) for words, measure in zip(_WORDS, measures, strict=True)]
 
 
-OF_TRANSLATION = Claim(
+def _parts_of(quantities: Quantities, of: str) -> list[Part]:
+    """The parts of translations, each over the seeds that have its records."""
+    measures = (functools.partial(measure, quantities) for measure in (_harms, _mends, _mends_more))
+    return [of_measured_seeds(part) for part in _parts(*measures, of=of)]
+
+
+TRANSLATIONS = Claim(
     28,
     "Smoothing makes the selection of translations worse, and normalised logits mend it",
     f"{_WHERE}, of images",
     _NUMBERS,
-    [of_measured_seeds(part) for part in _parts(_harms, _mends, _mends_more)],
+    [*_parts_of(OF_SENTENCES, ""), *_parts_of(OF_TOKENS, "tokens: ")],
     lambda evidence: evidence.pairs,
 )
-OF_IMAGES = Claim(
+IMAGES = Claim(
     29,
     "Smoothing makes the selection of images worse, and normalised logits mend it",
     _WHERE,

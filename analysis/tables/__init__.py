@@ -28,16 +28,11 @@ def tables(study: Study) -> list[Table]:
     elif len(study.sizes) > 1:
         all_tables = [sizes.table(study), sizes.of_kinds(study), *(part.table(study) for part in (main, estimators))]
     else:
-        of_translation = (
-            main,
-            table_3,
-            estimators,
-            temperatures,
-            selective,
-            correlations,
-            beams,
-            geometry,
-            token_classes,
-        )
-        all_tables = [part.table(study) for part in of_translation]
+        first, last = (main, table_3, estimators, temperatures), (correlations, beams, geometry, token_classes)
+        all_tables = [
+            *(part.table(study) for part in first),
+            selective.table(study),
+            selective.of_tokens(study),
+            *(part.table(study) for part in last),
+        ]
     return [table for table in all_tables if table.cells]

@@ -28,7 +28,7 @@ class GeneratedTokens(NamedTuple):
 
         Beam ECE is the ECE of "others". Shifted tokens are in no class, as in InfECE (Wang et al. 2020).
         """
-        chosen = {"others": self._others, "eos": self.eos}
+        chosen = {"others": self.others, "eos": self.eos}
         probability = self.probability.clamp(max=1.0)
         return {
             name: grouped_bin_sums(probability[mask], self.hit[mask], self.sentence[mask], n_sentences)
@@ -37,10 +37,11 @@ class GeneratedTokens(NamedTuple):
 
     def fine_sums(self) -> torch.Tensor:
         """Sums (3, `FINE_BINS`) of the class "others", in bins that SmoothECE takes."""
-        return bin_sums(self.probability.clamp(max=1.0), self.hit, FINE_BINS, self._others)
+        return bin_sums(self.probability.clamp(max=1.0), self.hit, FINE_BINS, self.others)
 
     @property
-    def _others(self) -> torch.Tensor:
+    def others(self) -> torch.Tensor:
+        """Which tokens are of the class "others" (N,): neither EOS nor shifted."""
         return self.kept & ~self.eos
 
     @property

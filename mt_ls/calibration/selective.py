@@ -13,9 +13,12 @@ _DRAWS = 64
 """Weights of a pass: so many rows of ten thousand items stay near the processor."""
 POWERS = (2, 4, 6, 8)
 """The powers p of MaxLogit-pNorm (see `confidence`)."""
-SCORES = ("mean log-probability", "least probability", "mean entropy", *(f"MaxLogit-{p}Norm" for p in POWERS))
+_MAX_LOGIT = tuple(f"MaxLogit-{p}Norm" for p in POWERS)
+SCORES = ("mean log-probability", "least probability", "mean entropy", *_MAX_LOGIT)
 """The scores of a sentence or an image that are recorded. The greater a score, the surer the model; so the entropy
 counts negative."""
+TOKEN_SCORES = ("probability", "entropy", *_MAX_LOGIT)
+"""The scores of a token."""
 
 
 def risk_coverage(score: np.ndarray, risk: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,7 @@ from ..calibration.confidence import TokenScores, scores
 from ..calibration.generated import GeneratedTokens
 from ..calibration.scores import Statistics
 from ..calibration.smooth_ece import smooth_ece
+from ..calibration.token_risk import TokenRisk, uncertainties
 from ..records import Record, append
 from ..records.items import ItemsWriter, item_writers
 from .protocol import Search, TranslationModel
@@ -40,17 +41,21 @@ class _Sums:
     def __init__(self) -> None:
         self.bins: dict[str, Bins] = {}
         self.fine = Bins.zeros(FINE_BINS)
+        self.risk = TokenRisk()
         self.scores: Statistics = {}
         self.n_tokens = self.n_left_out = 0
 
-    def add(self, tokens: GeneratedTokens, sums: dict[str, torch.Tensor], comparisons: list[Comparison]) -> None:
-        """Add a window: its tokens, their sums of each sentence, and the comparisons of its hypotheses."""
+    def add(self, tokens: GeneratedTokens, sums: dict[str, torch.Tensor], hypotheses: list[Hypothesis]) -> None:
+        """Add a window: its tokens, their sums of each sentence, and its hypotheses."""
         self.bins = {
             name: self.bins.get(name, Bins.zeros()) + Bins.from_sums(part.sum(0)) for name, part in sums.items()
         }
         self.fine = self.fine + Bins.from_sums(tokens.fine_sums())
-        for name in comparisons[0].statistics:
-            added = np.sum([comparison.statistics[name] for comparison in comparisons], axis=0)
+        columns = zip(*(hypothesis.tokens for hypothesis in hypotheses), strict=True)
+        scored = TokenScores(*(torch.cat(column, dim=-1)[..., tokens.others] for column in columns))
+        self.risk.add(uncertainties(scored), tokens.hit[tokens.others])
+        for name in hypotheses[0].comparison.statistics:
+            added = np.sum([hypothesis.comparison.statistics[name] for hypothesis in hypotheses], axis=0)
             self.scores[name] = added + self.scores.get(name, np.zeros_like(added))
         self.n_tokens += len(tokens.hit)
         self.n_left_out += tokens.n_left_out
@@ -106,6 +111,7 @@ def _measured(planned: Record, total: _Sums, references: References, seconds: fl
         accuracy=others.accuracy,
         confidence=others.mean_confidence,
         smooth_ece=smooth_ece(total.fine),
+        token_naurc=total.risk.normalised_areas(),
         **references.scores(total.scores),
         items=f"{planned.name}.parquet",
         seconds=seconds,
@@ -164,7 +170,7 @@ def _add(total: _Sums, writer: ItemsWriter, hypotheses: list[Hypothesis], eos: i
         sentence=torch.arange(len(hypotheses)).repeat_interleave(lengths),
     )
     sums = tokens.sums(len(hypotheses))
-    total.add(tokens, sums, comparisons)
+    total.add(tokens, sums, hypotheses)
     columns = {
         "token": ids.numpy(),
         "token_confidence": tokens.probability.clamp(max=1.0).numpy(),

@@ -39,8 +39,9 @@ from ..calibration.alignment import align
 from ..calibration.bins import Bins
 from ..calibration.generated import GeneratedTokens
 from ..calibration.scores import Scorer
-from ..calibration.selective import SCORES
+from ..calibration.selective import SCORES, TOKEN_SCORES
 from ..calibration.smooth_ece import smooth_ece
+from ..calibration.token_risk import TokenRisk, uncertainty_of
 from ..records import Model, Record, append, read, versions
 from ..records.items import item_writers
 from .devices import device_and_pool
@@ -165,6 +166,9 @@ def measured(system: System, planned: Record) -> tuple[Record, dict[str, Any]]:
     sums = tokens.sums(len(system.words))
     bins = {name: Bins.from_sums(part.sum(0)) for name, part in sums.items()}
     others = bins["others"]
+    risk = TokenRisk()
+    # Of a word the probability alone is known.
+    risk.add({TOKEN_SCORES[0]: uncertainty_of(tokens.probability[tokens.others])}, tokens.hit[tokens.others])
     record = replace(
         planned,
         bins=others,
@@ -174,6 +178,7 @@ def measured(system: System, planned: Record) -> tuple[Record, dict[str, Any]]:
         accuracy=others.accuracy,
         confidence=others.mean_confidence,
         smooth_ece=smooth_ece(Bins.from_sums(tokens.fine_sums())),
+        token_naurc=risk.normalised_areas(),
         **scorer.scores({name: np.sum([s[name] for s in statistics], axis=0) for name in statistics[0]}),
     )
     return record, {

@@ -72,6 +72,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     brier: float | None = None
     bins_equal_mass: Bins | None = None
     smooth_ece: float | None = None
+    token_naurc: dict[str, float] | None = None
     bins_by_class: dict[str, Bins] | None = None
     bins_full: Bins | None = None
     bleu: dict[str, Any] | None = None

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from pyarrow import parquet
 
 from mt_ls.calibration.bins import FINE_BINS, Bins
+from mt_ls.calibration.selective import TOKEN_SCORES, normalised_aurc
 from mt_ls.calibration.smooth_ece import smooth_ece
 from mt_ls.measure import windows
 from mt_ls.measure.beam import measure_beam
@@ -78,6 +79,11 @@ def test_tokens_and_bins_are_those_of_the_hypotheses(tmp_path):
     np.testing.assert_allclose(record.bins.confidence, bins.confidence, rtol=1e-6)
     fine = Bins.of(confidence[others], hit[others], FINE_BINS)
     assert record.smooth_ece == pytest.approx(smooth_ece(fine), rel=1e-5)
+    entropy = torch.cat([of_sentence.entropy for of_sentence in scored]).numpy()
+    for name, score in (("probability", confidence), ("entropy", -entropy)):
+        area = normalised_aurc(score[others], 1.0 - hit[others])[0]
+        assert record.token_naurc[name] == pytest.approx(area, abs=0.01)
+    assert list(record.token_naurc) == list(TOKEN_SCORES)
     assert record.accuracy == bins.accuracy and record.bins_by_class["eos"].n == (token == EOS).sum()
     assert record.n_tokens == len(token) and record.n_left_out == (~kept).sum()
     assert record.n_tokens == record.bins.n + record.n_left_out + record.bins_by_class["eos"].n
