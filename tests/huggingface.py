@@ -1,9 +1,10 @@
-"""Tiny Hugging Face models, trained for a second and saved in folders, and the text files of their pairs."""
+"""Tiny Hugging Face models with each kind of target, trained for a second and saved, and text files of their pairs."""
 
 import json
 
 import sentencepiece
 import torch
+from tokenizers.pre_tokenizers import ByteLevel
 
 from mt_ls.measure.huggingface_data import quiet_transformers
 
@@ -141,3 +142,46 @@ def nllb(folder):
         **_SIZES,
     )
     return _saved(hf.M2M100ForConditionalGeneration(config), tokenizer, folder, updates=120)
+
+
+def mbart(folder, tokenizer_class=hf.MBartTokenizer):
+    """An mBART model. A target begins with its language in place of the decoder's first token, or, of mBART-50, after
+    it."""
+    folder.mkdir()
+    _, pieces = _spm(folder, "sentencepiece")
+    vocabulary = [(token, -float(i)) for i, token in enumerate(["<s>", "<pad>", "</s>", "<unk>", *pieces])]
+    tokenizer = tokenizer_class(vocab=vocabulary, src_lang="en_XX", tgt_lang="de_DE")
+    config = hf.MBartConfig(
+        vocab_size=len(tokenizer), pad_token_id=1, bos_token_id=0, eos_token_id=2, decoder_start_token_id=2, **_SIZES
+    )
+    return _saved(hf.MBartForConditionalGeneration(config), tokenizer, folder)
+
+
+def mbart50(folder):
+    """An mBART-50 model."""
+    return mbart(folder, hf.MBart50Tokenizer)
+
+
+def bart(folder):
+    """A BART model: its tokens are bytes, and a target begins with <s>, which the model forces."""
+    folder.mkdir()
+    tokens = ["<s>", "<pad>", "</s>", "<unk>", *sorted(ByteLevel.alphabet())]
+    tokenizer = hf.BartTokenizer(vocab={token: i for i, token in enumerate(tokens)}, merges=[])
+    config = hf.BartConfig(
+        vocab_size=len(tokenizer), pad_token_id=1, bos_token_id=0, eos_token_id=2, decoder_start_token_id=2, **_SIZES
+    )
+    network = hf.BartForConditionalGeneration(config)
+    network.generation_config.forced_bos_token_id = 0
+    return _saved(network, tokenizer, folder, updates=120)
+
+
+def t5(folder):
+    """A T5 model: positions are relative, and the decoder begins with the padding."""
+    folder.mkdir()
+    _, pieces = _spm(folder, "sentencepiece")
+    vocabulary = [(token, -float(i)) for i, token in enumerate(["<pad>", "</s>", "<unk>", *pieces])]
+    tokenizer = hf.T5Tokenizer(vocab=vocabulary, extra_ids=0)
+    config = hf.T5Config(
+        vocab_size=len(tokenizer), d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0
+    )
+    return _saved(hf.T5ForConditionalGeneration(config), tokenizer, folder)

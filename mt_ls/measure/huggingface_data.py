@@ -27,8 +27,12 @@ class HuggingFaceData:
         self._encoded: dict[str, tuple[list[list[int]], list[list[int]]]] = {}
         _set_languages(self.tokenizer, name, languages)
         self.eos: int = self.tokenizer.eos_token_id
-        # What the tokenizer puts before every target, such as the language of NLLB, M2M and mBART.
-        self.prefix = [token for token in self._labels([""])[0] if token != self.eos]
+        empty = self._labels([""])[0]
+        n = empty.index(self.eos) if self.eos in empty else len(empty)
+        # What the tokenizer puts before every target, as the language of NLLB, M2M and mBART-50.
+        self.prefix, self._end = empty[:n], empty[n:]
+        # The decoder's first token, where the tokenizer chooses it: mBART puts the language behind EOS.
+        self.start: int | None = self._end[-1] if len(self._end) > 1 else None
 
     def identity(self, split: str) -> DataIdentity:
         """See `TranslationData`."""
@@ -83,10 +87,8 @@ class HuggingFaceData:
         """The token ids of a split: of sources as the model reads them, of targets without prefix and EOS."""
         if split not in self._encoded:
             pairs = self._pairs(split)
-            targets = [
-                labels[len(self.prefix) : len(labels) - (labels[-1] == self.eos)]
-                for labels in self._labels(pairs.references)
-            ]
+            first, last = len(self.prefix), len(self._end)
+            targets = [labels[first : len(labels) - last] for labels in self._labels(pairs.references)]
             self._encoded[split] = self.tokenizer(pairs.sources)["input_ids"], targets
         return self._encoded[split]
 

@@ -84,9 +84,11 @@ class HuggingFaceModel(LogitsModel):
 
     @property
     def given(self) -> list[int]:
-        """The tokens that the decoder is given: the first one of its configuration, and the prefix of a target."""
-        start = self.network.generation_config.decoder_start_token_id
-        return [self.network.config.decoder_start_token_id if start is None else start, *self.data.prefix]
+        """The tokens that the decoder is given: the first one of its tokenizer or else of its configuration, and the
+        prefix of a target."""
+        configured = (self.network.generation_config, self.network.config)
+        starts = (self._data.start, *(config.decoder_start_token_id for config in configured))
+        return [next(start for start in starts if start is not None), *self.data.prefix]
 
     @property
     def positions(self) -> float:
@@ -153,6 +155,7 @@ class _Search:
             num_return_sequences=1,
             max_new_tokens=min(_LONGEST, model.positions - len(model.given)),
             max_length=None,
+            decoder_start_token_id=model.given[0],  # another one would be put before it
             forced_bos_token_id=None,  # it is given, as every target's prefix is
         )
 

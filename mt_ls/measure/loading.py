@@ -9,7 +9,7 @@ import torch
 
 from ..quick_import import without_sklearn
 from .paths import check_checkpoint, check_data, is_ctranslate2
-from .protocol import BatchLimits, TranslationModel
+from .protocol import BatchLimits, MeasureError, TranslationModel
 from .text_pairs import Texts
 
 
@@ -45,12 +45,21 @@ def on_texts(
     device: torch.device,
     run: str | None,
 ) -> TranslationModel:
-    """Return a model of Hugging Face, or of a folder of CTranslate2 with its tokenizer's files, on text files."""
+    """Return a model of Hugging Face, or of a folder of CTranslate2 with its tokenizer's files, on text files.
+
+    Raises MeasureError for a kind of model that CTranslate2 was not tried with.
+    """
     if is_ctranslate2(Path(name)):
         from .ctranslate2_model import CTranslate2Model
         from .huggingface_data import HuggingFaceData
 
-        return CTranslate2Model(Path(name), HuggingFaceData(name, texts, languages), limits, run)
+        tokens = HuggingFaceData(name, texts, languages)
+        if tokens.start is not None:
+            raise MeasureError(
+                f"{name}: its tokenizer chooses the decoder's first token, as mBART's does, which CTranslate2 was not "
+                "tried with: name the Hugging Face model itself"
+            )
+        return CTranslate2Model(Path(name), tokens, limits, run)
     from .huggingface_model import HuggingFaceModel
 
     return HuggingFaceModel(name, texts, languages, limits, device, run)

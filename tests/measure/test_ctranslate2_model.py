@@ -7,7 +7,7 @@ from pathlib import Path
 import ctranslate2
 import pytest
 import torch
-from huggingface import marian, text_files
+from huggingface import marian, mbart, text_files
 
 from mt_ls.measure import audit
 from mt_ls.measure.ctranslate2_model import CTranslate2Model
@@ -16,7 +16,9 @@ from mt_ls.measure.fairseq_data import read_data
 from mt_ls.measure.fairseq_model import FairseqModel
 from mt_ls.measure.huggingface_data import HuggingFaceData
 from mt_ls.measure.huggingface_model import HuggingFaceModel
+from mt_ls.measure.loading import on_texts
 from mt_ls.measure.plan import Plan, measure
+from mt_ls.measure.protocol import BatchLimits, MeasureError
 from mt_ls.measure.text_pairs import read_texts
 from mt_ls.records import read
 
@@ -147,3 +149,13 @@ def test_a_wrong_folder_is_one_line(pair, tmp_path, capsys, name, change, words)
     err = capsys.readouterr().err.splitlines()
     assert words in err[-1] and str(folder) in err[-1], err
     assert len(err) <= 2 and not list((tmp_path / "out").rglob("*.jsonl"))
+
+
+def test_a_tokenizer_that_chooses_the_first_token_is_refused(pair, tmp_path):
+    _, other = pair
+    source = mbart(tmp_path / "mbart")
+    for name in ("model.bin", "shared_vocabulary.json"):
+        shutil.copy(other.path / name, source)
+    texts = read_texts([other.path.parent / name for name in ("test.en", "test.de")])
+    with pytest.raises(MeasureError, match="name the Hugging Face model itself"):
+        on_texts(str(source), texts, ("en_XX", "de_DE"), BatchLimits(), torch.device("cpu"), None)

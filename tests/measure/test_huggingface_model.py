@@ -8,7 +8,7 @@ import shutil
 import pytest
 import torch
 from commands import ROOT, module, run
-from huggingface import REFERENCES, SOURCES, m2m, marian, nllb, text_files
+from huggingface import REFERENCES, SOURCES, bart, m2m, marian, mbart, mbart50, nllb, t5, text_files
 from trees import run_recipe
 
 from mt_ls.measure import __main__ as command
@@ -18,16 +18,17 @@ from mt_ls.measure.protocol import BatchLimits, MeasureError
 from mt_ls.measure.text_pairs import read_texts
 from mt_ls.records import read
 
-LANGUAGES = {"marian": (None, None), "m2m": ("en", "de"), "nllb": ("eng_Latn", "deu_Latn")}
+MODELS = {make.__name__: make for make in (marian, m2m, nllb, mbart, mbart50, bart, t5)}
+_MBART = ("en_XX", "de_DE")
+LANGUAGES = {"m2m": ("en", "de"), "nllb": ("eng_Latn", "deu_Latn"), "mbart": _MBART, "mbart50": _MBART}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """The folder of the models and their text files."""
     folder = tmp_path_factory.mktemp("huggingface")
-    marian(folder / "marian")
-    m2m(folder / "m2m")
-    nllb(folder / "nllb")
+    for name, make in MODELS.items():
+        make(folder / name)
     text_files(folder)
     return folder
 
@@ -37,9 +38,9 @@ def texts(folder):
     return read_texts([folder / "test.en", folder / "test.de"])
 
 
-@pytest.fixture(scope="module", params=[*LANGUAGES])
+@pytest.fixture(scope="module", params=[*MODELS])
 def model(request, folder, texts):
-    return HuggingFaceModel(str(folder / request.param), texts, LANGUAGES[request.param])
+    return HuggingFaceModel(str(folder / request.param), texts, LANGUAGES.get(request.param, (None, None)))
 
 
 def forced_nll(model, split="test"):
@@ -60,8 +61,9 @@ def test_the_nll_is_the_loss_of_transformers(model):
         batch = model.data.tokenizer([source], text_target=[reference], return_tensors="pt")
         labels = batch.pop("labels")
         logits = model.network(**batch, labels=labels).logits
-        first = len(model.data.prefix)  # the language of the target is given
-        loss = torch.nn.functional.cross_entropy(logits[0, first:], labels[0, first:], reduction="sum")
+        # What a tokenizer puts before a target is given, as its language; behind EOS there may be a language, too.
+        own = slice(len(model.data.prefix), labels[0].tolist().index(model.eos, len(model.data.prefix)) + 1)
+        loss = torch.nn.functional.cross_entropy(logits[0, own], labels[0, own], reduction="sum")
         assert nll == pytest.approx(loss.item(), rel=1e-5)
 
 
@@ -75,7 +77,9 @@ def test_the_sum_of_a_target_without_a_prefix_is_the_loss_that_transformers_prin
 
 
 def test_no_prediction_depends_on_its_batch(model, folder, texts):
-    single = HuggingFaceModel(str(folder / model._run), texts, LANGUAGES[model._run], BatchLimits(max_sentences=1))
+    single = HuggingFaceModel(
+        str(folder / model._run), texts, LANGUAGES.get(model._run, (None, None)), BatchLimits(max_sentences=1)
+    )
     assert len(single.batches("test", range(13))) == 13 > len(model.batches("test", range(13)))
     assert forced_nll(single) == pytest.approx(forced_nll(model), rel=1e-5)
 
@@ -95,6 +99,8 @@ def test_a_search_finds_what_generate_finds_and_its_tokens_have_the_probabilitie
     tokenizer, network = model.data.tokenizer, model.network
     inputs = tokenizer(model.data._texts.splits["test"].sources[:5], padding=True, return_tensors="pt")
     forced = {"forced_bos_token_id": model.data.prefix[0]} if model.data.prefix else {}
+    if model.data.start is not None:
+        forced["decoder_start_token_id"] = model.data.start
     out = network.generate(
         **inputs,
         num_beams=1,
