@@ -86,6 +86,7 @@ set_up() {
   export PATH="$environment/bin:$PATH"
   # fairseq, hydra and torch print a page of warnings at each start, and a user can mend none of them.
   export PYTHONWARNINGS=ignore
+  unset PYTHONDONTWRITEBYTECODE # every start would compile again what it imports
 }
 
 # install_in_venv EXTRAS: make .venv where there is none, and install the project in it; a second call installs nothing.
@@ -101,7 +102,7 @@ install_in_venv() {
   say "environment in .venv (about two minutes, 1.5 GB; 2.2 GB with the tests)"
   .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv
   # A CPU build of torch where the index has one; otherwise what the index gives (TORCH="torch==2.x" overrides).
-  # --no-compile: Python compiles what it imports, a small part of what is installed, and later.
+  # --no-compile: Python compiles what it imports, a small part of what is installed, and keeps it (see set_up).
   if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
     .venv/bin/python -m pip install -q --disable-pip-version-check --no-compile "${TORCH:-torch==2.13.0}" ||
       fail "torch cannot be installed; check the package index, or choose a build with TORCH=\"torch==VERSION\""

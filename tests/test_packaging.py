@@ -51,7 +51,8 @@ def empty(tmp_path_factory):
     of_torch = os.environ.get("TORCH", f"torch=={torch.__version__.split('+')[0]}")
     install = [python, "-m", "pip", "--disable-pip-version-check", "-q", "install", "--no-compile"]
     subprocess.run([*install, of_torch, wheel], check=True, cwd=folder)
-    subprocess.run([python, "-c", IMPORTS], check=True, cwd=folder)  # the first import compiles
+    keeping = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([python, "-c", IMPORTS], check=True, cwd=folder, env=keeping)  # the first import compiles
     return python
 
 

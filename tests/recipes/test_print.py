@@ -19,7 +19,7 @@ TRANSLATION = {
     "synthetic": (4, 8),
     "wmt14": (4, 8),
 }
-IMAGES = {"cifar10": 16, "cifar100": 4, "mnist": 12}
+IMAGES = {"cifar10": 14, "cifar100": 4, "mnist": 12}
 RECIPES = [*TRANSLATION, *IMAGES, "when"]
 
 
