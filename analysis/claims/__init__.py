@@ -1,7 +1,9 @@
 """Each claim of the paper by its parts, and what the records of a study say about them.
 
-- `rule`: the words and how they are decided. `pair`: a model and its smoothed one.
-- `translation`, `images`, `sizes`: the claims, by the kind of study; `selective`: those about selective prediction.
+- `rule`: the words and how they are decided.
+- `pair` and `image_evidence`: the quantities of a model and its smoothed one.
+- `translation`, `images`, `sizes`: the claims, by the kind of study. `teaching`: those about distillation. `selective`:
+  those about selective prediction.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Sequence
 from .. import significance
 from ..significance import Estimate
 from ..study import Study
-from . import images, selective, sizes, translation
+from . import image_evidence, images, selective, sizes, teaching, translation
 from .rule import Claim, Verdict, decide
 
 HEADER = ("part", "verdict", "estimate", "95 %", "margin", "p", "signs", "to decide")
@@ -21,7 +23,8 @@ HEADER = ("part", "verdict", "estimate", "95 %", "margin", "p", "signs", "to dec
 def verdicts(study: Study, draws: int = significance.DRAWS) -> list[Verdict]:
     """The verdict on each part of every claim about models of the study's kind."""
     if study.is_of_images:
-        return decide([*images.CLAIMS, selective.IMAGES], images.Evidence(study, draws))
+        of_images = sorted([*images.CLAIMS, *teaching.CLAIMS, selective.IMAGES], key=lambda claim: claim.number)
+        return decide(of_images, image_evidence.Evidence(study, draws))
     if len(study.sizes) > 1:
         return decide(sizes.CLAIMS, sizes.Evidence(study, draws))
     return decide([*translation.CLAIMS, selective.TRANSLATIONS], translation.Evidence(study, draws))

@@ -15,8 +15,8 @@ import numpy as np
 
 from ..quantities import Quantity
 from ..selective import OF_CONFIDENCE, OF_IMAGES, OF_SENTENCES, OF_TOKENS, best_power, normalised
-from .images import Pair as PairOfImages
-from .images import common_seeds
+from .image_evidence import Pair as PairOfImages
+from .image_evidence import common_seeds
 from .pair import BEAM, Pair, of_measured_seeds
 from .rule import Claim, Measured, Part
 
