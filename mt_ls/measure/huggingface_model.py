@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,6 +26,10 @@ from .names import printable
 from .protocol import BatchLimits, MeasureError, Provenance, Search
 from .text_pairs import Texts
 
+_STEP_LOGITS = {"cpu": 2**22, "cuda": 2**28}
+"""A step of a search computes about so many logits: of more, a CPU spends half of the time on new memory."""
+_LEAST_SENTENCES = 8
+"""Sentences of a step whatever the vocabulary: each step reads all weights."""
 _LONGEST = 200
 """The limit of a hypothesis in tokens, as fairseq has it, where the model has positions for so many."""
 
@@ -146,6 +151,8 @@ class _Search:
 
     def __init__(self, model: HuggingFaceModel, beam: int, lenpen: float) -> None:
         self._model = model
+        most = _STEP_LOGITS.get(model.device.type, _STEP_LOGITS["cpu"]) // (beam * model.n_classes)
+        self._n_sentences = max(_LEAST_SENTENCES, most)
         self._config = copy.deepcopy(model.network.generation_config)
         self._config.update(
             num_beams=beam,
@@ -164,7 +171,7 @@ class _Search:
     ) -> Iterator[tuple[int, int, torch.Tensor]]:
         """See `Search`."""
         for number, temperature in enumerate(temperatures):
-            for batch in batches:
+            for batch in itertools.chain.from_iterable(map(self._parts, batches)):
                 given = torch.tensor([self._model.given] * len(batch), device=self._model.device)
                 sources = self._model.padded_sources(split, batch)
                 with _logits_divided(self._model.network, temperature), torch.no_grad():
@@ -173,6 +180,10 @@ class _Search:
                     )
                 for sentence, ids in zip(batch, sequences.cpu(), strict=True):
                     yield sentence, number, self._hypothesis(ids)
+
+    def _parts(self, batch: list[int]) -> list[list[int]]:
+        """The sentences of a batch, as many in each part as suit the device."""
+        return [batch[first : first + self._n_sentences] for first in range(0, len(batch), self._n_sentences)]
 
     def _hypothesis(self, ids: torch.Tensor) -> torch.Tensor:
         """The tokens that the model predicted, up to the first EOS."""

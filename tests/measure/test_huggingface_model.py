@@ -13,6 +13,7 @@ from trees import run_recipe
 
 from mt_ls.measure import __main__ as command
 from mt_ls.measure import audit
+from mt_ls.measure import huggingface_model as module_of_model
 from mt_ls.measure.huggingface_model import HuggingFaceModel
 from mt_ls.measure.protocol import BatchLimits, MeasureError
 from mt_ls.measure.text_pairs import read_texts
@@ -118,6 +119,16 @@ def test_a_search_finds_what_generate_finds_and_its_tokens_have_the_probabilitie
         n = min(len(found[sentence]), len(ids) - 1 - first)  # the limit of 60 tokens counts the language
         assert torch.equal(ids[1 + first :][:n], found[sentence][:n])
         assert own.log()[:n] == pytest.approx(log_probabilities[first:][:n], abs=1e-4)
+
+
+def test_a_search_is_the_same_in_parts(model, monkeypatch):
+    batch = list(range(13))
+    whole = {sentence: ids for sentence, _, ids in model.search(3, 1.0).best("test", [batch], [1.0])}
+    monkeypatch.setitem(module_of_model._STEP_LOGITS, "cpu", 0)
+    monkeypatch.setattr(module_of_model, "_LEAST_SENTENCES", 5)
+    parts = {sentence: ids for sentence, _, ids in model.search(3, 1.0).best("test", [batch], [1.0])}
+    assert list(parts) == list(whole) == batch
+    assert all(torch.equal(parts[sentence], whole[sentence]) for sentence in batch)
 
 
 @pytest.mark.parametrize("beam", [1, 4])
