@@ -6,6 +6,7 @@ import weakref
 
 import pytest
 import torch
+from checkpoints import write_swapped
 from translations import REFERENCES, write_translations
 
 from mt_ls.measure import fairseq_model
@@ -114,11 +115,10 @@ def _refused(capsys, arguments, message):
     ],
 )
 def test_arguments_of_checkpoints_are_checked_first(data, models, tmp_path, capsys, names, options, message):
-    state = torch.load(models / "a" / "best.pt", weights_only=True)
     if "swapped.pt" in names:
-        state["cfg"]["task"] |= {"source_lang": "de", "target_lang": "en"}
-        torch.save(state, models / "swapped.pt")
+        write_swapped(models / "a" / "best.pt", models / "swapped.pt")
     if "broken.pt" in names:
+        state = torch.load(models / "a" / "best.pt", weights_only=True)
         state["model"]["decoder.embed_tokens.weight"] *= float("nan")
         torch.save(state, models / "broken.pt")
     (models / "text.pt").write_text("weights\n")
@@ -127,9 +127,7 @@ def test_arguments_of_checkpoints_are_checked_first(data, models, tmp_path, caps
 
 
 def test_a_guess_that_is_worse_than_a_uniform_one_is_explained(data, models, tmp_path, capsys):
-    state = torch.load(models / "a" / "best.pt", weights_only=True)
-    state["cfg"]["task"] |= {"source_lang": "de", "target_lang": "en"}
-    torch.save(state, tmp_path / "swapped.pt")
+    write_swapped(models / "a" / "best.pt", tmp_path / "swapped.pt")
     assert main(_audit(data, tmp_path, tmp_path / "out", names=["swapped.pt"])) == 2
     assert (
         capsys.readouterr()

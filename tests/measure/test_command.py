@@ -6,7 +6,7 @@ import shutil
 import tarfile
 
 import pytest
-import torch
+from checkpoints import write_swapped
 from commands import command, kill_session, module, run, started, wait_until
 from pyarrow import parquet
 
@@ -236,11 +236,9 @@ def test_damaged_data_is_one_line(data, checkpoint, tmp_path, capsys, spoil, mes
 
 
 def test_a_measured_model_that_is_worse_than_a_guess_is_warned_of(data, checkpoint, tmp_path, capsys):
-    state = torch.load(checkpoint, weights_only=True)
-    state["cfg"]["task"] |= {"source_lang": "de", "target_lang": "en"}
-    torch.save(state, tmp_path / "swapped.pt")
+    swapped = write_swapped(checkpoint, tmp_path / "swapped.pt")
     fixed = [str(data), "--cpu", "--modes", "forced"]
-    assert main([*fixed, "--path", str(tmp_path / "swapped.pt"), "--records", str(tmp_path / "a" / "r.jsonl")]) == 0
+    assert main([*fixed, "--path", str(swapped), "--records", str(tmp_path / "a" / "r.jsonl")]) == 0
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"mt_ls.measure: warning: {tmp_path}/swapped.pt: NLL of ") and line.endswith(
         "is above the ln V = 4.28 of a uniform guess: source and target are swapped, or the dictionary is another "

@@ -5,24 +5,13 @@ from xml.etree import ElementTree
 
 import pytest
 from builders import row
+from wcag import contrast
 
 from analysis.figures import colours, layout, svg
 from analysis.figures.colours import COLOURS, FAINT, INK, PAPER, SMALL_PRINT
 
 REPORT = "#181818"
 """The dark page of the report; `test_in_a_browser` measures what it shows."""
-
-
-def luminance(shade):
-    parts = [int(shade[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-    return sum(weight * p for weight, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-
-def contrast(one, other):
-    """The contrast ratio of WCAG 2.2."""
-    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
 
 
 @pytest.mark.parametrize("colour", [*COLOURS, INK], ids=lambda colour: colour.name)

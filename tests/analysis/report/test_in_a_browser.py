@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from builders import item_bins, record, write, write_activations, write_records, write_world
 from PIL import Image
+from wcag import contrast, rgb
 
 from analysis.figures import colours, layout
 from analysis.report.page import write as write_report
@@ -124,21 +125,6 @@ def _pixels(browser, box):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")).astype(float)
 
 
-def _rgb(colour):
-    """The parts of a computed colour, of 255."""
-    return [float(part) for part in colour.removeprefix("rgba(").removeprefix("rgb(").removesuffix(")").split(",")[:3]]
-
-
-def _contrast(one, other):
-    """The contrast ratio of WCAG 2.2 of two computed colours."""
-    luminances = []
-    for colour in (one, other):
-        parts = np.array(_rgb(colour)) / 255
-        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-        luminances.append(float(linear @ [0.2126, 0.7152, 0.0722]) + 0.05)
-    return max(luminances) / min(luminances)
-
-
 @on_every_page
 def test_it_loads_without_an_error_and_nothing_overflows(browser, pages, kind, width, scheme):
     _size(browser, width, scheme)
@@ -150,7 +136,7 @@ def test_it_loads_without_an_error_and_nothing_overflows(browser, pages, kind, w
     ink, paper = browser.execute_script(
         "const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]"
     )
-    assert _contrast(ink, paper) > 7 and (sum(_rgb(paper)) > 3 * 128) == (scheme == "light")
+    assert contrast(ink, paper) > 7 and (sum(rgb(paper)) > 3 * 128) == (scheme == "light")
 
 
 _DRAWN = """
@@ -177,10 +163,10 @@ def test_figures_are_legible(browser, pages, kind, width, scheme):
     for node in drawn:
         if node["text"] is not None:
             assert node["opacity"] == ["1"] * 3, node
-            assert node["size"] >= 9 and _contrast(node["fill"], paper) >= 4.5, node
+            assert node["size"] >= 9 and contrast(node["fill"], paper) >= 4.5, node
         else:
             shades = [shade for shade in (node["fill"], node["stroke"]) if shade not in ("none", paper)]
-            assert all(_contrast(shade, paper) >= 3 for shade in shades), node
+            assert all(contrast(shade, paper) >= 3 for shade in shades), node
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -198,10 +184,10 @@ def test_the_files_of_figures_are_legible_in_both_schemes(browser, pages, kind, 
                 return [node.tagName == "text", fill, stroke];
               })"""
         )
-        assert (sum(_rgb(paper[1])) > 3 * 128) == (scheme == "light") and len(drawn) > 40
+        assert (sum(rgb(paper[1])) > 3 * 128) == (scheme == "light") and len(drawn) > 40
         for is_text, *shades in drawn:
             inked = [shade for shade in shades if shade not in ("none", paper[1])]
-            assert all(_contrast(shade, paper[1]) >= (4.5 if is_text else 3) for shade in inked), (file.name, shades)
+            assert all(contrast(shade, paper[1]) >= (4.5 if is_text else 3) for shade in inked), (file.name, shades)
 
 
 _LABELS = """
@@ -228,7 +214,7 @@ def test_what_is_wider_than_its_box_hints_that_it_scrolls(browser, pages, kind, 
     """A shade lies at the right edge while something is hidden there, and at none where nothing is."""
     _size(browser, width, scheme)
     browser.get(pages[kind])
-    paper = _rgb(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
+    paper = rgb(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
     boxes = browser.find_elements("css selector", ".scroll, .drawing")
     n_scrolling = 0
     for box in boxes:
