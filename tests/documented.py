@@ -46,7 +46,8 @@ def _word(word: str) -> str:
 
 def unnamed_keys(records: Path) -> set[str]:
     """The keys of a file of records, and of the objects in them, that the page has nowhere in backticks."""
-    known = set(itertools.chain(*(re.split(r"[^\w]+", text) for text in re.findall("`([^`\n]+)`", PAGE.read_text()))))
+    named = re.findall("`([^`\n]+)`", PAGE.read_text())
+    known = {*named, *itertools.chain(*(re.split(r"[^\w]+", text) for text in named))}
     return {key for line in records.read_text().splitlines() for key in _keys(json.loads(line))} - known
 
 
