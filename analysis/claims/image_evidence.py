@@ -32,6 +32,7 @@ class Evidence:
     def __init__(self, study: Study, draws: int) -> None:
         self.study = study
         self._draws = draws
+        self._known: dict[tuple[object, ...], BySeed] = {}
 
     def pairs(self, amount: float = 0.1) -> dict[str, Pair]:
         """Networks without smoothing beside the same network with this amount, by name: architecture, or label where
@@ -54,6 +55,12 @@ class Evidence:
     def resampled(self, quantity: Quantity, entries: Iterable[Entry], temperature: float | str = 1.0) -> BySeed:
         """A quantity on the reported images at a temperature, or "fitted". Raises Missing if none is measured."""
         entries = list(entries)
+        key = (quantity.name, *(entry.label for entry in entries), temperature)
+        if key not in self._known:
+            self._known[key] = self._resampled(quantity, entries, temperature)
+        return self._known[key]
+
+    def _resampled(self, quantity: Quantity, entries: list[Entry], temperature: float | str) -> BySeed:
         vectors: BySeed = {}
         for entry in entries:
             for row in _at(entry.select(mode="images", split=self.study.split), temperature):

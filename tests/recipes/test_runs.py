@@ -1,9 +1,8 @@
-"""Recipes as a user runs them: text, the audit, images, and two workers."""
+"""Recipes as a user runs them: text, the audit, and images."""
 
 import html
 import os
 import re
-import shutil
 
 import pytest
 from commands import run
@@ -186,14 +185,3 @@ def test_a_recipe_of_packages_measures_every_split_and_publishes(tree, tmp_path)
     assert not unnamed_keys(run / "records.jsonl")
     published = read(tree / "out" / "when_smoke" / "published" / "records.jsonl")
     assert {record.key for record in published} == {record.key for record in records}
-
-
-@pytest.mark.slow
-def test_two_workers_train_and_measure_one_model(tree, data):
-    shutil.copytree(data, tree / "data-bin" / "iwslt14_smoke")
-    process = run_recipe(tree, "iwslt14/run.sh", SCALE="smoke", GPUS="2", ALPHAS="0.1")
-    assert process.returncode == 0, process.stderr[-3000:]
-    run = tree / "runs" / "iwslt14_smoke_a0.10_s1"
-    assert "distributed_world_size=2" in (run / "train.log").read_text().replace("': ", "=")
-    assert {record.mode for record in read(run / "records.jsonl")} == {"forced", "beam"}
-    assert (tree / "out" / "iwslt14_smoke" / "report.html").exists()
