@@ -1,6 +1,9 @@
 """A folder of two translations, BLEU 27.89, as `mt_ls.measure.text` reads it."""
 
 import json
+import re
+
+from commands import command, run
 
 HYPOTHESES = ["Das Haus ist rot .", "Ein Hund"]
 REFERENCES = ["Das Haus war rot .", "Ein Hund läuft"]
@@ -19,3 +22,19 @@ def write_translations(folder, tokens=TOKENS, references=REFERENCES, probability
     ]
     (folder / "tokens.jsonl").write_text("".join(f"{line}\n" for line in lines))
     return folder
+
+
+def write_generated(folder, data, checkpoint, split):
+    """Write the folder with what fairseq-generate prints. Returns its lines of each mark, "H", "T" and "P", without the
+    mark, by the sentence in digits."""
+    options = ("--user-dir", "mt_ls", "--gen-subset", split, "--beam", "2", "--batch-size", "64", "--cpu")
+    process = run(command("fairseq-generate", data, "--path", checkpoint, *options))
+    assert process.returncode == 0, process.stderr[-2000:]
+    folder.mkdir(exist_ok=True)
+    (folder / f"generate-{split}.txt").write_text(process.stdout)
+    found = {mark: dict(re.findall(rf"^{mark}-(\d+)\t(.*)$", process.stdout, re.M)) for mark in "HTP"}
+    for name, mark in (("hypotheses.txt", "H"), ("references.txt", "T")):
+        pieces = [found[mark][str(i)].split("\t")[-1] for i in range(len(found[mark]))]
+        lines = [own.replace(" ", "").replace("▁", " ").strip() for own in pieces]
+        (folder / name).write_text("".join(f"{line}\n" for line in lines))
+    return found

@@ -28,11 +28,17 @@ def tables(study: Study) -> list[Table]:
     elif len(study.sizes) > 1:
         all_tables = [sizes.table(study), sizes.of_kinds(study), *(part.table(study) for part in (main, estimators))]
     else:
-        first, last = (main, table_3, estimators, temperatures), (correlations, beams, geometry, token_classes)
-        all_tables = [
-            *(part.table(study) for part in first),
-            selective.table(study),
-            selective.of_tokens(study),
-            *(part.table(study) for part in last),
-        ]
+        of_translation = (
+            main.table,
+            table_3.table,
+            estimators.table,
+            temperatures.table,
+            selective.table,
+            selective.of_tokens,
+            correlations.table,
+            beams.table,
+            geometry.table,
+            token_classes.table,
+        )
+        all_tables = [table(study) for table in of_translation]
     return [table for table in all_tables if table.cells]

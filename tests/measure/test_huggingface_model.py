@@ -21,7 +21,12 @@ from mt_ls.records import read
 
 MODELS = {make.__name__: make for make in (marian, m2m, nllb, mbart, mbart50, bart, t5)}
 _MBART = ("en_XX", "de_DE")
-LANGUAGES = {"m2m": ("en", "de"), "nllb": ("eng_Latn", "deu_Latn"), "mbart": _MBART, "mbart50": _MBART}
+LANGUAGES = dict.fromkeys(MODELS, (None, None)) | {
+    "m2m": ("en", "de"),
+    "nllb": ("eng_Latn", "deu_Latn"),
+    "mbart": _MBART,
+    "mbart50": _MBART,
+}
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +44,9 @@ def texts(folder):
     return read_texts([folder / "test.en", folder / "test.de"])
 
 
-@pytest.fixture(scope="module", params=[*MODELS])
+@pytest.fixture(scope="module", params=[*LANGUAGES])
 def model(request, folder, texts):
-    return HuggingFaceModel(str(folder / request.param), texts, LANGUAGES.get(request.param, (None, None)))
+    return HuggingFaceModel(str(folder / request.param), texts, LANGUAGES[request.param])
 
 
 def forced_nll(model, split="test"):
@@ -78,9 +83,7 @@ def test_the_sum_of_a_target_without_a_prefix_is_the_loss_that_transformers_prin
 
 
 def test_no_prediction_depends_on_its_batch(model, folder, texts):
-    single = HuggingFaceModel(
-        str(folder / model._run), texts, LANGUAGES.get(model._run, (None, None)), BatchLimits(max_sentences=1)
-    )
+    single = HuggingFaceModel(str(folder / model._run), texts, LANGUAGES[model._run], BatchLimits(max_sentences=1))
     assert len(single.batches("test", range(13))) == 13 > len(model.batches("test", range(13)))
     assert forced_nll(single) == pytest.approx(forced_nll(model), rel=1e-5)
 

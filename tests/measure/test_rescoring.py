@@ -5,8 +5,8 @@ import re
 
 import pytest
 import torch
-from commands import command, run
 from huggingface import m2m, marian, text_files
+from translations import write_generated
 
 from mt_ls.measure import text
 from mt_ls.measure.huggingface_model import HuggingFaceModel
@@ -72,14 +72,7 @@ def test_probabilities_of_other_tokens_are_refused(system, tmp_path, capsys):
 
 
 def test_a_checkpoint_of_fairseq_scores_its_translations(data, checkpoint, tmp_path, capsys):
-    options = ("--user-dir", "mt_ls", "--gen-subset", "valid", "--beam", "2", "--batch-size", "64", "--cpu")
-    output = run(command("fairseq-generate", data, "--path", checkpoint, *options)).stdout
-    found = {mark: dict(re.findall(rf"^{mark}-(\d+)\t(.*)$", output, re.M)) for mark in "HT"}
-    (tmp_path / "generate-valid.txt").write_text(output)
-    for name, mark in (("hypotheses.txt", "H"), ("references.txt", "T")):
-        pieces = [found[mark][str(i)].split("\t")[-1] for i in range(len(found[mark]))]
-        lines = [line.replace(" ", "").replace("▁", " ").strip() for line in pieces]
-        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines))
+    write_generated(tmp_path, data, checkpoint, "valid")
     assert _measure(tmp_path, "--path", checkpoint, "--sources", data, "--split", "valid") == 0
     agreeing, n = re.search(r"of 48 sentences (\d+) of (\d+) tokens", capsys.readouterr().err).groups()
     assert agreeing == n != "0"

@@ -5,8 +5,7 @@ import math
 import re
 
 import pytest
-from commands import command, run
-from translations import HYPOTHESES, TOKENS, write_translations
+from translations import HYPOTHESES, TOKENS, write_generated, write_translations
 
 from mt_ls.measure import text
 from mt_ls.measure.score_check import END
@@ -86,30 +85,9 @@ def test_a_system_is_measured_as_from_our_own_file(name, tmp_path):
 
 
 def test_fairseq_generate_itself_is_read(data, checkpoint, tmp_path):
-    process = run(
-        command(
-            "fairseq-generate",
-            data,
-            "--user-dir",
-            "mt_ls",
-            "--path",
-            checkpoint,
-            "--beam",
-            "2",
-            "--batch-size",
-            "64",
-            "--cpu",
-        )
-    )
-    assert process.returncode == 0, process.stderr[-2000:]
     folder = tmp_path / "system"
-    folder.mkdir()
-    (folder / "generate-test.txt").write_text(process.stdout)
-    found = {mark: dict(re.findall(rf"^{mark}-(\d+)\t(.*)$", process.stdout, re.M)) for mark in "HTP"}
+    found = write_generated(folder, data, checkpoint, "test")
     n = len(found["H"])
-    for name, mark in (("hypotheses.txt", "H"), ("references.txt", "T")):
-        lines = [found[mark][str(i)].split("\t")[-1].replace(" ", "").replace("▁", " ").strip() for i in range(n)]
-        (folder / name).write_text("".join(f"{line}\n" for line in lines))
     system = read_system(folder)
     assert n > 200 and system.words[7][-1].text == END
     scores = [float(score) for score in found["P"]["7"].split()]
