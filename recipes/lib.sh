@@ -212,6 +212,7 @@ only_here() {
 }
 
 adam_betas='(0.9, 0.98)'      # default of all trainings; a recipe may set others
+lr_scheduler=inverse_sqrt     # the same
 checkpoint=checkpoint_last.pt # the file that measure and activations read; a recipe may choose another
 
 # without_keeping COMMAND: a command without the options that say which checkpoints stay. They change no number.
@@ -228,7 +229,7 @@ train() {
   folder=$(run_folder "$data" "$alpha" "$seed")
   options=("data-bin/$data" --user-dir mt_ls --task translation_with_calibration --arch "$arch"
     --criterion label_smoothed_cross_entropy_with_calibration --label-smoothing "$alpha" --report-accuracy
-    --share-all-embeddings --optimizer adam --adam-betas "$adam_betas" --lr-scheduler inverse_sqrt
+    --share-all-embeddings --optimizer adam --adam-betas "$adam_betas" --lr-scheduler "$lr_scheduler"
     --seed "$seed" --num-workers 0 --save-dir "$folder/checkpoints" --no-progress-bar --log-format simple
     --log-interval 50 "${half[@]}" "$@" "${device[@]}")
   if [ -n "${PRINT:-}" ]; then
