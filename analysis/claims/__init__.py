@@ -1,7 +1,7 @@
 """Each claim of the paper by its parts, and what the records of a study say about them.
 
 - `rule`: the words and how they are decided.
-- `pair` and `image_evidence`: the quantities of a model and its smoothed one.
+- `pair` and `image_evidence`: the quantities of a model and its smoothed one. `size_evidence`: those of several sizes.
 - `translation`, `images`, `sizes`: the claims, by the kind of study. `teaching`: those about distillation. `selective`:
   those about selective prediction.
 """
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from .. import significance
 from ..significance import Estimate
 from ..study import Study
-from . import image_evidence, images, selective, sizes, teaching, translation
+from . import image_evidence, images, selective, size_evidence, sizes, teaching, translation
 from .rule import Claim, Verdict, decide
 
 HEADER = ("part", "verdict", "estimate", "95 %", "margin", "p", "signs", "to decide")
@@ -26,7 +26,7 @@ def verdicts(study: Study, draws: int = significance.DRAWS) -> list[Verdict]:
         of_images = sorted([*images.CLAIMS, *teaching.CLAIMS, selective.IMAGES], key=lambda claim: claim.number)
         return decide(of_images, image_evidence.Evidence(study, draws))
     if len(study.sizes) > 1:
-        return decide(sizes.CLAIMS, sizes.Evidence(study, draws))
+        return decide(sizes.CLAIMS, size_evidence.Evidence(study, draws))
     return decide([*translation.CLAIMS, selective.TRANSLATIONS], translation.Evidence(study, draws))
 
 

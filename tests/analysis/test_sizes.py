@@ -9,7 +9,7 @@ from builders import item_bins, record, write
 from sacrebleu.metrics import BLEU
 
 from analysis import claims, tables
-from analysis.claims import sizes
+from analysis.claims import size_evidence, sizes
 from analysis.figures import drawings
 from analysis.figures import sizes as figure
 from analysis.rows import load
@@ -138,11 +138,14 @@ def test_a_turn_has_the_sizes_at_which_the_line_may_be_zero(gains, error, words)
     class Any:
         seeds = (1, 2, 3)
 
-    assert re.fullmatch(words, sizes.Sizes({size: Any() for size in SIZES}).turn(vectors))
+    assert re.fullmatch(words, size_evidence.Sizes({size: Any() for size in SIZES}).turn(vectors))
 
 
 def test_two_ranges_of_sizes_are_both_named():
-    assert sizes._open_sizes([True, False, False, True] + [True] * 397, 5.0) == "95 %: less to 1 000 or 1 100 to more"
+    assert (
+        size_evidence._open_sizes([True, False, False, True] + [True] * 397, 5.0)
+        == "95 %: less to 1 000 or 1 100 to more"
+    )
 
 
 def test_seeds_that_are_measured_in_one_domain_alone_do_not_count(study):
