@@ -10,7 +10,7 @@ source "$(dirname "$0")/../lib.sh"
 temperatures=(0.7 0.8 0.9 0.95 1.0 1.05 1.1 1.2 1.3 1.4 1.6) searched=(0.9 1.0 1.2)
 sizes=(10000 30000 100000 all) middle=30000 vocabulary=2000 large=16000 updates=6000 every=200 tokens=2048
 wide=transformer_mt_ls_mini narrow=transformer_mt_ls_mini_narrow
-options=(--dropout 0.2 --lr 0.004 --warmup-updates 400)
+options=(--dropout 0.1 --lr 0.004 --warmup-updates 400 --encoder-normalize-before --decoder-normalize-before)
 lr_scheduler=polynomial_decay # linear, to 0 at the last update
 case ${SCALE:-cpu} in
   smoke)
