@@ -11,6 +11,9 @@ The folder gets ``records.jsonl`` and ``items.parquet``. Of each sentence or ima
   these with chrF, or with the bins of images.
 
 Reported are all splits but train and those on which temperatures were fitted (valid where none was).
+With --compact, for a grid of many runs: on the reported splits, at T = 1 and the fitted temperature, NLL, bins and what
+BLEU counts; no other items.
+
 Points of activations are kept of the least training seed, which the figures draw. Sums of confidence are rounded to
 2^-14. Values of each token stay in the run folder, and so do the equal-mass bins of other temperatures. Both files are
 replaced whole; name the folder among the inputs too to add to it.
@@ -41,10 +44,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m analysis.publish", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("records", nargs="+", help="records files, or folders that hold them")
     parser.add_argument("--out", type=Path, required=True, help="the recipe's folder of published evidence")
+    parser.add_argument(
+        "--compact", action="store_true", help="keep no hypotheses, and items of two temperatures alone"
+    )
     options = parser.parse_args(arguments)
     try:
         rows = load(options.records)
-        publish(rows, options.out)
+        publish(rows, options.out, options.compact)
     except (RecordError, OSError) as error:
         print(f"analysis.publish: error: {error}", file=sys.stderr)
         return 2
@@ -52,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def publish(rows: Sequence[Row], out: Path) -> None:
+def publish(rows: Sequence[Row], out: Path, compact: bool = False) -> None:
     """Write the records and their items. Raises RecordError for a record whose code is in no commit, or whose items are
     damaged, and where ``out`` is the folder of a run, whose records would lose what is not published."""
     for row in rows:
@@ -70,6 +76,8 @@ def publish(rows: Sequence[Row], out: Path) -> None:
     for row in sorted(rows, key=_order):
         is_reported = row.record.split not in not_reported
         items = _kept(row, is_reported, id(row) in main, _place(row.record) in searched)
+        if compact:
+            items = _without_texts(items) if items and is_reported and _is_chosen(row.record) else None
         if items is not None:
             kept[row.record.name] = items
         records.append(_trimmed(row.record, items is not None, drawn_seed))
@@ -110,6 +118,10 @@ def _kept(row: Row, is_reported: bool, is_of_main_search: bool, is_searched: boo
     nll = None if record.mode == "images" else items.nll
     bins = _rounded(items.bins) if wants_bins and items.bins is not None else None
     return dataclasses.replace(items, nll=nll, bins=bins)
+
+
+def _without_texts(items: Items) -> Items:
+    return dataclasses.replace(items, text=None, scores=None, chrf=None)
 
 
 def _place(record: Record) -> tuple[str, float]:

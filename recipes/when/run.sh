@@ -52,14 +52,14 @@ pattern="runs/${data}_[0-9a]*_a*_s*"
 # publish: the records so far, in out/DATA/published. Jobs take turns. Code that is in no commit publishes nothing.
 publish() {
   if [ -n "${PRINT:-}" ]; then
-    printf 'python -m analysis.publish %s --out %s\n' "$pattern" "$(show "out/$data/published")"
+    printf 'python -m analysis.publish %s --compact --out %s\n' "$pattern" "$(show "out/$data/published")"
     return
   fi
   mkdir -p "out/$data"
   (
     flock 8
     # shellcheck disable=SC2086  # the shell expands the pattern
-    python -m analysis.publish $pattern --out "out/$data/published" || true
+    python -m analysis.publish $pattern --compact --out "out/$data/published" || true
   ) 8>"out/$data/lock"
 }
 

@@ -2,13 +2,14 @@
 
 import math
 import re
+import zlib
 
 import numpy as np
 import pytest
 from builders import item_bins, record, write
 from sacrebleu.metrics import BLEU
 
-from analysis import claims, tables
+from analysis import claims, publish, tables
 from analysis.claims import size_evidence, sizes
 from analysis.figures import drawings
 from analysis.figures import sizes as figure
@@ -45,15 +46,20 @@ def write_one(folder, size, amount, seed, split, temperature, mode="forced", voc
     hit = rng.random(N * TOKENS) < confidence - gap
     bins = item_bins(confidence, hit, np.repeat(np.arange(N), TOKENS), N)
     nll = TOKENS * (2.0 + rng.normal(0, 0.2, N) - (nll_gain(size) if amount else 0))
+    run = f"{architecture}_{size}_v{vocabulary}_a{amount}_s{seed}"
     changes = {
-        "run": f"{architecture}_{size}_v{vocabulary}_a{amount}_s{seed}",
+        "run": run,
         "seed": seed,
         "mode": mode,
         "split": split,
         "pairs": size,
         "vocabulary": vocabulary,
         "architecture": architecture,
-        "sha": {"data": f"{size + vocabulary:064d}", "checkpoint": f"{seed:064d}", "code": "e" * 40},
+        "sha": {
+            "data": f"{size + vocabulary:08x}".ljust(64, "0"),  # names of records have the first eight digits
+            "checkpoint": f"{zlib.crc32(run.encode()):08x}".ljust(64, "0"),
+            "code": "e" * 40,
+        },
         "temperature": fitted if temperature == "fitted" else temperature,
         "bins": Bins.from_sums(bins.sum(0)),
         "nll": float(nll.sum() / (N * TOKENS)),
@@ -85,14 +91,19 @@ def write_model(folder, size, **model):
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
+def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sizes")
     for size in SIZES:
         write_model(folder, size)
     write_model(folder, 10_000, vocabulary=16_000)
     write_model(folder, 10_000, architecture=NARROW)
     write_model(folder, 10_000, architecture=NARROW, vocabulary=16_000)
-    return Study(load([folder]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def study(runs):
+    return Study(load([runs]))
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +252,18 @@ def test_the_figure_has_four_panels_with_the_paper_beside(study):
     assert hard.get_xdata().tolist() == list(SIZES) and star.get_xdata().tolist() == [4_500_000]
     assert star.get_ydata()[0] == pytest.approx(math.log(4.67))
     assert [line.get_marker() for line in axes[3].get_lines()].count("*") == 1
+
+
+def test_compact_evidence_is_enough_for_the_tables_and_the_claims(runs, study, verdicts, tmp_path):
+    assert publish.main([str(runs), "--compact", "--out", str(tmp_path / "out")]) == 0
+    rows = load([tmp_path / "out"])
+    assert not any(row.items.text or row.items.scores is not None for row in rows if row.items)
+    assert {row.record.split for row in rows if row.items} == {"test", "literary"}
+    published = Study(rows)
+    for table in (tables.sizes.table, tables.sizes.of_kinds):
+        assert table(published).text() == table(study).text()
+    before = [(verdict.word, verdict.why) for verdict in verdicts.values()]
+    assert [(verdict.word, verdict.why) for verdict in claims.verdicts(published, draws=300)] == before
 
 
 def test_one_size_has_no_figure(tmp_path):
