@@ -14,7 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from sacrebleu.metrics import lib_ter
+
+from .edit_distance import edit_distances, edits, token_ids
 
 
 class Alignment(NamedTuple):
@@ -40,14 +43,13 @@ def align(hypothesis: Sequence[str], reference: Sequence[str]) -> Alignment:
         token = _Token(text)
         token.position = position
         tokens.append(token)
-    reference = list(reference)
-    shifted_order = _shift_blocks(tokens, reference)
+    shifted_order = _shift_blocks(tokens, list(reference))
     kept = _unmoved([token.position for token in shifted_order])
 
-    _, trace = lib_ter.BeamEditDistance([*reference, _END])([*shifted_order, _END])
-    # sacrebleu's trace rewrites the hypothesis into the reference. After the flip "i" is a superfluous token of the
-    # hypothesis, "d" a token of the reference that it lacks.
-    operations = lib_ter._flip_trace(trace)
+    _, rewriting = edits(*token_ids([*shifted_order, _END], [*reference, _END]))
+    # The edits rewrite the hypothesis into the reference. After the flip "i" is a superfluous token of the hypothesis,
+    # "d" a token of the reference that it lacks.
+    operations = lib_ter._flip_trace(rewriting)
     positions = [token.position for token in shifted_order] + [len(tokens)]
     hit = [False] * len(positions)
     place = 0
@@ -77,13 +79,29 @@ def _shift_blocks(tokens: list[Any], reference: list[str]) -> list[Any]:
     """The hypothesis after the block shifts of TER, as in sacrebleu's ``translation_edit_rate``."""
     if not reference:
         return tokens
-    distance = lib_ter.BeamEditDistance(reference)
     checked = 0
     while True:
-        gain, shifted, checked = lib_ter._shift(tokens, reference, distance, checked)
+        gain, shifted, checked = _best_shift(tokens, reference, checked)
         if checked >= lib_ter._MAX_SHIFT_CANDIDATES or gain <= 0:
             return tokens
         tokens = shifted
+
+
+def _best_shift(tokens: list[Any], reference: list[str], checked: int) -> tuple[int, list[Any], int]:
+    """sacrebleu's ``_shift``, whose candidates are all measured at once: a first call collects them, and a second one
+    ranks them by their distances."""
+    ids, reference_ids = token_ids(tokens, reference)
+    of_position = dict(zip((token.position for token in tokens), ids.tolist(), strict=True))
+    before = edits(ids, reference_ids)
+    candidates: list[list[int]] = []
+
+    def collect(words: list[Any]) -> tuple[int, str]:
+        candidates.append([of_position[word.position] for word in words])
+        return before
+
+    lib_ter._shift(tokens, reference, collect, checked)
+    distances = iter(edit_distances(np.array(candidates, dtype=np.int32), reference_ids).tolist())
+    return lib_ter._shift(tokens, reference, lambda words: (next(distances), before[1]), checked)
 
 
 def _unmoved(order: list[int]) -> list[bool]:
