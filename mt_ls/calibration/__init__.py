@@ -9,7 +9,7 @@
 - `full_vocabulary`: the same for all probabilities of a prediction, and not the greatest alone.
 - `gpu`, `bin_kernel`, `temperature_kernel`: for GPUs only: sums and temperatures by Triton kernels.
 - `tally`: sums of predictions with known targets.
-- `alignment`, `generated`: which generated tokens are hits.
+- `alignment`, `edit_distance`, `generated`: which generated tokens are hits.
 - `scores`: BLEU, chrF and TER from sums of sentences.
 - `geometry`: penultimate activations and templates.
 """
