@@ -91,16 +91,19 @@ def _best_shift(tokens: list[Any], reference: list[str], checked: int) -> tuple[
     """sacrebleu's ``_shift``, whose candidates are all measured at once: a first call collects them, and a second one
     ranks them by their distances."""
     ids, reference_ids = token_ids(tokens, reference)
-    of_position = dict(zip((token.position for token in tokens), ids.tolist(), strict=True))
     before = edits(ids, reference_ids)
-    candidates: list[list[int]] = []
+    candidates: list[list[Any]] = []
 
     def collect(words: list[Any]) -> tuple[int, str]:
-        candidates.append([of_position[word.position] for word in words])
+        candidates.append(words)
         return before
 
-    lib_ter._shift(tokens, reference, collect, checked)
-    distances = iter(edit_distances(np.array(candidates, dtype=np.int32), reference_ids).tolist())
+    nothing_gained = lib_ter._shift(tokens, reference, collect, checked)
+    if len(candidates) == 1:
+        return nothing_gained
+    of_position = dict(zip((token.position for token in tokens), ids.tolist(), strict=True))
+    batch = np.array([[of_position[word.position] for word in words] for words in candidates], dtype=np.int32)
+    distances = iter(edit_distances(batch, reference_ids).tolist())
     return lib_ter._shift(tokens, reference, lambda words: (next(distances), before[1]), checked)
 
 

@@ -52,16 +52,21 @@ def _rows(hypotheses: np.ndarray, reference: np.ndarray) -> Iterator[np.ndarray]
     places = np.arange(m + 1, dtype=np.int32)
     row = np.broadcast_to(places, (len(hypotheses), m + 1))
     yield row
+    differ = hypotheses[:, :, None] != reference
     for i in range(1, n + 1):
         low, high = _window(i, n, m)
-        costs = row[:, low:high] + 1  # deletions
         first = max(low, 1)
-        kept = hypotheses[:, i - 1, None] == reference[first - 1 : high - 1]
-        substituted = row[:, first - 1 : high - 1] + ~kept
-        costs[:, first - low :] = np.minimum(costs[:, first - low :], substituted)
-        row = np.full_like(row, _FAR)
+        costs = row[:, low:high] + 1  # deletions
+        reached = costs[:, first - low :]
+        np.minimum(reached, row[:, first - 1 : high - 1] + differ[:, i - 1, first - 1 : high - 1], out=reached)
         # An insertion costs 1 more than the cell before: so the least of all cells before, and the steps from there.
-        row[:, low:high] = np.minimum.accumulate(costs - places[low:high], axis=1) + places[low:high]
+        costs -= places[low:high]
+        np.minimum.accumulate(costs, axis=1, out=costs)
+        costs += places[low:high]
+        row = costs
+        if high - low <= m:
+            row = np.full((len(hypotheses), m + 1), _FAR)
+            row[:, low:high] = costs
         yield row
 
 
