@@ -1,16 +1,13 @@
 """python -m mt_ls.average: the command of `mt_ls.measure.average`."""
 
-import logging
 import sys
-import warnings
 
 from .quick_import import without_sklearn
-from .terminal import prepare
+from .terminal import prepare, silence_libraries
 
 if __name__ == "__main__":
     prepare("mt_ls.average")
-    logging.disable(logging.WARNING)  # fairseq logs and warns while it is imported
-    warnings.simplefilter("ignore")
+    silence_libraries()
     with without_sklearn():
         from .measure.average import main
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import atexit
 import io
+import logging
 import os
 import sys
+import warnings
 from types import TracebackType
 
 INTERRUPTED = 130
@@ -47,6 +49,12 @@ def prepare(command: str) -> None:
     atexit.register(_flush)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
+
+
+def silence_libraries() -> None:
+    """Show no warning and no log line below an error: fairseq writes many while it is imported and loads a model."""
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
 
 
 def _flush() -> None:

@@ -16,18 +16,15 @@ on detokenised text, with beam ECE. Each record is a line of FILE; records that 
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..terminal import prepare
+from ..terminal import prepare, silence_libraries
 
 if __name__ == "__main__":
     prepare("mt_ls.measure")
-    logging.disable(logging.WARNING)  # fairseq logs and warns while it is imported
-    warnings.simplefilter("ignore")
+    silence_libraries()
 
 import torch
 
