@@ -33,16 +33,21 @@ class _Token(str):
     position: int
 
 
-def align(hypothesis: Sequence[str], reference: Sequence[str]) -> Alignment:
-    """Return the flags of the tokens of a hypothesis and, as the last one, of its end of sentence.
-
-    Neither argument holds the end of sentence.
-    """
+def _with_positions(hypothesis: Sequence[str]) -> list[Any]:
     tokens = []
     for position, text in enumerate(hypothesis):
         token = _Token(text)
         token.position = position
         tokens.append(token)
+    return tokens
+
+
+def align(hypothesis: Sequence[str], reference: Sequence[str]) -> Alignment:
+    """Return the flags of the tokens of a hypothesis and, as the last one, of its end of sentence.
+
+    Neither argument holds the end of sentence.
+    """
+    tokens = _with_positions(hypothesis)
     shifted_order = _shift_blocks(tokens, list(reference))
     kept = _unmoved([token.position for token in shifted_order])
 
@@ -90,8 +95,7 @@ def _shift_blocks(tokens: list[Any], reference: list[str]) -> list[Any]:
 def _best_shift(tokens: list[Any], reference: list[str], checked: int) -> tuple[int, list[Any], int]:
     """sacrebleu's ``_shift``, whose candidates are all measured at once: a first call collects them, and a second one
     ranks them by their distances."""
-    ids, reference_ids = token_ids(tokens, reference)
-    before = edits(ids, reference_ids)
+    before = edits(*token_ids(tokens, reference))
     candidates: list[list[Any]] = []
 
     def collect(words: list[Any]) -> tuple[int, str]:
@@ -99,11 +103,10 @@ def _best_shift(tokens: list[Any], reference: list[str], checked: int) -> tuple[
         return before
 
     nothing_gained = lib_ter._shift(tokens, reference, collect, checked)
-    if len(candidates) == 1:
+    if len(candidates) == 1:  # the tokens as they are
         return nothing_gained
-    of_position = dict(zip((token.position for token in tokens), ids.tolist(), strict=True))
-    batch = np.array([[of_position[word.position] for word in words] for words in candidates], dtype=np.int32)
-    distances = iter(edit_distances(batch, reference_ids).tolist())
+    *batch, reference_ids = token_ids(*candidates, reference)
+    distances = iter(edit_distances(np.stack(batch), reference_ids).tolist())
     return lib_ter._shift(tokens, reference, lambda words: (next(distances), before[1]), checked)
 
 

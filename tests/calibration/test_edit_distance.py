@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sacrebleu.metrics import lib_ter
 
-from mt_ls.calibration.alignment import _best_shift, _Token
+from mt_ls.calibration.alignment import _best_shift, _with_positions
 from mt_ls.calibration.edit_distance import edit_distances, edits, token_ids
 
 words = st.lists(st.sampled_from("abcdefgh"), max_size=40)
@@ -37,10 +37,7 @@ def test_distances_of_several_are_those_of_each(reference, random):
 
 @given(words.filter(bool), words.filter(bool), st.sampled_from([0, 990]))
 def test_the_best_shift_is_that_of_sacrebleu(hypothesis, reference, checked):
-    tokens = []
-    for position, text in enumerate(hypothesis):
-        tokens.append(_Token(text))
-        tokens[-1].position = position
+    tokens = _with_positions(hypothesis)
     gain, shifted, n = lib_ter._shift(tokens, reference, lib_ter.BeamEditDistance(reference), checked)
     ours = _best_shift(tokens, reference, checked)
     assert (ours[0], ours[2]) == (gain, n)
