@@ -11,6 +11,7 @@ The folder gets ``records.jsonl`` and ``items.parquet``. Of each sentence or ima
   these with chrF, or with the bins of images.
 
 Reported are all splits but train and those on which temperatures were fitted (valid where none was).
+
 With --compact, for a grid of many runs: on the reported splits, at T = 1 and the fitted temperature, NLL, bins and what
 BLEU counts; no other items.
 
