@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mt_ls.calibration import selective
 from mt_ls.calibration.confidence import TokenScores, image_scores, max_logit_norms, scores, token_scores
 from mt_ls.calibration.selective import POWERS, SCORES, aurc, normalised_aurc, risk_coverage
 
@@ -43,6 +44,15 @@ def test_a_weight_is_so_many_copies(items, times):
     absent = np.zeros(len(items))
     absent[0] = 1
     assert aurc(score, risk, np.stack([weights, absent]))[1] == pytest.approx(risk[0])
+
+
+def test_many_groups_are_summed_in_blocks_of_weights_with_the_same_result(monkeypatch):
+    rng = np.random.default_rng(1)
+    score, risk, weights = rng.integers(0, 5, 90), rng.random(90), rng.integers(0, 4, (7, 90))
+    areas = aurc(score, risk, weights)
+    monkeypatch.setattr(selective, "_FEW_GROUPS", 4)
+    monkeypatch.setattr(selective, "_CACHED", 200)
+    np.testing.assert_allclose(aurc(score, risk, weights), areas, rtol=1e-12)
 
 
 def test_the_normalised_area_is_0_for_the_best_order_and_1_for_none():
