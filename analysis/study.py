@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from mt_ls.records import Model, RecordError, Smoothing, Teacher
+from mt_ls.records import Model, RecordError
 
+from .labels import labeller
 from .rows import Row, main_search, select
 
 By = Literal["model", "run"]
@@ -163,7 +164,7 @@ class Study:
         if self.by == "run":
             return [Entry(run, rows[0].record.model, rows) for run, rows in groups.items()]
         models = sorted(groups, key=_order)
-        label = _labeller(models, named=self.is_of_images)
+        label = labeller(models, named=self.is_of_images)
         return [Entry(label(model), model, groups[model]) for model in models]
 
     @cached_property
@@ -199,7 +200,7 @@ class Study:
     def _shared_labels(self) -> dict[Model, str]:
         entries = [entry for pair in self.comparisons for entry in pair if entry is not None]
         shared = list(dict.fromkeys(entry.model.without_smoothing for entry in entries))
-        label = _labeller(shared, named=self.is_of_images, smoothing=lambda _: "")
+        label = labeller(shared, named=self.is_of_images, smoothing=lambda _: "")
         return {model: label(model) for model in shared}
 
     def shared_label(self, entry: Entry) -> str:
@@ -279,11 +280,6 @@ def family(model: Model) -> tuple[object, ...]:
     return model.architecture, model.vocabulary, model.precision, model.checkpoint
 
 
-def spaced(number: float) -> str:
-    """A whole number with a space before each three digits: "10 000"."""
-    return f"{number:,.0f}".replace(",", " ")
-
-
 def _order(model: Model) -> tuple[Any, ...]:
     smoothing, teacher = model.smoothing, model.teacher
     return (
@@ -297,47 +293,3 @@ def _order(model: Model) -> tuple[Any, ...]:
         str(model.checkpoint),
         str(teacher),
     )
-
-
-def _labeller(
-    models: Sequence[Model], named: bool, smoothing: Callable[[Smoothing | None], str] | None = None
-) -> Callable[[Model], str]:
-    """A function that labels models by their smoothing, and by whatever else differs among them."""
-
-    def differs(field: Callable[[Model], Any]) -> bool:
-        return len({field(model) for model in models}) > 1
-
-    parts: list[Callable[[Model], str]] = [lambda model: (smoothing or alpha_label)(model.smoothing)]
-    if named or differs(lambda model: model.architecture):
-        parts.insert(0, lambda model: str(model.architecture))
-    if differs(lambda model: model.pairs):
-        parts.append(lambda model: "" if model.pairs is None else f"{spaced(model.pairs)} pairs")
-    if differs(lambda model: model.vocabulary):
-        parts.append(lambda model: "" if model.vocabulary is None else f"{spaced(model.vocabulary)} subwords")
-    if differs(lambda model: model.precision):
-        parts.append(lambda model: model.precision or "float32")
-    if differs(lambda model: model.checkpoint):
-        parts.append(lambda model: f"checkpoint {model.checkpoint}")
-    if differs(lambda model: model.teacher):
-        parts.append(lambda model: "" if model.teacher is None else f"of {teacher_label(model.teacher)}")
-    return lambda model: ", ".join(text for part in parts if (text := part(model)))
-
-
-def alpha_label(smoothing: Smoothing | None) -> str:
-    """The label of a smoothing: alpha, and the kind and the convention where they are not the paper's."""
-    if smoothing is None:
-        return "smoothing not stated"
-    kind = f" {smoothing.kind}" if smoothing.kind != "uniform" else ""
-    convention = f" {smoothing.convention}" if smoothing.convention != "paper" else ""
-    return f"alpha {smoothing.amount:g}{kind}{convention}"
-
-
-def teacher_label(teacher: Teacher) -> str:
-    """The teacher, the temperature that it taught at, its part of the loss, and its images if not whole ones."""
-    at = "logits" if teacher.temperature is None else f"T {teacher.temperature:g}"
-    return f"{teacher.architecture} {alpha_label(teacher.smoothing)}, {at}, beta {teacher.beta:g}{sight_label(teacher)}"
-
-
-def sight_label(teacher: Teacher) -> str:
-    """The end of a label that says which images a teacher sees; empty for whole ones."""
-    return "" if teacher.sees == "whole" else f", {teacher.sees} images"

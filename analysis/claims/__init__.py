@@ -2,8 +2,8 @@
 
 - `rule`: the words and how they are decided.
 - `pair` and `image_evidence`: the quantities of a model and its smoothed one. `size_evidence`: those of several sizes.
-- `translation`, `images`, `sizes`: the claims, by the kind of study. `teaching`: those about distillation. `selective`:
-  those about selective prediction.
+- `translation`, `images`, `sizes`: the claims, by the kind of study. `search_temperature`: those about the temperature
+  of a search. `teaching`: those about distillation. `selective`: those about selective prediction.
 """
 
 from __future__ import annotations

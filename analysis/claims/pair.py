@@ -12,7 +12,7 @@ import numpy as np
 from ..quantities import Quantity
 from ..rows import Row, at_fitted, select
 from ..study import Entry, Study
-from .rule import Measured, Missing, NotTestable, Part, joined
+from .rule import Claim, Measured, Missing, NotTestable, Part, joined
 
 BEAM = 5
 """The beam of the searches that claims are about."""
@@ -213,3 +213,8 @@ def with_seeds(measured: Measured, seeds: Sequence[int]) -> Measured:
     """The same with a note that names the seeds."""
     named = f"seeds {', '.join(map(str, seeds))}"
     return Measured(measured.vectors, joined(measured.note, named))
+
+
+def claim_of_pairs(number: int, words: str, where: str, numbers: str, *parts: Part) -> Claim:
+    """A claim about each pair of the evidence, where each part counts the seeds that have its records."""
+    return Claim(number, words, where, numbers, [of_measured_seeds(part) for part in parts], lambda of: of.pairs)

@@ -17,7 +17,7 @@ from ..quantities import Quantity
 from ..selective import OF_CONFIDENCE, OF_IMAGES, OF_SENTENCES, OF_TOKENS, best_power, normalised
 from .image_evidence import Pair as PairOfImages
 from .image_evidence import common_seeds
-from .pair import BEAM, Pair, of_measured_seeds
+from .pair import BEAM, Pair, claim_of_pairs
 from .rule import Claim, Measured, Part
 
 _WORDS = (
@@ -87,18 +87,17 @@ def _parts(*measures: Callable[..., Measured], of: str = "") -> list[Part]:
 
 
 def _parts_of(quantities: Quantities, of: str) -> list[Part]:
-    """The parts of translations, each over the seeds that have its records."""
-    measures = (functools.partial(measure, quantities) for measure in (_harms, _mends, _mends_more))
-    return [of_measured_seeds(part) for part in _parts(*measures, of=of)]
+    """The parts of translations."""
+    return _parts(*(functools.partial(measure, quantities) for measure in (_harms, _mends, _mends_more)), of=of)
 
 
-TRANSLATIONS = Claim(
+TRANSLATIONS = claim_of_pairs(
     28,
     "Smoothing makes the selection of translations worse, and normalised logits mend it",
     f"{_WHERE}, of images",
     _NUMBERS,
-    [*_parts_of(OF_SENTENCES, ""), *_parts_of(OF_TOKENS, "tokens: ")],
-    lambda evidence: evidence.pairs,
+    *_parts_of(OF_SENTENCES, ""),
+    *_parts_of(OF_TOKENS, "tokens: "),
 )
 IMAGES = Claim(
     29,

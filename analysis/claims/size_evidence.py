@@ -11,8 +11,9 @@ from functools import cached_property
 import numpy as np
 
 from .. import significance
+from ..labels import spaced
 from ..quantities import ECE, Quantity
-from ..study import LITERARY, Entry, Study, family, spaced
+from ..study import LITERARY, Entry, Study, family
 from .pair import Pair, no_pair
 from .rule import Missing
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from ..labels import spaced
 from ..quantities import BLEU, ECE, LOG_TEMPERATURE, NLL
-from ..study import spaced
 from .pair import BEAM, Pair, of_measured_seeds
 from .rule import Claim, Measured, Part, joined
 from .size_evidence import Domains, Evidence, Gain, Sizes, Vocabularies

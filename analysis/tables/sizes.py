@@ -9,9 +9,10 @@ import numpy as np
 from mt_ls.calibration.bins import Bins
 from mt_ls.records.items import Items
 
+from ..labels import spaced
 from ..quantities import BLEU, ECE, FITTED_TEMPERATURE, NLL, corpus_bleu, number
 from ..rows import Row, at_fitted, mean, n_seeds, select
-from ..study import LITERARY, Entry, Study, spaced
+from ..study import LITERARY, Entry, Study
 from .layout import Table
 
 HEADER = (

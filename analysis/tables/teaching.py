@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 
 from .. import paper
+from ..labels import alpha_label, sight_label
 from ..quantities import number
 from ..rows import Row, mean, n_seeds
-from ..study import Entry, Study, alpha_label, sight_label
+from ..study import Entry, Study
 from .accuracy import over_seeds
 from .layout import Table
 

@@ -55,8 +55,8 @@ def aurc(score: np.ndarray, risk: np.ndarray, weights: np.ndarray | None = None)
     draws = max(1, _CACHED // len(score))
     for block in np.split(weights, range(draws, len(weights), draws)):
         ordered = block[:, order]
-        sums = (np.add.reduceat(columns, starts, axis=1) for columns in (ordered * risk[order], ordered))
-        areas.append(_areas(*sums, harmonic))
+        risks, counts = (np.add.reduceat(columns, starts, axis=1) for columns in (ordered * risk[order], ordered))
+        areas.append(_areas(risks, counts, harmonic))
     return np.concatenate(areas)
 
 
