@@ -8,7 +8,6 @@ alone, from a wheel of the package index. Valid is the last images of the source
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from . import DataError, mnist_wheel, sources
+from . import DataError, image_files, mnist_wheel, sources
 
 
 @dataclass(frozen=True)
@@ -228,34 +227,7 @@ def _read_hub(name: str, images: ImageSet) -> tuple[list[str], dict[str, Split],
     }
     splits = {split: Split(len(rows), _decoded(split, rows, images)) for split, rows in parts.items()}
     first = train.cast_column(image, datasets.Image(decode=False))[0][image]["bytes"] or b""
-    return classes, splits, _encoding(first)
-
-
-def _encoding(file: bytes) -> str:
-    """The encoding of an image's file by its first bytes, "?" where it is another than PNG, JPEG and WebP.
-
-    A WebP file holds one lossless image (``VP8L``), one that is not (``VP8 ``), or an extended header (``VP8X``) with
-    chunks after it, of which one is the image.
-    """
-    if file.startswith(b"\x89PNG"):
-        return "PNG"
-    if file.startswith(b"\xff\xd8"):
-        return "JPEG"
-    if file[:4] == b"RIFF" and file[8:12] == b"WEBP":
-        return "WebP, lossless" if _has_lossless_chunk(file) else "WebP"
-    return "?"
-
-
-def _has_lossless_chunk(webp: bytes) -> bool:
-    """Whether a WebP file has a chunk of a lossless image. A chunk is a name, its size, and as many bytes, padded to an
-    even number."""
-    start = 12
-    while start + 8 <= len(webp):
-        if webp[start : start + 4] == b"VP8L":
-            return True
-        size = int.from_bytes(webp[start + 4 : start + 8], "little")
-        start += 8 + size + size % 2
-    return False
+    return classes, splits, image_files.encoding(first)
 
 
 def _decoded(split: str, rows: Any, images: ImageSet) -> Iterator[tuple[np.ndarray, int]]:
@@ -273,13 +245,7 @@ def _pixels(stored: dict[str, Any], where: str, images: ImageSet) -> np.ndarray:
 
     Raises DataError, with the image's place ``where``, for a file that is no image, or has another size or mode.
     """
-    from PIL import Image
-
-    try:
-        image: Image.Image = Image.open(io.BytesIO(stored["bytes"]) if stored["bytes"] else stored["path"])
-        image.load()
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow's errors for a file that is no image
-        raise DataError(f"{where}: cannot be read as an image ({error})") from None
+    image = image_files.decoded(stored, where)
     if image.mode != images.mode or image.size != (images.side, images.side):
         raise DataError(
             f"{where}: it is {image.mode} of {image.width} x {image.height} pixels, but {images.name} is {images.mode} "
