@@ -125,7 +125,8 @@ published = functools.cache(Published)
 
 
 def _claims_in_short(root: Path) -> str:
-    """A line a claim: the paper's numbers, and of each recipe with several seeds the verdict on each measured part."""
+    """A line a claim of which a part was looked at: the paper's numbers, and of each recipe with several seeds the verdict
+    on each measured part."""
     files = sorted(root.glob("recipes/*/published/records.jsonl"))
     evidence = {file.parents[1].name: published(file.parent) for file in files}
     by_recipe = {
@@ -138,7 +139,8 @@ def _claims_in_short(root: Path) -> str:
     for number, claim in sorted(known.items()):
         ours = {name: _in_short(verdicts, claim) for name, verdicts in by_recipe.items()}
         lines = "<br>".join(f"{name}: {text}" for name, text in ours.items() if text)
-        cells.append([f"{number}. {claim.words} ({claim.where})", claim.paper, lines])
+        if lines:
+            cells.append([f"{number}. {claim.words} ({claim.where})", claim.paper, lines])
     return markdown(("claim", "paper", "ours"), cells)
 
 

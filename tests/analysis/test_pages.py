@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from builders import write_records
+from builders import write_records, write_world
 
 from analysis import pages, publish
 from analysis.rows import load
@@ -48,6 +48,17 @@ def test_stale_blocks_and_figures_are_named_and_then_written(root, capsys):
     assert (page.parent / "published" / "temperature.svg").is_file()
     capsys.readouterr()
     assert run(root, "--check") == 0 and capsys.readouterr().out == ""
+
+
+def test_a_claim_is_in_short_where_a_part_of_it_was_looked_at(tmp_path):
+    write_world(tmp_path / "runs", True, seeds=(1, 2))
+    publish.publish(load([tmp_path / "runs"]), tmp_path / "recipes" / "toy" / "published")
+    page = tmp_path / "README.md"
+    page.write_text("<!-- claims in short -->\n<!-- end of claims in short -->\n")
+    assert run(tmp_path) == 0
+    lines = page.read_text().splitlines()[3:-1]
+    assert any(line.startswith("| 13. ") for line in lines)
+    assert all("| toy: " in line for line in lines)
 
 
 def test_benchmarks_of_cpus_and_of_gpus_are_two_blocks(root, capsys):
