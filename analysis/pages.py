@@ -125,8 +125,8 @@ published = functools.cache(Published)
 
 
 def _claims_in_short(root: Path) -> str:
-    """A line a claim of which a part was looked at: the paper's numbers, and of each recipe with several seeds the verdict
-    on each measured part."""
+    """A line a claim of which a part was looked at: the paper's numbers, and the verdict on each measured part of each
+    recipe with several seeds."""
     files = sorted(root.glob("recipes/*/published/records.jsonl"))
     evidence = {file.parents[1].name: published(file.parent) for file in files}
     by_recipe = {
