@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -215,6 +215,14 @@ def with_seeds(measured: Measured, seeds: Sequence[int]) -> Measured:
     return Measured(measured.vectors, joined(measured.note, named))
 
 
-def claim_of_pairs(number: int, words: str, where: str, numbers: str, *parts: Part) -> Claim:
-    """A claim about each pair of the evidence, where each part counts the seeds that have its records."""
-    return Claim(number, words, where, numbers, [of_measured_seeds(part) for part in parts], lambda of: of.pairs)
+def claim_of_seeds(
+    number: int,
+    words: str,
+    where: str,
+    numbers: str,
+    *parts: Part,
+    subjects: Callable[[Any], Mapping[str, Any]] = lambda evidence: evidence.pairs,
+) -> Claim:
+    """A claim about each subject, by default each pair of the evidence, where each part counts the seeds that have its
+    records."""
+    return Claim(number, words, where, numbers, [of_measured_seeds(part) for part in parts], subjects)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..quantities import BLEU, ECE, NLL, Quantity
-from .pair import BEAM, Pair, claim_of_pairs, with_seeds
+from .pair import BEAM, Pair, claim_of_seeds, with_seeds
 from .rule import Claim, Measured, Missing, NotTestable, Part
 
 
@@ -99,7 +99,7 @@ def _of_widest_grid(part: Part) -> Part:
 
 
 def _claim(number: int, words: str, where: str, numbers: str, *parts: Part) -> Claim:
-    return claim_of_pairs(number, words, where, numbers, *map(_of_widest_grid, parts))
+    return claim_of_seeds(number, words, where, numbers, *map(_of_widest_grid, parts))
 
 
 CLAIMS = (

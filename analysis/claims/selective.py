@@ -17,7 +17,7 @@ from ..quantities import Quantity
 from ..selective import OF_CONFIDENCE, OF_IMAGES, OF_SENTENCES, OF_TOKENS, best_power, normalised
 from .image_evidence import Pair as PairOfImages
 from .image_evidence import common_seeds
-from .pair import BEAM, Pair, claim_of_pairs
+from .pair import BEAM, Pair, claim_of_seeds
 from .rule import Claim, Measured, Part
 
 _WORDS = (
@@ -91,7 +91,7 @@ def _parts_of(quantities: Quantities, of: str) -> list[Part]:
     return _parts(*(functools.partial(measure, quantities) for measure in (_harms, _mends, _mends_more)), of=of)
 
 
-TRANSLATIONS = claim_of_pairs(
+TRANSLATIONS = claim_of_seeds(
     28,
     "Smoothing makes the selection of translations worse, and normalised logits mend it",
     f"{_WHERE}, of images",

@@ -5,15 +5,15 @@ The rule for ends, slopes and turns is in ``recipes/when/README.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
 from ..labels import spaced
 from ..quantities import BLEU, ECE, LOG_TEMPERATURE, NLL
-from .pair import BEAM, Pair, of_measured_seeds
+from .pair import BEAM, Pair, claim_of_seeds
 from .rule import Claim, Measured, Part, joined
-from .size_evidence import Domains, Evidence, Gain, Sizes, Vocabularies
+from .size_evidence import Domains, Gain, Sizes, Vocabularies
 
 
 def _at(gain: Gain, place: int) -> Callable[[Sizes], Measured]:
@@ -75,24 +75,13 @@ def _more_so_when_narrow(of: Vocabularies) -> Measured:
     return Measured((narrow_small - narrow_large) - (small - large))
 
 
-def _claim(
-    number: int,
-    words: str,
-    where: str,
-    numbers: str,
-    subjects: Callable[[Evidence], Mapping[str, object]],
-    *parts: Part,
-) -> Claim:
-    return Claim(number, words, where, numbers, [of_measured_seeds(part) for part in parts], subjects)
-
-
 def _about_a_gain(number: int, words: str, unit: str, name: str, gain: Gain) -> Claim:
     parts = (
         Part(f"{name} at the least size", unit, _at(gain, 0)),
         Part(f"{name} at the greatest size", unit, _at(gain, -1)),
         Part("what ten times the data take from it", unit, _fall(gain)),
     )
-    return _claim(number, words, "beyond the paper", "one size", lambda of: of.sizes, *parts)
+    return claim_of_seeds(number, words, "beyond the paper", "one size", *parts, subjects=lambda of: of.sizes)
 
 
 CLAIMS = (
@@ -111,38 +100,38 @@ CLAIMS = (
     _about_a_gain(
         23, "Smoothing raises BLEU, less with more data", "BLEU", "BLEU(0.1) - BLEU(0)", Gain(BLEU, beam=BEAM)
     ),
-    _claim(
+    claim_of_seeds(
         24,
         "The fitted temperature of the model without smoothing falls with more data",
         "beyond the paper",
         "1.13 with 4.5 million pairs",
-        lambda of: of.sizes,
         Part("what ten times the data take from log T", "log T", _temperature_falls),
+        subjects=lambda of: of.sizes,
     ),
-    _claim(
+    claim_of_seeds(
         25,
         "Smoothing calibrates out of domain, too",
         "beyond the paper",
         "not in this paper",
-        lambda of: of.domains,
         Part("ECE(0) - ECE(0.1) out of domain, mean over sizes", "ECE", _calibrates_outside),
         Part("the same less that in the domain", "ECE", _more_than_within),
         Part("ECE(0, fitted T) - ECE(0.1) out of domain", "ECE", _more_than_a_temperature),
+        subjects=lambda of: of.domains,
     ),
-    _claim(
+    claim_of_seeds(
         26,
         "Smoothing calibrates less with a large vocabulary",
         "Huang et al. 2025",
         "not in this paper",
-        lambda of: of.vocabularies,
         Part("gain in ECE with the small vocabulary - with the large one", "ECE", _less_with_a_large_vocabulary),
+        subjects=lambda of: of.vocabularies,
     ),
-    _claim(
+    claim_of_seeds(
         27,
         "And more so on a narrow model",
         "Huang et al. 2025",
         "not in this paper",
-        lambda of: of.widths,
         Part("the difference of 26, narrow - wide", "ECE", _more_so_when_narrow),
+        subjects=lambda of: of.widths,
     ),
 )

@@ -21,7 +21,7 @@ from ..quantities import (
 )
 from ..study import Study
 from . import search_temperature
-from .pair import BEAM, Pair, claim_of_pairs, no_pair
+from .pair import BEAM, Pair, claim_of_seeds, no_pair
 from .rule import Measured, Missing, Part
 
 WIDE_BEAM = 50
@@ -149,21 +149,21 @@ class Evidence:
 
 _BASELINE, _SCALED, _SMOOTHED = (cell.split(" / ")[0] for cell in paper.CALIBRATION_TRANSLATION[1:])
 CLAIMS = (
-    claim_of_pairs(
+    claim_of_seeds(
         1,
         "Without smoothing the Transformer is over-confident on next tokens",
         "Fig. 3",
         "only drawn",
         Part("confidence - accuracy", "probability", _overconfident),
     ),
-    claim_of_pairs(
+    claim_of_seeds(
         2,
         "Smoothing 0.1 lowers forced ECE",
         "Table 3",
         f"{_BASELINE} to {_SMOOTHED}",
         Part("ECE(0) - ECE(0.1)", "ECE", _smoothing_calibrates),
     ),
-    claim_of_pairs(
+    claim_of_seeds(
         3,
         "A fitted temperature lowers the baseline's ECE to about the same level",
         "Table 3",
@@ -171,7 +171,7 @@ CLAIMS = (
         Part("ECE(0) - ECE(0, fitted T)", "ECE", _temperature_calibrates),
         Part("ECE(0, fitted T) - ECE(0.1)", "ECE", _temperature_calibrates_as_much, "same"),
     ),
-    claim_of_pairs(
+    claim_of_seeds(
         4,
         "Smoothing raises BLEU at T = 1",
         "Table 1, Fig. 4",
@@ -182,7 +182,7 @@ CLAIMS = (
         Part("chrF(0.1) - chrF(0)", "chrF", _smoothing_improves(CHRF)),
         Part("TER(0) - TER(0.1)", "TER", _smoothing_improves(TER)),
     ),
-    claim_of_pairs(
+    claim_of_seeds(
         5,
         "Smoothing raises NLL, and at every temperature",
         "Table 1, Fig. 4 right",
@@ -193,7 +193,7 @@ CLAIMS = (
         Part("what a fitted T takes from NLL(0), less from NLL(0.1) (calibration)", "nats", _calibration_part),
     ),
     *search_temperature.CLAIMS,
-    claim_of_pairs(
+    claim_of_seeds(
         9,
         "Beam ECE is worse than forced ECE",
         "Wang et al. 2020",
@@ -205,7 +205,7 @@ CLAIMS = (
         Part("beam ECE(0) - forced ECE(0), both without EOS", "ECE", _beam_ece_is_worse(ECE_WITHOUT_EOS, 0.0)),
         Part("the same of 0.1", "ECE", _beam_ece_is_worse(ECE_WITHOUT_EOS, 0.1)),
     ),
-    claim_of_pairs(
+    claim_of_seeds(
         10,
         "Smoothing makes wide beams shorter",
         "Liang et al. 2022",
