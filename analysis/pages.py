@@ -1,9 +1,9 @@
 """python -m analysis.pages [--check]: write, or verify, what is generated in README, docs and recipe pages.
 
 A block stands between ``<!-- NAME of RECIPE -->`` and ``<!-- end of NAME of RECIPE -->``; it is made from
-``recipes/RECIPE/published``. NAME is that of a table (`analysis.tables`), or "claims". Three blocks are of no recipe:
-``<!-- claims in short -->``, ``<!-- benchmarks cpu -->`` and ``<!-- benchmarks gpu -->``. A figure that a page shows as
-``published/NAME.svg`` is made from the records beside it.
+``recipes/RECIPE/published``. NAME is that of a table (`analysis.tables`), "claims", or "claims in short". Three blocks
+are of no recipe: ``<!-- claims in short -->``, which is of all, ``<!-- benchmarks cpu -->`` and
+``<!-- benchmarks gpu -->``. A figure that a page shows as ``published/NAME.svg`` is made from the records beside it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import argparse
 import functools
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -72,7 +72,7 @@ def _stale_blocks(root: Path, check: bool) -> Iterator[str]:
 def _block(root: Path, page: Path, name: str) -> str:
     """The block with its marks. Raises RecordError for a name that is none."""
     makers: dict[str, Callable[[], str]] = {
-        "claims in short": lambda: _claims_in_short(root),
+        "claims in short": lambda: _claims_in_short(_with_several_seeds(root)),
         "benchmarks cpu": lambda: _benchmarks(root, "cpu"),
         "benchmarks gpu": lambda: _benchmarks(root, "gpu"),
     }
@@ -94,6 +94,8 @@ def _of_recipe(root: Path, page: Path, name: str, recipe: str) -> str:
         return markdown(
             claims.HEADER, [[f"**{line[0]}**" if not any(line[1:]) else line[0], *line[1:]] for line in cells]
         )
+    if name == "claims in short":
+        return _claims_in_short({"": evidence.verdicts})
     if name not in evidence.tables:
         raise RecordError(f"{page}: no table {name!r} of {recipe}; there are {', '.join(evidence.tables)}")
     return f"```\n{evidence.tables[name]}\n```"
@@ -124,21 +126,25 @@ class Published:
 published = functools.cache(Published)
 
 
-def _claims_in_short(root: Path) -> str:
-    """A line a claim of which a part was looked at: the paper's numbers, and the verdict on each measured part of each
-    recipe with several seeds."""
+def _with_several_seeds(root: Path) -> dict[str, list[Verdict]]:
+    """The verdicts of each recipe whose published records are of more than one seed."""
     files = sorted(root.glob("recipes/*/published/records.jsonl"))
-    evidence = {file.parents[1].name: published(file.parent) for file in files}
-    by_recipe = {
-        name: folder.verdicts
-        for name, folder in evidence.items()
-        if any(verdict.estimate and verdict.estimate.n_seeds > 1 for verdict in folder.verdicts)
+    evidence = {file.parents[1].name: published(file.parent).verdicts for file in files}
+    return {
+        name: verdicts
+        for name, verdicts in evidence.items()
+        if any(verdict.estimate and verdict.estimate.n_seeds > 1 for verdict in verdicts)
     }
+
+
+def _claims_in_short(by_recipe: Mapping[str, Sequence[Verdict]]) -> str:
+    """A line a claim of which a part was looked at: the paper's numbers, and the verdict on each measured part of each
+    recipe. A recipe without a name is not named."""
     known = {verdict.claim.number: verdict.claim for verdicts in by_recipe.values() for verdict in verdicts}
     cells = []
     for number, claim in sorted(known.items()):
         ours = {name: _in_short(verdicts, claim) for name, verdicts in by_recipe.items()}
-        lines = "<br>".join(f"{name}: {text}" for name, text in ours.items() if text)
+        lines = "<br>".join(f"{name}: {text}" if name else text for name, text in ours.items() if text)
         if lines:
             cells.append([f"{number}. {claim.words} ({claim.where})", claim.paper, lines])
     return markdown(("claim", "paper", "ours"), cells)

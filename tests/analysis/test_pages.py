@@ -54,11 +54,15 @@ def test_a_claim_is_in_short_where_a_part_of_it_was_looked_at(tmp_path):
     write_world(tmp_path / "runs", True, seeds=(1, 2))
     publish.publish(load([tmp_path / "runs"]), tmp_path / "recipes" / "toy" / "published")
     page = tmp_path / "README.md"
-    page.write_text("<!-- claims in short -->\n<!-- end of claims in short -->\n")
+    names = ("claims in short", "claims in short of toy")
+    page.write_text("\n".join(f"<!-- {name} -->\n<!-- end of {name} -->" for name in names))
     assert run(tmp_path) == 0
-    lines = page.read_text().splitlines()[3:-1]
-    assert any(line.startswith("| 13. ") for line in lines)
-    assert all("| toy: " in line for line in lines)
+    of_all, of_toy = (
+        [line for line in part.splitlines() if line.startswith("| ")][2:]
+        for part in page.read_text().split(f"<!-- end of {names[0]} -->")
+    )
+    assert any(line.startswith("| 13. ") for line in of_all) and all("| toy: " in line for line in of_all)
+    assert of_toy == [line.replace("| toy: ", "| ") for line in of_all]
 
 
 def test_benchmarks_of_cpus_and_of_gpus_are_two_blocks(root, capsys):
