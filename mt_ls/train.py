@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 
-from .quick_import import without_sklearn
+from .quick_import import without_statistics
 from .terminal import interrupted, not_installed
 
 if __name__ == "__main__":
@@ -16,7 +16,7 @@ if __name__ == "__main__":
         stream=sys.stdout,
     )
     try:
-        with without_sklearn():
+        with without_statistics():
             from .plugin.train import main
 
         status = main()

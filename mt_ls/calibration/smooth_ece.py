@@ -11,7 +11,6 @@ smECE_sigma = sigma: smoothing with a wider kernel never raises the integral. Th
 from __future__ import annotations
 
 import numpy as np
-from scipy import fft, optimize
 
 from .bins import Bins
 
@@ -24,6 +23,8 @@ def smooth_ece(bins: Bins) -> float:
     """
     if not (bins.n and np.isfinite([bins.confidence, bins.hits]).all()):
         return float("nan")
+    from scipy import optimize  # here, because it takes half a second of a start, and few commands need it
+
     # At 0 nothing is smoothed; at 2 the integral, which is at most 1, is below the bandwidth.
     return float(optimize.brentq(lambda sigma: smooth_ece_at(bins, sigma) - sigma, 0.0, 2.0, xtol=1e-9))
 
@@ -34,6 +35,8 @@ def smooth_ece_at(bins: Bins, bandwidth: float) -> float:
     The reflected Gaussian has the cosines cos(pi k t) as eigenfunctions, with eigenvalues exp(-(pi k sigma)^2 / 2): it
     is the heat kernel of [0, 1]. So a discrete cosine transform smooths in O(B log B), with all reflections.
     """
+    from scipy import fft
+
     residuals = (bins.hits - bins.confidence) / bins.count.sum()
     frequencies = np.arange(len(residuals))
     damped = fft.dct(residuals) * np.exp(-((np.pi * bandwidth * frequencies) ** 2) / 2)

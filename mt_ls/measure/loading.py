@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ..quick_import import without_sklearn
+from ..quick_import import without_statistics
 from .paths import check_checkpoint, check_data, is_ctranslate2
 from .protocol import BatchLimits, MeasureError, TranslationModel
 from .text_pairs import Texts
@@ -27,11 +27,11 @@ def on_binarised(
         check_data(data)
         from .ctranslate2_model import CTranslate2Model
 
-        with without_sklearn():
+        with without_statistics():
             from .fairseq_data import read_data
 
         return CTranslate2Model(path, read_data(data), limits, run)
-    with without_sklearn():
+    with without_statistics():
         from .fairseq_model import FairseqModel
 
     return FairseqModel(path, data, limits, device, run)
