@@ -22,7 +22,9 @@ def test_the_manifest_describes_the_files(data):
     assert set(manifest["versions"]) == {"sentencepiece", "numpy", "torch"}
 
 
-def test_data_is_written_again_when_a_setting_changes_and_is_the_same_for_the_same_settings(data, tmp_path):
+def test_data_is_written_again_when_a_setting_changes_and_is_the_same_for_the_same_settings(
+    data, tmp_path, binarised_here
+):
     out = tmp_path / "synthetic"
     shutil.copytree(data, out)
     before = json.loads((out / "manifest.json").read_text())
@@ -53,7 +55,7 @@ def test_a_long_train_set_comes_in_parts_that_fairseq_joins(data, tmp_path, monk
     assert manifests[0] == manifests[1]
 
 
-def test_any_number_of_synthetic_pairs(tmp_path):
+def test_any_number_of_synthetic_pairs(tmp_path, binarised_here):
     out = tmp_path / "synthetic"
     assert main(["synthetic", "--out", str(out), "--pairs", "5000"]) == 0
     manifest = json.loads((out / "manifest.json").read_text())

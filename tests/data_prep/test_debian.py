@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def data(folder, tmp_path_factory):
+def data(folder, tmp_path_factory, all_binarised_here):
     """Data folders with all pairs, and with 200 of them."""
     out = tmp_path_factory.mktemp("data")
     for name, pairs in (("all", None), ("200", 200)):
