@@ -115,19 +115,18 @@ def _preprocess(folder: Path, counts: dict[str, int], n_parts: int) -> None:
     workers = f"--workers={(os.cpu_count() or 1) if n_parts > 1 else 1}"
     others = [split for split in counts if split not in ("train", "valid")]
     held_out = [f"--validpref={pieces}/valid", f"--testpref={','.join(f'{pieces}/{split}' for split in others)}"]
-    if not (pieces / f"all.{LANGUAGES[0]}").exists():
-        _run_preprocess(folder, f"--trainpref={pieces}/train", *held_out)
-    else:
+    dictionary = []
+    if (pieces / f"all.{LANGUAGES[0]}").exists():
         _run_preprocess(folder, f"--trainpref={pieces}/all", "--dict-only", workers)
-        dictionary = f"--srcdict={folder}/dict.{LANGUAGES[0]}.txt"
-        for part in tqdm(range(n_parts), desc="binarising", unit="part", disable=None):
-            aside, options = pieces / str(part), [] if part else held_out
-            _run_preprocess(aside, f"--trainpref={pieces}/train{part or ''}", dictionary, workers, *options)
-            for binary in aside.glob("*-*.*"):
-                binary.rename(folder / binary.name.replace("train.", f"train{part or ''}."))
-    for number, split in enumerate(others):  # fairseq-preprocess writes them as test, test1, ...
-        for binary in folder.glob(f"test{number or ''}.*-*.*"):
-            binary.rename(folder / binary.name.replace(f"test{number or ''}.", f"{split}.", 1))
+        dictionary = [f"--srcdict={folder}/dict.{LANGUAGES[0]}.txt"]
+    for part in tqdm(range(n_parts), desc="binarising", unit="part", disable=True if n_parts == 1 else None):
+        aside, options = pieces / str(part), [] if part else held_out
+        _run_preprocess(aside, f"--trainpref={pieces}/train{part or ''}", *dictionary, workers, *options)
+        # fairseq-preprocess writes further test sets as test1, test2, ...
+        names = {"train": f"train{part or ''}"} | {f"test{i or ''}": split for i, split in enumerate(others)}
+        for file in aside.iterdir():
+            stem, _, rest = file.name.partition(".")
+            file.rename(folder / f"{names.get(stem, stem)}.{rest}")
     shutil.rmtree(pieces)
     (folder / "preprocess.log").unlink(missing_ok=True)
 

@@ -133,16 +133,17 @@ def split(pairs: Iterable[Pair], held_out: int, seed: int) -> dict[str, list[Pai
     return splits
 
 
-def held_out(valid: Iterable[Pair], test: Iterable[Pair]) -> tuple[list[Pair], list[Pair], frozenset[str]]:
-    """Valid and test of a corpus that comes with splits, and the keys of their sources, which train must not have.
+def held_out(splits: Mapping[str, Iterable[Pair]]) -> tuple[dict[str, list[Pair]], frozenset[str]]:
+    """Valid and the test sets of a corpus that comes with splits, and the keys of their sources, which train must not
+    have.
 
     Only empty pairs are removed, so that scores are comparable with published ones, and from valid the pairs whose
-    source is in test.
+    source is in a test set.
     """
-    test = [pair for pair in test if all(side.strip() for side in pair)]
-    in_test = frozenset(map(source_key, test))
-    valid = [pair for pair in valid if all(s.strip() for s in pair) and source_key(pair) not in in_test]
-    return valid, test, in_test | frozenset(map(source_key, valid))
+    kept = {name: [pair for pair in pairs if all(side.strip() for side in pair)] for name, pairs in splits.items()}
+    in_test = frozenset(source_key(pair) for name in kept if name != "valid" for pair in kept[name])
+    kept["valid"] = [pair for pair in kept["valid"] if source_key(pair) not in in_test]
+    return kept, in_test | frozenset(map(source_key, kept["valid"]))
 
 
 def check_not_empty(counts: dict[str, int]) -> None:

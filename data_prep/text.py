@@ -79,13 +79,13 @@ def _write_text(
         splits: corpora.Splits = {**clean.split(pairs, corpus.held_out or 0, seed)}
         counts = binarise.write_text(folder, splits)
     else:
-        valid, test = list(raw["valid"]), list(raw["test"])
-        cleaned_valid, cleaned_test, held_out = clean.held_out(valid, test)
-        cleaning = clean.Cleaning(folder, held_out)
+        given = {split: list(pairs) for split, pairs in raw.items() if split != "train"}
+        held_out, keys = clean.held_out(given)
+        cleaning = clean.Cleaning(folder, keys)
         train = cleaning.kept(text_hash.passing("train", raw["train"]))
-        counts = binarise.write_text(folder, {"train": train, "valid": cleaned_valid, "test": cleaned_test})
-        text_hash.add("valid", valid)
-        text_hash.add("test", test)
+        counts = binarise.write_text(folder, {"train": train, **held_out})
+        for split in given:
+            text_hash.add(split, given[split])
     clean.check_not_empty(counts)
     digest = text_hash.hexdigest()
     if not corpora.is_published(corpus, source, digest):

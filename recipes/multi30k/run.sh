@@ -5,6 +5,7 @@
 # where DATA is multi30k_smoke, multi30k or multi30k_paper. Protocol and results: README.md beside this file.
 # AVERAGE=10 also measures the average of each training's last ten checkpoints of epochs (of updates with SCALE=smoke),
 # as a model beside the last checkpoint. It needs a training that kept them (default: none).
+# SPLITS="test test_2017_flickr" names the test sets to measure, of those in a folder of your own (default: test).
 # shellcheck source=recipes/lib.sh
 source "$(dirname "$0")/../lib.sh"
 forced=(0.6 0.7 0.8 0.85 0.9 0.95 1.0 1.05 1.1 1.15 1.2 1.3 1.4 1.6 1.8)
@@ -24,7 +25,13 @@ if [ -n "$average" ] && [ "$data" = multi30k_smoke ]; then # it ends before its 
 fi
 set_up recipes
 
+splits=valid,${SPLITS:-test}
+splits=${splits// /,}
 run python -m data_prep multi30k --out "data-bin/$data" --vocab-size "$vocabulary"
+for split in ${SPLITS:-}; do
+  [ -n "${PRINT:-}" ] || [ -e "data-bin/$data/text/$split.en" ] ||
+    fail "SPLITS=$SPLITS: the data have no $split: put $split.en and $split.de into the folder that data_prep reads"
+done
 train_and_measure() {
   train "$@" transformer_mt_ls_tiny --dropout 0.3 --lr 0.005 --warmup-updates 2000 \
     --clip-norm 25 --max-tokens 4096 --max-update "$updates" "${keep[@]}" --update-freq "$accumulate"

@@ -55,6 +55,22 @@ def test_a_long_train_set_comes_in_parts_that_fairseq_joins(data, tmp_path, monk
     assert manifests[0] == manifests[1]
 
 
+def test_further_test_sets_have_files_of_their_names(data, tmp_path, binarised_here):
+    """Also where fairseq-preprocess has given a name to another set."""
+    shutil.copytree(data / "text", tmp_path / "text")
+    names = {"test2": 3, "test_2017": 4, "test1": 5}
+    for name, n in names.items():
+        for language in ("en", "de"):
+            lines = (data / "text" / f"test.{language}").read_text().splitlines(keepends=True)
+            (tmp_path / "text" / f"{name}.{language}").write_text("".join(lines[:n]))
+    out = tmp_path / "out"
+    assert main(["multi30k", "--source", str(tmp_path / "text"), "--vocab-size", "60", "--out", str(out)]) == 0
+    counts = json.loads((out / "manifest.json").read_text())["counts"]
+    assert list(counts) == ["train", "valid", "test", "test1", "test2", "test_2017"]
+    assert {name: len(MMapIndexedDataset(str(out / f"{name}.en-de.de"))) for name in counts} == counts
+    assert names.items() <= counts.items() and (out / "dict.de.txt").is_file()
+
+
 def test_any_number_of_synthetic_pairs(tmp_path, binarised_here):
     out = tmp_path / "synthetic"
     assert main(["synthetic", "--out", str(out), "--pairs", "5000"]) == 0

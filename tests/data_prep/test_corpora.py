@@ -54,6 +54,20 @@ def test_a_folder_of_text(tmp_path):
     assert inputs["train.en"] == hashlib.sha256(train).hexdigest() and "test.de" in inputs
 
 
+def test_a_folder_of_text_may_have_further_test_sets(tmp_path, capsys):
+    _write_plain(tmp_path / "text")
+    for name in ("test_2017_flickr", "test2018", "train2", "test.lc.tok"):
+        for language in ("en", "de"):
+            (tmp_path / "text" / f"{name}.{language}").write_text(f"{name} {language}\n")
+    splits, inputs = _load("multi30k", str(tmp_path / "text"))
+    assert list(splits) == ["train", "valid", "test", "test2018", "test_2017_flickr"]
+    assert splits["test2018"] == [("test2018 en", "test2018 de")] and "train2.en" not in inputs
+    notes = capsys.readouterr().err.splitlines()
+    assert [note.rpartition("/")[2] for note in notes] == [
+        f"{name} is not read: no name of a test set" for name in ("test.lc.tok", "train2")
+    ]
+
+
 def test_a_folder_in_the_hubs_schema_is_read_by_datasets(tmp_path, monkeypatch):
     folder = tmp_path / "data" / "multi30k"
     folder.mkdir(parents=True)
@@ -129,6 +143,13 @@ def _missing_column(folder):
     return 'test.jsonl:2: no "de" text'
 
 
+def _further_json(folder):
+    folder.mkdir()
+    for split in ("train", "validation", "test", "test_2017_flickr"):
+        (folder / f"{split}.jsonl").write_text('{"en": "a", "de": "b"}\n')
+    return "further test sets are plain text, beside train.en and train.de: test_2017_flickr.en"
+
+
 def _broken_json(folder):
     folder.mkdir()
     (folder / "train.jsonl").write_text('{"en": "a", "de": "b"}\n{"en": "a", \n')
@@ -172,6 +193,7 @@ BAD_INPUT = (
     _empty_file,
     _missing_language,
     _missing_column,
+    _further_json,
     _broken_json,
     _no_validation,
     _nothing_left,

@@ -155,11 +155,13 @@ def test_given_splits_keep_their_test_set_and_train_loses_its_sources():
         "train": [("a dog", "ein Hund"), ("A  Dog", "ein anderer"), ("a cat", "eine Katze"), ("new", "neu")],
         "valid": [("a cat", "die Katze"), ("A dog", "Hund")],
         "test": [("a dog", "der Hund"), ("", "leer")],
+        "test_2017": [("a horse", "ein Pferd"), ("a dog", "Hund")],
     }
-    valid, test, held_out = clean.held_out(splits["valid"], splits["test"])
-    train, steps = _clean(splits["train"], held_out)
-    assert (train, valid, test) == ([("new", "neu")], [("a cat", "die Katze")], [("a dog", "der Hund")])
-    assert steps[-1] == ("source stands in valid or test", 3, 1)
+    held_out, keys = clean.held_out({name: splits[name] for name in ("valid", "test", "test_2017")})
+    train, steps = _clean([*splits["train"], ("A horse", "Pferd")], keys)
+    assert (train, held_out["valid"]) == ([("new", "neu")], [("a cat", "die Katze")])
+    assert (held_out["test"], held_out["test_2017"]) == ([("a dog", "der Hund")], splits["test_2017"])
+    assert steps[-1] == ("source stands in valid or test", 4, 1)
 
 
 def test_an_empty_split_is_named():

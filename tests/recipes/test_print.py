@@ -213,6 +213,15 @@ done
 """
 
 
+def _recorder(environment):
+    """An environment whose python is the recorder."""
+    (environment / "bin").mkdir(parents=True)
+    for name in ("python", "torchrun"):
+        (environment / "bin" / name).write_text(RECORDER)
+        (environment / "bin" / name).chmod(0o755)
+    return environment
+
+
 def _paste(text, **environment):
     """The finished shell that has read a text, at work in another folder."""
     environment = {**os.environ, **environment}
@@ -223,11 +232,7 @@ def _paste(text, **environment):
 @pytest.mark.parametrize("variables", [{}, {"GPUS": "2", "PRECISION": "bf16"}])
 def test_what_is_printed_is_what_the_recipe_calls(tree, tmp_path, recipe, variables):
     """Pasted in another folder; the recipe's folder and the environment's need quotes."""
-    copy, environment = fresh(tree, tmp_path / tree.name), tmp_path / "an 'environment'"
-    (environment / "bin").mkdir(parents=True)
-    for name in ("python", "torchrun"):
-        (environment / "bin" / name).write_text(RECORDER)
-        (environment / "bin" / name).chmod(0o755)
+    copy, environment = fresh(tree, tmp_path / tree.name), _recorder(tmp_path / "an 'environment'")
     variables = {"SCALE": "smoke", "SEEDS": "1 2", "MT_LS_VENV": str(environment), "OUT": "it's $HOME", **variables}
     called = run_recipe(copy, f"{recipe}/run.sh", RECORD=str(tmp_path / "called"), **variables)
     assert called.returncode == 0, called.stderr
@@ -243,3 +248,23 @@ def test_what_is_printed_is_what_the_recipe_calls(tree, tmp_path, recipe, variab
 
     assert pasted_commands == commands and len(commands) == text.count("\n") - 1
     assert "_s1 " in commands[-1] and "_s2 " in commands[-1]
+
+
+def test_further_test_sets_are_measured_where_the_data_have_them(tree, tmp_path):
+    lines = _printed(tree, "multi30k", SCALE="smoke", SPLITS="test test_2017")
+    measured = [line for line in lines if " -m mt_ls.measure " in line and "--pieces" not in line]
+    assert measured and all("--gen-subset valid,test,test_2017 " in line for line in measured)
+    record, environment = tmp_path / "called", _recorder(tmp_path / "environment")
+    process = run_recipe(
+        fresh(tree, tmp_path / "copy"),
+        "multi30k/run.sh",
+        SCALE="smoke",
+        SPLITS="test_2017",
+        MT_LS_VENV=str(environment),
+        RECORD=str(record),
+    )
+    assert process.returncode == 1 and "-m mt_ls" not in record.read_text()
+    assert process.stderr.splitlines()[-1] == (
+        "error: SPLITS=test_2017: the data have no test_2017: put test_2017.en and test_2017.de into the folder that "
+        "data_prep reads"
+    )
