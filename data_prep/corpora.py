@@ -12,13 +12,12 @@ import itertools
 import json
 import re
 import sys
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import DataError, sources, synthetic
+from . import DataError, home_assistant, sources, synthetic
 
 Pair = tuple[str, str]
 Splits = dict[str, Iterable[Pair]]
@@ -48,7 +47,6 @@ class Corpus:
     hub_configuration: str | None = None
 
 
-_WHEEL = "homeassistant-2024.3.3-py3-none-any.whl"
 CORPORA = {
     corpus.name: corpus
     for corpus in (
@@ -156,13 +154,12 @@ def read(corpus: Corpus, source: str | None, seed: int, n: int | None = None) ->
     if source is None and corpus.name == "synthetic":
         return synthetic.splits(seed, n), {}
     if source is None and corpus.name == "home_assistant":
-        requirement = f"homeassistant=={corpus.revision}"
-        return _read_wheel(sources.download_wheel(requirement, _WHEEL, "35 MB"), corpus)
+        return home_assistant.read(home_assistant.download(corpus.revision), corpus.sha256)
     if source is None:
         return _read_hub(corpus.source.split()[0], corpus.revision, corpus.hub_configuration), {}
     path = Path(source)
     if path.is_file() and path.suffix == ".whl":
-        return _read_wheel(path, corpus)
+        return home_assistant.read(path, corpus.sha256)
     if path.is_dir():
         return _read_folder(path, corpus)
     if sources.is_hub_id(source):
@@ -174,7 +171,7 @@ def _read_folder(folder: Path, corpus: Corpus) -> tuple[Splits, dict[str, str]]:
     """The pairs of a local folder, as of `read`: a wheel, plain text, or files in the hub's schema."""
     wheels = sorted(folder.glob("homeassistant-*.whl"))
     if wheels:
-        return _read_wheel(wheels[0], corpus)
+        return home_assistant.read(wheels[0], corpus.sha256)
     plain = sorted(p for p in folder.iterdir() if p.suffix in {".en", ".de"})
     if plain:
         return _read_plain(folder, plain)
@@ -276,36 +273,3 @@ def _rows(rows: Any) -> Iterator[Pair]:
             yield from ((row["en"], row["de"]) for row in batch["translation"])
         else:
             yield from zip(batch["en"], batch["de"], strict=True)
-
-
-def _read_wheel(wheel: Path, corpus: Corpus) -> tuple[Splits, dict[str, str]]:
-    """The pairs of Home Assistant's wheel, as of `read`."""
-    if wheel.name == _WHEEL:
-        sources.check_sha256(wheel, corpus.sha256 or "")
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            pairs = list(dict.fromkeys(_translations(archive)))
-    except (zipfile.BadZipFile, ValueError) as error:
-        raise DataError(f"{wheel}: not a readable wheel ({error}); delete it and run again") from None
-    if not pairs:
-        raise DataError(f"{wheel}: has no homeassistant/components/*/translations/{{en,de}}.json")
-    return {"all": pairs}, {wheel.name: sources.sha256_of(wheel)}
-
-
-def _translations(archive: zipfile.ZipFile) -> Iterator[Pair]:
-    """The strings that have the same key in the English and the German file of a component."""
-    names = set(archive.namelist())
-    for name in sorted(n for n in names if n.endswith("/translations/en.json")):
-        german = name.removesuffix("en.json") + "de.json"
-        if german in names:
-            source, target = (dict(_flatten(json.loads(archive.read(n)))) for n in (name, german))
-            yield from ((source[key], target[key]) for key in source if key in target)
-
-
-def _flatten(node: object, key: str = "") -> Iterator[tuple[str, str]]:
-    """The key and the text of each string in a tree of JSON, with whitespace normalised."""
-    if isinstance(node, dict):
-        for name, child in node.items():
-            yield from _flatten(child, f"{key}.{name}")
-    elif isinstance(node, str):
-        yield key, " ".join(node.split())
